@@ -1,0 +1,12 @@
+#!/bin/sh
+# Builds grpc-go's interop server into .tools/bin. Without Go the suites that need it are skipped, visibly.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+if ! command -v go > /dev/null; then
+    echo "tests/server/build.sh: Go is not installed; suites against grpc-go will be skipped" >&2
+    exit 0
+fi
+cd "$root/tests/server/go"
+# Never fetch another toolchain behind the user's back.
+GOTOOLCHAIN=local go build -o "$root/.tools/bin/interop-server" .

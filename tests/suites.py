@@ -1,0 +1,86 @@
+"""Every suite of the repository: its name, its command, what it needs. The order of a group is the order of its run."""
+
+import dataclasses
+
+PYTHON = ".tools/venv/bin/python"
+GRPC_GO = ((".tools/bin/interop-server", "grpc-go's interop server is built by tests/server/build.sh and needs Go"),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    command: tuple
+    # (path, why it may be missing): without it the suite is skipped.
+    needs: tuple = ()
+    guard_minutes: int = 10
+    # What all later suites stand on: shown as it runs, and a failure ends the run.
+    is_foundation: bool = False
+    # Figures worth reading although the suite passed.
+    shows_output: bool = False
+
+    @property
+    def wants_server(self):
+        """True when the command speaks to grpc-go's interop server, whose address replaces {server}."""
+        return "{server}" in self.command
+
+
+def suite(name, command, **settings):
+    return Suite(name, tuple(command.split()), **settings)
+
+
+def per_language(kind, arguments, profile="", **settings):
+    """The same program in four languages, run against grpc-go's interop server."""
+    commands = {
+        "rust": f"cargo run --quiet {profile} -p linkspan-core --example {kind} --",
+        "c": f"target/c/{kind}",
+        "python": f"{PYTHON} tests/python/{kind}.py",
+        "node": f"node --expose-gc tests/node/{kind}.cjs",
+    }
+    return [
+        suite(f"{kind}-{language}", f"{command} {{server}} {arguments}", needs=GRPC_GO, **settings)
+        for language, command in commands.items()
+    ]
+
+
+BUILD = suite("build", "make --no-print-directory build", guard_minutes=40, is_foundation=True)
+
+LINTS = [
+    suite("format", "cargo fmt --all --check"),
+    suite("clippy", "cargo clippy --quiet --workspace --all-targets -- -D warnings", guard_minutes=20),
+    suite("deny", ".tools/cargo/bin/cargo-deny --log-level error check licenses bans sources"),
+    suite("header", "ffi/scripts/header.sh --check"),
+]
+
+INTEROP = per_language("interop", "")
+
+TESTS = [
+    suite("rust", "cargo test --quiet -p linkspan-core -p linkspan-ffi", guard_minutes=20),
+    suite("c", "tests/c/run.sh", guard_minutes=15),
+    suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
+    suite("node", "npm --prefix bindings-node test --silent"),
+    suite("orchestration", f"{PYTHON} -m pytest -q -p no:cacheprovider -o pythonpath=tests tests/demo tests/parity"),
+    suite("names", "python3 tests/parity/names.py"),
+    suite("parity", "python3 tests/parity/parity.py"),
+    *INTEROP,
+    *per_language("endurance", "20000", "--release", shows_output=True),
+]
+
+SOAK = [
+    dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "100000"), guard_minutes=30)
+    for each in per_language("endurance", "0", "--release", shows_output=True)
+]
+
+PRODUCTS = [
+    suite("dist", "make --no-print-directory dist", guard_minutes=20),
+    suite("demo", "python3 tests/demo/demo.py", shows_output=True),
+]
+
+SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *SOAK, *PRODUCTS]}
+
+GROUPS = {
+    "lint": [each.name for each in LINTS],
+    "test": [each.name for each in [BUILD, *TESTS]],
+    "interop": [each.name for each in INTEROP],
+    "soak": [each.name for each in [BUILD, *SOAK]],
+    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *PRODUCTS]],
+}
