@@ -58,7 +58,7 @@ TESTS = [
     suite("c", "tests/c/run.sh", guard_minutes=15),
     suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
     suite("node", "npm --prefix bindings-node test --silent"),
-    suite("orchestration", f"{PYTHON} -m pytest -q -p no:cacheprovider -o pythonpath=tests tests/demo tests/parity"),
+    suite("orchestration", f"{PYTHON} -m pytest -q --import-mode=importlib -p no:cacheprovider -o pythonpath=tests tests/demo tests/parity"),
     suite("names", "python3 tests/parity/names.py"),
     suite("parity", "python3 tests/parity/parity.py"),
     *INTEROP,
