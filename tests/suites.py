@@ -3,6 +3,8 @@
 import dataclasses
 
 PYTHON = ".tools/venv/bin/python"
+# Imports by path: the default would put each folder in front of the path and mix up the files called run.py.
+PYTEST = f"{PYTHON} -m pytest -q -p no:cacheprovider --import-mode=importlib"
 GRPC_GO = ((".tools/bin/interop-server", "grpc-go's interop server is built by tests/server/build.sh and needs Go"),)
 
 
@@ -58,9 +60,9 @@ TESTS = [
     suite("c", "tests/c/run.sh", guard_minutes=15),
     suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
     suite("node", "npm --prefix bindings-node test --silent"),
-    suite("orchestration", f"{PYTHON} -m pytest -q --import-mode=importlib -p no:cacheprovider -o pythonpath=tests tests/demo tests/parity"),
+    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/demo tests/parity"),
     suite("names", "python3 tests/parity/names.py"),
-    suite("parity", "python3 tests/parity/parity.py"),
+    suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
     *per_language("endurance", "20000", "--release", shows_output=True),
 ]
@@ -72,7 +74,7 @@ SOAK = [
 
 PRODUCTS = [
     suite("dist", "make --no-print-directory dist", guard_minutes=20),
-    suite("demo", "python3 tests/demo/demo.py", shows_output=True),
+    suite("demo", "python3 tests/demo/run.py", shows_output=True),
 ]
 
 SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *SOAK, *PRODUCTS]}
