@@ -49,7 +49,7 @@ BUILD = suite("build", "make --no-print-directory build", guard_minutes=40, is_f
 LINTS = [
     suite("format", "cargo fmt --all --check"),
     suite("clippy", "cargo clippy --quiet --workspace --all-targets -- -D warnings", guard_minutes=20),
-    suite("deny", ".tools/cargo/bin/cargo-deny --log-level error check licenses bans sources"),
+    suite("deny", ".ci/deny.sh", guard_minutes=20),
     suite("header", "ffi/scripts/header.sh --check"),
 ]
 

@@ -1,0 +1,61 @@
+# Everything a newcomer needs; `make help` lists it. Tools that are missing are installed into .tools and
+# node_modules, never outside this folder. What is up to date is left alone: cargo, venv.sh and the stamps decide.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/sh
+
+# Recipes that need no explanation stay silent about how they work.
+.PHONY: help build library c python node servers demo test lint ready soak dist clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+
+demo: build ## three real servers, four clients at once, one server killed and restarted
+	python3 tests/demo/run.py
+
+test: ## build everything and run every test (suites: python3 tests/run.py)
+	python3 tests/run.py test
+
+ready: ## all that CI runs: lints, tests, artifacts, demo
+	python3 tests/run.py ready
+
+lint: ## formatting, clippy, dependencies, header
+	python3 tests/run.py lint
+
+soak: ## the endurance programs with 100,000 calls per phase and language
+	python3 tests/run.py soak
+
+dist: build ## wheel, npm tarballs, header and libraries into dist/, then tried from fresh folders
+	tests/dist/make.sh
+	python3 tests/dist/smoke.py
+
+build: library c python node servers ## the library, the C programs, the Python module, the addon, the servers
+
+library:
+	cargo build --release -p linkspan-ffi
+
+c: library
+	tests/c/build.sh
+
+python:
+	bindings-python/scripts/venv.sh
+	tests/proto/generate.sh
+	bindings-python/scripts/develop.sh
+
+# npm writes node_modules/.package-lock.json last; it is older than the lock file when packages must be installed.
+NODE_FOLDERS := bindings-node tests/node
+NODE_STAMPS := $(NODE_FOLDERS:%=%/node_modules/.package-lock.json)
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+node: $(NODE_STAMPS)
+	cd bindings-node && npm run --silent build
+
+servers:
+	tests/server/build.sh
+
+clean: ## remove everything that was built or installed here
+	cargo clean
+	rm -rf .tools dist $(NODE_FOLDERS:%=%/node_modules) bindings-node/*.node
