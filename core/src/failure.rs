@@ -1,0 +1,381 @@
+//! The one table of failures the engine itself reports: what happened × in whose words → code and opening words.
+//!
+//! The same failure reads the same in every language. A face that stands in for another library asks for that library's
+//! opening words, because users match on them; what follows (the trail, see `observe/trail.rs`) is the same for all.
+
+use std::time::Duration;
+
+use crate::status::Code;
+
+/// Whose opening words local errors use, and whose headers are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// linkspan's own words.
+    #[default]
+    Native,
+    /// The words of Python's grpcio.
+    Grpcio,
+    /// The words of Node's grpc-js.
+    GrpcJs,
+}
+
+/// Something that ended a call without a status from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The deadline passed `timeout` after the start.
+    DeadlineExceeded {
+        /// The length the caller asked for; `None` when the deadline was past at the start.
+        timeout: Option<Duration>,
+    },
+    /// The caller cancelled, with this code and text.
+    Cancelled {
+        /// The code the caller chose.
+        code: Code,
+        /// The caller's text, told as it is.
+        text: String,
+    },
+    /// The channel was closed while this call was waiting for a connection, or before it was made.
+    ChannelClosed,
+    /// The channel was closed and its grace time was over while this call was running.
+    ChannelClosedWhileRunning,
+    /// As many calls as may wait for a connection do.
+    TooManyQueued {
+        /// The limit.
+        limit: u64,
+    },
+    /// No address could be connected.
+    ConnectFailed {
+        /// The address and cause of the last failure.
+        last_error: String,
+    },
+    /// The name could not be resolved.
+    ResolveFailed {
+        /// The name.
+        target: String,
+        /// Why.
+        cause: String,
+    },
+    /// The connection ended under the call.
+    ConnectionLost {
+        /// How it ended.
+        cause: String,
+    },
+    /// The server closed the stream with this HTTP/2 error code.
+    StreamReset {
+        /// RFC 9113 §7.
+        http2_code: u32,
+    },
+    /// The server said it did not process the stream ([WIRE-191]), or refused it ([WIRE-165]).
+    Refused {
+        /// What the server said.
+        cause: String,
+    },
+    /// A message from the server is larger than the limit.
+    ReceivedTooLarge {
+        /// Its size in bytes, prefix excluded.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A message to be sent is larger than the limit.
+    SentTooLarge {
+        /// Its size in bytes, prefix excluded.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A header block is larger than the limit ([WIRE-72]).
+    HeadersTooLarge {
+        /// Its size by RFC 9113 §6.5.2.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The server answered with an HTTP status and no gRPC status ([WIRE-160]).
+    HttpStatus {
+        /// The HTTP status.
+        http: u16,
+        /// What the response called itself.
+        content_type: Option<String>,
+    },
+    /// The server ended the stream without a usable `grpc-status` ([WIRE-150], [WIRE-137]).
+    NoStatus {
+        /// What was there instead.
+        found: String,
+    },
+    /// The server broke a rule of gRPC's framing.
+    Protocol {
+        /// Which.
+        rule: String,
+    },
+    /// A single response was due and none came ([WIRE-157]).
+    NoMessage,
+    /// A single response was due and more came ([WIRE-158]).
+    SecondMessage,
+    /// A bug in linkspan.
+    Internal {
+        /// What is known.
+        text: String,
+    },
+}
+
+impl Failure {
+    /// The status code; it does not depend on the dialect.
+    #[must_use]
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
+            Self::Cancelled { code, .. } => *code,
+            Self::ChannelClosedWhileRunning => Code::Cancelled,
+            Self::ChannelClosed
+            | Self::ConnectFailed { .. }
+            | Self::ResolveFailed { .. }
+            | Self::ConnectionLost { .. }
+            | Self::Refused { .. } => Code::Unavailable,
+            Self::StreamReset { http2_code } => code_of_reset(*http2_code),
+            Self::TooManyQueued { .. }
+            | Self::ReceivedTooLarge { .. }
+            | Self::SentTooLarge { .. }
+            | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
+            Self::HttpStatus { http, .. } => code_of_http_status(*http),
+            Self::NoStatus { .. } => Code::Unknown,
+            Self::NoMessage | Self::SecondMessage => Code::Unimplemented,
+            Self::Protocol { .. } | Self::Internal { .. } => Code::Internal,
+        }
+    }
+
+    /// Whether the text is the caller's own and stands alone, with no trail after it.
+    #[must_use]
+    pub(crate) fn is_callers_own(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
+    }
+
+    /// The opening words.
+    #[must_use]
+    pub(crate) fn words(&self, dialect: Dialect) -> String {
+        match self {
+            Self::DeadlineExceeded { timeout } => match (dialect, timeout) {
+                (Dialect::Native, _) => "deadline exceeded".into(),
+                (Dialect::Grpcio, _) => "Deadline Exceeded".into(),
+                (Dialect::GrpcJs, timeout) => {
+                    format!(
+                        "Deadline exceeded after {:.3}s",
+                        timeout.unwrap_or_default().as_secs_f64()
+                    )
+                }
+            },
+            Self::Cancelled { text, .. } => text.clone(),
+            Self::ChannelClosed => match dialect {
+                Dialect::Native => "channel closed".into(),
+                Dialect::Grpcio => "Channel closed!".into(),
+                Dialect::GrpcJs => "Channel closed before call started".into(),
+            },
+            Self::ChannelClosedWhileRunning => match dialect {
+                Dialect::Native => "channel closed while the call was running".into(),
+                Dialect::Grpcio => "Channel closed!".into(),
+                Dialect::GrpcJs => "Channel closed while the call was running".into(),
+            },
+            Self::TooManyQueued { limit } => {
+                format!("{limit} calls are waiting for a connection already (linkspan.max_queued_calls)")
+            }
+            Self::ConnectFailed { last_error } => match dialect {
+                Dialect::Native | Dialect::Grpcio => {
+                    format!("failed to connect to all addresses; last error: {last_error}")
+                }
+                Dialect::GrpcJs => format!("No connection established. Last error: {last_error}"),
+            },
+            Self::ResolveFailed { target, cause } => match dialect {
+                Dialect::Native | Dialect::Grpcio => format!("DNS resolution failed for {target}: {cause}"),
+                Dialect::GrpcJs => format!("Name resolution failed for target {target}: {cause}"),
+            },
+            Self::ConnectionLost { cause } => match dialect {
+                Dialect::Native | Dialect::Grpcio => format!("connection lost: {cause}"),
+                Dialect::GrpcJs => format!("Connection dropped: {cause}"),
+            },
+            Self::StreamReset { http2_code } => {
+                let name = name_of_http2_code(*http2_code);
+                match dialect {
+                    Dialect::Native | Dialect::Grpcio => format!("the server reset the stream with {name}"),
+                    Dialect::GrpcJs => format!("Received RST_STREAM with code {http2_code} ({name})"),
+                }
+            }
+            Self::Refused { cause } => match dialect {
+                Dialect::Native | Dialect::Grpcio => format!("the server did not process the call: {cause}"),
+                Dialect::GrpcJs => format!("Stream refused by server: {cause}"),
+            },
+            Self::ReceivedTooLarge { size, limit } => match dialect {
+                Dialect::Native => format!("received message larger than max ({size} vs. {limit})"),
+                Dialect::Grpcio => format!("CLIENT: Received message larger than max ({size} vs. {limit})"),
+                Dialect::GrpcJs => format!("Received message larger than max ({size} vs {limit})"),
+            },
+            Self::SentTooLarge { size, limit } => match dialect {
+                Dialect::Native => format!("message to send is larger than max ({size} vs. {limit})"),
+                Dialect::Grpcio => format!("CLIENT: Sent message larger than max ({size} vs. {limit})"),
+                Dialect::GrpcJs => format!("Attempted to send message with a size larger than {limit} ({size})"),
+            },
+            Self::HeadersTooLarge { size, limit } => format!("received metadata larger than max ({size} vs. {limit})"),
+            Self::HttpStatus { http, content_type } => {
+                let words = match dialect {
+                    Dialect::Native | Dialect::Grpcio => {
+                        format!("the server answered HTTP {http} without a gRPC status")
+                    }
+                    Dialect::GrpcJs => format!("Received HTTP status code {http}"),
+                };
+                match content_type {
+                    Some(content_type) => format!("{words}, content-type {content_type:?}"),
+                    None => format!("{words}, no content-type"),
+                }
+            }
+            Self::NoStatus { found } => format!("the server ended the call without a usable grpc-status: {found}"),
+            Self::Protocol { rule } => rule.clone(),
+            Self::NoMessage => match dialect {
+                Dialect::Native | Dialect::Grpcio => "the server sent no message where one was due".into(),
+                Dialect::GrpcJs => "No message received".into(),
+            },
+            Self::SecondMessage => match dialect {
+                Dialect::Native | Dialect::Grpcio => "the server sent a second message where one was due".into(),
+                Dialect::GrpcJs => "Too many responses received".into(),
+            },
+            Self::Internal { text } => text.clone(),
+        }
+    }
+}
+
+/// [WIRE-160]
+fn code_of_http_status(http: u16) -> Code {
+    match http {
+        400 | 431 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
+/// [WIRE-165]; rows the protocol leaves open are INTERNAL.
+fn code_of_reset(http2_code: u32) -> Code {
+    match http2_code {
+        7 => Code::Unavailable,
+        8 => Code::Cancelled,
+        11 => Code::ResourceExhausted,
+        12 => Code::PermissionDenied,
+        _ => Code::Internal,
+    }
+}
+
+/// The name of an HTTP/2 error code, RFC 9113 §7.
+#[must_use]
+pub(crate) fn name_of_http2_code(code: u32) -> &'static str {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    usize::try_from(code)
+        .ok()
+        .and_then(|index| NAMES.get(index).copied())
+        .unwrap_or("an unknown error code")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [WIRE-160], [WIRE-162]
+    #[test]
+    fn http_statuses_map_as_the_protocol_says() {
+        let table = [
+            (400, Code::Internal),
+            (401, Code::Unauthenticated),
+            (403, Code::PermissionDenied),
+            (404, Code::Unimplemented),
+            (429, Code::Unavailable),
+            (431, Code::Internal),
+            (502, Code::Unavailable),
+            (503, Code::Unavailable),
+            (504, Code::Unavailable),
+            (200, Code::Unknown),
+            (500, Code::Unknown),
+        ];
+        for (http, code) in table {
+            assert_eq!(
+                Failure::HttpStatus {
+                    http,
+                    content_type: None
+                }
+                .code(),
+                code,
+                "HTTP {http}"
+            );
+        }
+    }
+
+    /// [WIRE-165]
+    #[test]
+    fn resets_map_as_the_protocol_says() {
+        let special = [
+            (7, Code::Unavailable),
+            (8, Code::Cancelled),
+            (11, Code::ResourceExhausted),
+            (12, Code::PermissionDenied),
+        ];
+        for http2_code in 0..16 {
+            let wanted = special
+                .iter()
+                .find(|(number, _)| *number == http2_code)
+                .map_or(Code::Internal, |(_, code)| *code);
+            assert_eq!(Failure::StreamReset { http2_code }.code(), wanted, "code {http2_code}");
+        }
+    }
+
+    /// [WIRE-240]
+    #[test]
+    fn no_failure_uses_a_code_that_only_applications_may_use() {
+        use Code::{Aborted, AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, OutOfRange};
+        let reserved = [
+            InvalidArgument,
+            NotFound,
+            AlreadyExists,
+            FailedPrecondition,
+            Aborted,
+            OutOfRange,
+            DataLoss,
+        ];
+        for http in 100..600 {
+            assert!(!reserved.contains(&code_of_http_status(http)));
+        }
+        for http2 in 0..32 {
+            assert!(!reserved.contains(&code_of_reset(http2)));
+        }
+    }
+
+    #[test]
+    fn dialects_change_the_opening_words_and_not_the_code() {
+        let failure = Failure::ReceivedTooLarge { size: 9, limit: 4 };
+        assert_eq!(
+            failure.words(Dialect::Native),
+            "received message larger than max (9 vs. 4)"
+        );
+        assert_eq!(
+            failure.words(Dialect::Grpcio),
+            "CLIENT: Received message larger than max (9 vs. 4)"
+        );
+        assert_eq!(
+            failure.words(Dialect::GrpcJs),
+            "Received message larger than max (9 vs 4)"
+        );
+        assert_eq!(failure.code(), Code::ResourceExhausted);
+    }
+}

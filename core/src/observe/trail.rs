@@ -1,0 +1,146 @@
+//! The error trail: where a call was when it failed, what was tried, whether the request was sent.
+//!
+//! It follows the opening words of every status the engine makes itself, in the same form in every language:
+//! `…; phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; next attempt in 1000.0 ms; not sent`.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// Where a call was when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The name was being resolved.
+    Resolve,
+    /// No connection was ready; one was being opened, TLS included.
+    Connect,
+    /// A connection was ready; the call waited for a stream on it.
+    Queue,
+    /// The request was being sent.
+    Send,
+    /// The request was sent; the answer was due.
+    Wait,
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Queue => "queue",
+            Self::Send => "send",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+/// How far a request got at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It never left this process: safe to send again.
+    NotSent,
+    /// The server said it did not process it: safe to send again.
+    Refused,
+    /// The server may have processed it.
+    Processed,
+}
+
+impl Sent {
+    fn words(self) -> &'static str {
+        match self {
+            Self::NotSent => "not sent",
+            Self::Refused => "not processed by the server",
+            Self::Processed => "sent",
+        }
+    }
+}
+
+/// One try to connect that failed, as the trail tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptNote {
+    pub(crate) address: String,
+    pub(crate) cause: String,
+    pub(crate) took: Duration,
+}
+
+/// What the control task knows of its recent connect failures; calls share it, none owns it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectTrail {
+    /// The newest failure of each address, in the order they were tried.
+    pub(crate) attempts: Vec<AttemptNote>,
+    /// When the next attempt is due, while all wait for one.
+    pub(crate) next_attempt: Option<Time>,
+}
+
+/// The trail of one failed call.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    pub(crate) phase: Phase,
+    /// The address of the connection the call was on, once it was on one.
+    pub(crate) address: Option<String>,
+    pub(crate) connect: Option<Rc<ConnectTrail>>,
+    pub(crate) sent: Sent,
+    pub(crate) now: Time,
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "phase {}", self.phase.name())?;
+        if let Some(address) = &self.address {
+            write!(f, "; on {address}")?;
+        }
+        if let Some(connect) = &self.connect {
+            for note in &connect.attempts {
+                write!(
+                    f,
+                    "; tried {}: {} after {}",
+                    note.address,
+                    note.cause,
+                    Milliseconds(note.took)
+                )?;
+            }
+            if let Some(next) = connect.next_attempt {
+                write!(f, "; next attempt in {}", Milliseconds(next.since(self.now)))?;
+            }
+        }
+        write!(f, "; {}", self.sent.words())
+    }
+}
+
+struct Milliseconds(Duration);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trail_tells_phase_attempts_next_attempt_and_whether_the_request_was_sent() {
+        let connect = ConnectTrail {
+            attempts: vec![AttemptNote {
+                address: "127.0.0.1:1".into(),
+                cause: "Connection refused (os error 111)".into(),
+                took: Duration::from_micros(240),
+            }],
+            next_attempt: Some(Time::from_start(Duration::from_millis(1_500))),
+        };
+        let trail = Trail {
+            phase: Phase::Connect,
+            address: None,
+            connect: Some(Rc::new(connect)),
+            sent: Sent::NotSent,
+            now: Time::from_start(Duration::from_millis(500)),
+        };
+        assert_eq!(
+            trail.to_string(),
+            "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; next attempt in 1000.0 ms; not sent"
+        );
+    }
+}
