@@ -12,3 +12,4 @@ mod percent;
 mod state;
 mod status;
 mod time;
+mod policy;

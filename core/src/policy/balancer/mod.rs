@@ -1,0 +1,72 @@
+//! The contract of a load-balancing policy: events in, actions and a picker out.
+//!
+//! A policy cannot reach the channel. It *asks* for what it wants by pushing an [`LbAction`], and the control task carries the
+//! actions out in order before it tells the policy anything new.
+
+pub(crate) mod pick_first;
+
+use std::fmt::Debug;
+use std::rc::Rc;
+
+use crate::address::Address;
+use crate::state::State;
+use crate::time::Time;
+
+/// Names a subchannel within its channel; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SubchannelId(pub(crate) u64);
+
+/// What a policy asks the control task to do.
+#[derive(Debug)]
+pub(crate) enum LbAction {
+    /// Make a subchannel for this address, in IDLE.
+    Create(SubchannelId, Address),
+    /// Drop this subchannel: stop its dial, let its connection finish its streams and close.
+    Remove(SubchannelId),
+    /// Connect this subchannel, if it is IDLE.
+    Connect(SubchannelId),
+    /// Ask the resolver again when its rate limit allows.
+    Reresolve,
+    /// Show this state and picker, together ([LB-9]).
+    Publish(State, Rc<dyn Picker>),
+}
+
+/// A balancing policy of one channel. Every method may push actions.
+pub(crate) trait LbPolicy: Debug {
+    /// The resolver found these addresses, in its order.
+    fn on_addresses(&mut self, now: Time, addresses: Vec<Address>, actions: &mut Vec<LbAction>);
+    /// A subchannel changed its state.
+    fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>);
+    /// A call waits, or the user asked to connect, and the policy had gone IDLE.
+    fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>);
+    /// The time given by [`LbPolicy::next_deadline`] came.
+    fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>);
+    /// When the policy wants to be asked again.
+    fn next_deadline(&self) -> Option<Time>;
+}
+
+/// Answers one question, for one call, without waiting: where to?
+pub(crate) trait Picker: Debug {
+    fn pick(&self) -> PickResult;
+}
+
+/// The answer of a pick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PickResult {
+    /// Use this subchannel's connection; if it has gone meanwhile, wait for a newer picker ([CONN-25]).
+    Complete(SubchannelId),
+    /// Wait for a newer picker.
+    Queue,
+    /// No way now: a call that does not wait for ready fails with the last connect failure.
+    Fail,
+}
+
+/// A picker whose answer never changes.
+#[derive(Debug)]
+pub(crate) struct FixedPicker(pub(crate) PickResult);
+
+impl Picker for FixedPicker {
+    fn pick(&self) -> PickResult {
+        self.0
+    }
+}

@@ -1,0 +1,289 @@
+//! `pick_first`: one connection, to the first address that works (A61, A62, [CONN-60] to [CONN-69]).
+//!
+//! A pass dials the addresses in order, a new one each time the attempt delay runs out or an attempt fails; the first that is
+//! usable wins and the others are dropped. Once every address has failed the policy stays in TRANSIENT_FAILURE until one works,
+//! each address being dialed again as its own backoff ends. A lost connection means IDLE: the next call starts a new pass.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId};
+use crate::address::Address;
+use crate::state::State;
+use crate::time::Time;
+
+/// The policy.
+#[derive(Debug)]
+pub(crate) struct PickFirst {
+    attempt_delay: Duration,
+    /// What the resolver said last, in dialing order.
+    addresses: Vec<Address>,
+    /// One per address of the running list; when an address is selected, only that one.
+    subchannels: Vec<Entry>,
+    phase: Phase,
+    /// Set when a pass ends with nothing, cleared when an address works: in between the state stays TRANSIENT_FAILURE ([CONN-67]).
+    is_failing: bool,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: SubchannelId,
+    address: Address,
+    state: State,
+    failed_in_this_pass: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is wanted, or nothing is known yet.
+    Idle,
+    /// The first pass: `next` is the address whose turn is next, `timer` is armed while one more is to come.
+    Pass { next: usize, timer: Option<Time> },
+    /// Every address has failed; `failures` counts towards the next request to resolve again ([CONN-66]).
+    Failing { failures: usize },
+    /// Connected to this one.
+    Selected(SubchannelId),
+}
+
+impl PickFirst {
+    /// `attempt_delay` is clamped to what A61 allows ([CONN-60]).
+    pub(crate) fn new(attempt_delay: Duration) -> Self {
+        let attempt_delay = attempt_delay.clamp(Duration::from_millis(100), Duration::from_secs(2));
+        Self {
+            attempt_delay,
+            addresses: Vec::new(),
+            subchannels: Vec::new(),
+            phase: Phase::Idle,
+            is_failing: false,
+            next_id: 0,
+        }
+    }
+
+    fn entry(&mut self, id: SubchannelId) -> Option<&mut Entry> {
+        self.subchannels.iter_mut().find(|entry| entry.id == id)
+    }
+
+    /// Replaces the subchannels by one for each address of the list; an address that had one keeps it, and its backoff.
+    fn rebuild(&mut self, actions: &mut Vec<LbAction>) {
+        let mut before = std::mem::take(&mut self.subchannels);
+        for address in &self.addresses {
+            let kept = before
+                .iter()
+                .position(|entry| entry.address == *address)
+                .map(|at| before.swap_remove(at));
+            let entry = kept.unwrap_or_else(|| {
+                self.next_id += 1;
+                let id = SubchannelId(self.next_id);
+                actions.push(LbAction::Create(id, address.clone()));
+                Entry {
+                    id,
+                    address: address.clone(),
+                    state: State::Idle,
+                    failed_in_this_pass: false,
+                }
+            });
+            self.subchannels.push(Entry {
+                failed_in_this_pass: false,
+                ..entry
+            });
+        }
+        actions.extend(before.into_iter().map(|entry| LbAction::Remove(entry.id)));
+    }
+
+    fn start_pass(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        self.rebuild(actions);
+        if !self.is_failing {
+            actions.push(publish(State::Connecting, PickResult::Queue));
+        }
+        self.phase = Phase::Pass { next: 0, timer: None };
+        self.take_turns(now, actions);
+    }
+
+    /// Lets addresses have their turn until one is being dialed or all have failed ([CONN-62], [CONN-63]).
+    fn take_turns(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        while let Phase::Pass { next, .. } = self.phase {
+            let count = self.subchannels.len();
+            let Some(entry) = self.subchannels.get_mut(next) else {
+                self.phase = Phase::Pass { next, timer: None };
+                self.end_pass_if_all_failed(actions);
+                return;
+            };
+            let id = entry.id;
+            match entry.state {
+                State::Ready => return self.select(id, actions),
+                State::TransientFailure | State::Shutdown => {
+                    entry.failed_in_this_pass = true;
+                    self.phase = Phase::Pass {
+                        next: next + 1,
+                        timer: None,
+                    };
+                }
+                State::Idle | State::Connecting => {
+                    if entry.state == State::Idle {
+                        entry.state = State::Connecting;
+                        actions.push(LbAction::Connect(id));
+                    }
+                    let timer = (next + 1 < count).then(|| now + self.attempt_delay);
+                    self.phase = Phase::Pass { next: next + 1, timer };
+                    return;
+                }
+            }
+        }
+    }
+
+    /// [CONN-65]
+    fn end_pass_if_all_failed(&mut self, actions: &mut Vec<LbAction>) {
+        if !self.subchannels.iter().all(|entry| entry.failed_in_this_pass) {
+            return;
+        }
+        self.fail(actions);
+        // [CONN-66]: an address whose backoff is over already is asked for again at once.
+        for entry in self.subchannels.iter_mut().filter(|entry| entry.state == State::Idle) {
+            entry.state = State::Connecting;
+            actions.push(LbAction::Connect(entry.id));
+        }
+    }
+
+    fn fail(&mut self, actions: &mut Vec<LbAction>) {
+        self.phase = Phase::Failing { failures: 0 };
+        self.is_failing = true;
+        actions.push(LbAction::Reresolve);
+        actions.push(publish(State::TransientFailure, PickResult::Fail));
+    }
+
+    /// [CONN-64]
+    fn select(&mut self, id: SubchannelId, actions: &mut Vec<LbAction>) {
+        self.phase = Phase::Selected(id);
+        self.is_failing = false;
+        let (selected, others) = std::mem::take(&mut self.subchannels)
+            .into_iter()
+            .partition(|entry| entry.id == id);
+        self.subchannels = selected;
+        actions.extend(Vec::into_iter(others).map(|entry: Entry| LbAction::Remove(entry.id)));
+        actions.push(publish(State::Ready, PickResult::Complete(id)));
+    }
+}
+
+impl LbPolicy for PickFirst {
+    fn on_addresses(&mut self, now: Time, addresses: Vec<Address>, actions: &mut Vec<LbAction>) {
+        let was_waiting = self.addresses.is_empty();
+        self.addresses = dialing_order(addresses);
+        if self.addresses.is_empty() {
+            // [LB-16]
+            self.rebuild(actions);
+            self.fail(actions);
+            return;
+        }
+        match self.phase {
+            Phase::Selected(id) => {
+                let still_listed = self.entry(id).is_some_and(|entry| entry.state == State::Ready)
+                    && self
+                        .subchannels
+                        .iter()
+                        .any(|entry| entry.id == id && self.addresses.contains(&entry.address));
+                if !still_listed {
+                    // [LB-15]: drop the connection and wait for a call.
+                    self.phase = Phase::Idle;
+                    actions.extend(self.subchannels.drain(..).map(|entry| LbAction::Remove(entry.id)));
+                    actions.push(publish(State::Idle, PickResult::Queue));
+                }
+            }
+            // [LB-12]: an idle policy only remembers; the first list of all arrives because a call waits.
+            Phase::Idle if !was_waiting => {}
+            Phase::Idle | Phase::Pass { .. } | Phase::Failing { .. } => self.start_pass(now, actions),
+        }
+    }
+
+    fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.state = state;
+        if state == State::TransientFailure {
+            entry.failed_in_this_pass = true;
+        }
+        match (&mut self.phase, state) {
+            (Phase::Selected(_), State::Ready) => {}
+            (Phase::Selected(_), _) => {
+                // [CONN-69]
+                self.phase = Phase::Idle;
+                actions.push(LbAction::Reresolve);
+                actions.push(publish(State::Idle, PickResult::Queue));
+            }
+            (_, State::Ready) => self.select(id, actions),
+            (Phase::Pass { next, .. }, State::TransientFailure) => {
+                let dialed_last = self
+                    .subchannels
+                    .get(next.wrapping_sub(1))
+                    .is_some_and(|entry| entry.id == id);
+                if dialed_last || *next >= self.subchannels.len() {
+                    self.take_turns(now, actions);
+                }
+            }
+            (Phase::Failing { failures }, State::TransientFailure) => {
+                *failures += 1;
+                if *failures >= self.subchannels.len() {
+                    *failures = 0;
+                    actions.push(LbAction::Reresolve);
+                }
+                // The picker is published anew so that calls see the newest error.
+                actions.push(publish(State::TransientFailure, PickResult::Fail));
+            }
+            (Phase::Failing { .. }, State::Idle) => {
+                if let Some(entry) = self.entry(id) {
+                    entry.state = State::Connecting;
+                }
+                actions.push(LbAction::Connect(id));
+            }
+            (Phase::Idle | Phase::Pass { .. } | Phase::Failing { .. }, _) => {}
+        }
+    }
+
+    fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        if self.phase == Phase::Idle && !self.addresses.is_empty() {
+            self.start_pass(now, actions);
+        }
+    }
+
+    fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        if self.next_deadline().is_some_and(|at| at <= now) {
+            self.take_turns(now, actions);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Pass { timer, .. } => timer,
+            Phase::Idle | Phase::Failing { .. } | Phase::Selected(_) => None,
+        }
+    }
+}
+
+fn publish(state: State, pick: PickResult) -> LbAction {
+    LbAction::Publish(state, Rc::new(FixedPicker(pick)))
+}
+
+/// Each address once ([LB-18]), the families taking turns, the family of the first address first ([CONN-61]).
+fn dialing_order(addresses: Vec<Address>) -> Vec<Address> {
+    let mut distinct: Vec<Address> = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    let Some(first_family) = distinct.first().map(Address::family) else {
+        return distinct;
+    };
+    let (mut first, mut other): (VecDeque<_>, VecDeque<_>) = distinct
+        .into_iter()
+        .partition(|address| address.family() == first_family);
+    let mut ordered = Vec::with_capacity(first.len() + other.len());
+    while !first.is_empty() || !other.is_empty() {
+        ordered.extend(first.pop_front());
+        ordered.extend(other.pop_front());
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! Pure rooms: the decisions of a channel, with nothing else in them.
+//!
+//! Here is no async, no lock, no clock, no randomness, no environment, no I/O. What happened comes in as a method call, with
+//! the time and a random fraction as arguments where they matter; what to do goes out as a value, and so does the time at
+//! which the room wants to be asked again. So every rule can be tested with exact values and no runtime.
+
+pub(crate) mod backoff;
+pub(crate) mod balancer;
+pub(crate) mod connectivity;
+pub(crate) mod subchannel;
