@@ -13,3 +13,5 @@ mod state;
 mod status;
 mod time;
 mod policy;
+mod resolver;
+mod runtime;

@@ -1,0 +1,54 @@
+//! The only room that reads the clock, draws random numbers, spawns, opens sockets and asks for names.
+//!
+//! Everything else is generic over a [`Driver`] and names no runtime. One driver moves one loop; a loop is single-threaded, so
+//! its tasks need not be `Send`. Today there is the tokio driver; a reactor driven by the host and a simulated world fit in
+//! the same place.
+
+pub(crate) mod tokio;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::address::Address;
+use crate::time::Time;
+
+/// What a loop gets from the world. Cheap to clone; every clone is the same loop.
+pub(crate) trait Driver: Clone + 'static {
+    /// A connected byte stream. Its writes never raise SIGPIPE.
+    type Socket: Socket;
+    /// A spawned task.
+    type Task: Task;
+
+    /// The time now.
+    fn now(&self) -> Time;
+
+    /// A random fraction in 0..1.
+    fn random_unit(&self) -> f64;
+
+    /// Runs a task on this loop. A panic ends that task alone.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Self::Task;
+
+    /// Completes at `deadline`, or at once when it is past.
+    fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static;
+
+    /// Opens a socket. Dropping the future gives up the attempt.
+    fn connect(&self, address: &Address) -> impl Future<Output = io::Result<Self::Socket>> + 'static;
+
+    /// Asks the system's resolver; the answer is in RFC 6724 order.
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static;
+}
+
+/// A connected byte stream.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Where the stream starts, if it has such an address.
+    fn local_address(&self) -> Option<SocketAddr>;
+}
+
+/// A handle of a spawned task; dropping it lets the task go on.
+pub(crate) trait Task: 'static {
+    /// Drops the task's future the next time the loop turns.
+    fn abort(&self);
+}
