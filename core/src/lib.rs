@@ -15,3 +15,4 @@ mod time;
 mod policy;
 mod resolver;
 mod runtime;
+mod transport;

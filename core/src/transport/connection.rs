@@ -1,0 +1,203 @@
+//! One HTTP/2 connection: a handle that opens streams, and the future that moves it.
+//!
+//! The future belongs to one task. The handle lives in the snapshot and in nothing else for long: when the last handle and the
+//! last stream are gone, or the server says GOAWAY and the last stream ends, the future says goodbye and completes.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use h2::client::SendRequest;
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+
+use super::message::Outbound;
+use super::stream::Stream;
+use super::tap::{Goaway, Seen};
+use crate::address::Address;
+use crate::observe::counters::ConnectionCounters;
+
+/// A usable connection. Clones are the same connection.
+#[derive(Clone)]
+pub(crate) struct Connection(Rc<Shared>);
+
+struct Shared {
+    id: u64,
+    address: Arc<str>,
+    /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
+    send_request: RefCell<Option<SendRequest<Outbound>>>,
+    streams_active: Cell<u32>,
+    /// Rung when a stream ended, the limit changed, or the connection began to drain: whoever waits for a stream looks again.
+    room: Notify,
+    seen: Rc<Seen>,
+    counters: Arc<ConnectionCounters>,
+}
+
+/// The connection takes no new streams, or died before the request left: nothing was sent.
+#[derive(Debug)]
+pub(crate) struct NotSent;
+
+impl Connection {
+    pub(super) fn new(
+        id: u64,
+        address: &Address,
+        send_request: SendRequest<Outbound>,
+        seen: Rc<Seen>,
+        counters: Arc<ConnectionCounters>,
+    ) -> Self {
+        if let Some(limit) = seen.stream_limit() {
+            counters.set_stream_limit(limit);
+        }
+        Self(Rc::new(Shared {
+            id,
+            address: address.to_string().into(),
+            send_request: RefCell::new(Some(send_request)),
+            streams_active: Cell::new(0),
+            room: Notify::new(),
+            seen,
+            counters,
+        }))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn address(&self) -> &Arc<str> {
+        &self.0.address
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<ConnectionCounters> {
+        &self.0.counters
+    }
+
+    /// Opens a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached. `is_last` half-closes with the headers.
+    ///
+    /// Cancel safe: a dropped wait takes nothing.
+    pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotSent> {
+        let place = self.place().await?;
+        let mut send_request = self.0.send_request.borrow().clone().ok_or(NotSent)?;
+        poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotSent)?;
+        let (response, send) = send_request.send_request(request, is_last).map_err(|_| NotSent)?;
+        self.0.counters.streams_total.one();
+        Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
+    }
+
+    /// Takes no new streams from now on; running ones go on.
+    pub(crate) fn drain(&self) {
+        self.0.send_request.borrow_mut().take();
+        self.0.room.notify_waiters();
+    }
+
+    /// Tells how the connection ended, without keeping it open.
+    pub(crate) fn ending(&self) -> ConnectionEnding {
+        ConnectionEnding(Rc::clone(&self.0.seen))
+    }
+
+    async fn place(&self) -> Result<Place, NotSent> {
+        loop {
+            // Registered before looking, so a ring in between is not missed.
+            let mut room = std::pin::pin!(self.0.room.notified());
+            room.as_mut().enable();
+            if self.0.send_request.borrow().is_none() {
+                return Err(NotSent);
+            }
+            if self
+                .0
+                .seen
+                .stream_limit()
+                .is_none_or(|limit| self.0.streams_active.get() < limit)
+            {
+                self.0.streams_active.set(self.0.streams_active.get() + 1);
+                self.0.counters.streams_active.enter();
+                return Ok(Place(self.clone()));
+            }
+            room.await;
+        }
+    }
+}
+
+/// How a connection ended, once it has.
+pub(crate) struct ConnectionEnding(Rc<Seen>);
+
+impl ConnectionEnding {
+    pub(crate) fn words(&self) -> String {
+        self.0.end()
+    }
+}
+
+/// One of the streams the server allows; given back when dropped.
+pub(super) struct Place(Connection);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let shared = &self.0.0;
+        shared.streams_active.set(shared.streams_active.get() - 1);
+        shared.counters.streams_active.leave();
+        shared.room.notify_one();
+    }
+}
+
+/// What happened to a connection; told by [`Moving::next`].
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// The server will take no new streams.
+    Goaway(Goaway),
+    /// It is over.
+    Ended,
+}
+
+/// The future that moves a connection's frames.
+pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
+    http2: h2::client::Connection<T, Outbound>,
+    seen: Rc<Seen>,
+    connection: Connection,
+    goaway_is_told: bool,
+    stream_limit: Option<u32>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
+    pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
+        let stream_limit = seen.stream_limit();
+        Self {
+            http2,
+            seen,
+            connection,
+            goaway_is_told: false,
+            stream_limit,
+        }
+    }
+
+    /// Moves the connection until something happens to it.
+    pub(crate) async fn next(&mut self) -> Happened {
+        poll_fn(|cx| {
+            let ended = Pin::new(&mut self.http2).poll(cx);
+            if self.seen.stream_limit() != self.stream_limit {
+                self.stream_limit = self.seen.stream_limit();
+                if let Some(limit) = self.stream_limit {
+                    self.connection.0.counters.set_stream_limit(limit);
+                }
+                self.connection.0.room.notify_waiters();
+            }
+            if ended.is_ready() {
+                self.connection.drain();
+                return Poll::Ready(Happened::Ended);
+            }
+            match self.seen.goaway() {
+                Some(goaway) if !self.goaway_is_told => {
+                    self.goaway_is_told = true;
+                    self.connection.0.counters.set_goaway(goaway.code);
+                    // [CONN-33]: at once, so that no call picks it again.
+                    self.connection.drain();
+                    Poll::Ready(Happened::Goaway(goaway))
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,205 @@
+//! From an address to a usable connection: socket, TLS, HTTP/2 preface and the server's SETTINGS, under one deadline
+//! ([CONN-40], [CONN-41]).
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::connection::{Connection, Moving};
+use super::credentials::Tls;
+use super::message::Outbound;
+use super::tap::{Seen, Tap};
+use crate::address::Address;
+use crate::observe::counters::{ChannelCounters, ConnectionCounters};
+use crate::runtime::{Driver, Socket};
+use crate::time::Time;
+
+/// What every dial of a channel has in common.
+#[derive(Clone)]
+pub(crate) struct DialSettings {
+    pub(crate) tls: Option<Tls>,
+    /// The host to ask for and to check in TLS.
+    pub(crate) server_name: String,
+    pub(crate) stream_window: u32,
+    pub(crate) connection_window: u32,
+    pub(crate) counters: Arc<ChannelCounters>,
+}
+
+/// A connection that is usable, and the future that moves it.
+pub(crate) struct Dialed<S: Socket> {
+    pub(crate) connection: Connection,
+    pub(crate) moving: Moving<Tap<MaybeTls<S>>>,
+}
+
+/// HTTP/2 lets a header block be as large as this; the gRPC limit is checked by us, because the HTTP/2 library cuts a longer
+/// block silently, a lost `grpc-status` included.
+const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
+
+/// Dials once. The error is a text for people; the address is added by whoever tells it.
+pub(crate) async fn dial<D: Driver>(
+    driver: &D,
+    id: u64,
+    address: &Address,
+    settings: &DialSettings,
+    deadline: Time,
+) -> Result<Dialed<D::Socket>, String> {
+    let phase = Cell::new("the connection to open");
+    let started = driver.now();
+    let attempt = pin!(attempt(driver, id, address, settings, &phase));
+    tokio::select! {
+        biased;
+        dialed = attempt => dialed,
+        () = driver.sleep_until(deadline) => {
+            Err(format!("timed out after {:.1} s waiting for {}", driver.now().since(started).as_secs_f64(), phase.get()))
+        }
+    }
+}
+
+async fn attempt<D: Driver>(
+    driver: &D,
+    id: u64,
+    address: &Address,
+    settings: &DialSettings,
+    phase: &Cell<&'static str>,
+) -> Result<Dialed<D::Socket>, String> {
+    let started = driver.now();
+    let socket = driver.connect(address).await.map_err(|cause| cause.to_string())?;
+    let connected = driver.now();
+    let local_address = socket.local_address().map(|address| address.to_string());
+
+    let stream = match &settings.tls {
+        None => MaybeTls::Plain(socket),
+        Some(tls) => {
+            phase.set("the TLS handshake");
+            let name = server_name(tls, &settings.server_name)?;
+            let stream = TlsConnector::from(Arc::clone(&tls.config)).connect(name, socket).await;
+            let stream = stream.map_err(|cause| format!("TLS handshake failed: {cause}"))?;
+            // [WIRE-3]
+            if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                return Err("TLS handshake failed: the server did not agree on HTTP/2 (ALPN \"h2\")".into());
+            }
+            MaybeTls::Tls(Box::new(stream))
+        }
+    };
+    let secured = driver.now();
+
+    phase.set("the server's HTTP/2 SETTINGS");
+    let counters = Arc::new(ConnectionCounters::new(
+        address.to_string(),
+        local_address,
+        connected.since(started),
+        settings.tls.is_some().then(|| secured.since(connected)),
+    ));
+    let seen = Rc::new(Seen::default());
+    let tap = Tap::new(
+        stream,
+        Rc::clone(&seen),
+        Arc::clone(&counters),
+        Arc::clone(&settings.counters),
+    );
+    let (send_request, mut http2) = h2::client::Builder::new()
+        .enable_push(false)
+        .initial_window_size(settings.stream_window)
+        .initial_connection_window_size(settings.connection_window)
+        .max_header_list_size(HTTP2_HEADER_LIMIT)
+        .handshake::<_, Outbound>(tap)
+        .await
+        .map_err(|cause| format!("HTTP/2 could not be started: {cause}"))?;
+
+    // [WIRE-5], [WIRE-6]: usable only once the server's SETTINGS are here.
+    poll_fn(|cx| {
+        let ended = Pin::new(&mut http2).poll(cx);
+        if let Some(wrong) = seen.wrong_start() {
+            return Poll::Ready(Err(wrong));
+        }
+        match ended {
+            Poll::Ready(Err(cause)) if cause.is_io() => {
+                Poll::Ready(Err(format!("{} before its HTTP/2 SETTINGS", seen.end())))
+            }
+            Poll::Ready(Err(cause)) => Poll::Ready(Err(cause.to_string())),
+            Poll::Ready(Ok(())) => Poll::Ready(Err(format!("{} before its HTTP/2 SETTINGS", seen.end()))),
+            Poll::Pending if seen.has_settings() => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await?;
+
+    let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
+    let moving = Moving::new(http2, seen, connection.clone());
+    Ok(Dialed { connection, moving })
+}
+
+/// [NAME-35]: a name is asked for, an IP address only checked.
+fn server_name(tls: &Tls, default: &str) -> Result<ServerName<'static>, String> {
+    let name = tls.server_name.as_deref().unwrap_or(default);
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return Ok(ServerName::IpAddress(ip.into()));
+    }
+    ServerName::try_from(name.to_owned()).map_err(|_| format!("TLS handshake failed: {name:?} is not a server name"))
+}
+
+/// A socket, plain or under TLS.
+pub(crate) enum MaybeTls<S> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Socket> AsyncRead for MaybeTls<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl<S: Socket> AsyncWrite for MaybeTls<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

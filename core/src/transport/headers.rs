@@ -1,0 +1,269 @@
+//! Request and response headers: gRPC's names, `grpc-timeout`, metadata, the status in the trailers. Pure.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, Uri};
+
+use crate::error::{Error, ErrorKind};
+use crate::failure::Failure;
+use crate::metadata::{Metadata, is_binary, is_reserved};
+use crate::percent;
+use crate::status::Status;
+
+/// Sent unpadded, read either way ([WIRE-60] to [WIRE-62]).
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// What every request of a channel has in common.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestTemplate {
+    scheme: Scheme,
+    authority: Authority,
+    user_agent: HeaderValue,
+}
+
+impl RequestTemplate {
+    /// # Errors
+    /// [`ErrorKind::BadOption`] naming the authority or the user agent that no header can carry.
+    pub(crate) fn new(is_secure: bool, authority: &str, user_agent: &str) -> Result<Self, Error> {
+        let user_agent = HeaderValue::try_from(user_agent).map_err(|_| {
+            Error::new(
+                ErrorKind::BadOption,
+                format!("user agent {user_agent:?} has a character that no header may have"),
+            )
+        })?;
+        Ok(Self {
+            scheme: if is_secure { Scheme::HTTPS } else { Scheme::HTTP },
+            authority: parse_authority(authority)?,
+            user_agent,
+        })
+    }
+
+    /// The authority's host, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        self.authority.host().trim_matches(['[', ']'])
+    }
+
+    pub(crate) fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+}
+
+/// A method's path, checked: `/package.Service/Method` ([WIRE-24]).
+#[derive(Clone, Debug)]
+pub(crate) struct MethodPath(PathAndQuery);
+
+impl MethodPath {
+    /// # Errors
+    /// [`ErrorKind::State`] naming the method when it has no leading slash or cannot be a path.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |what: &str| {
+            Error::new(
+                ErrorKind::State,
+                format!("method {text:?} {what}; write \"/package.Service/Method\""),
+            )
+        };
+        if !text.starts_with('/') {
+            return Err(refuse("does not start with '/'"));
+        }
+        if text.contains(['?', '#']) {
+            return Err(refuse("has a query or fragment"));
+        }
+        PathAndQuery::try_from(text)
+            .map(Self)
+            .map_err(|_| refuse("has a character that no path has"))
+    }
+}
+
+/// Checks an authority given by an option or a call.
+///
+/// # Errors
+/// [`ErrorKind::BadOption`] naming it.
+pub(crate) fn parse_authority(text: &str) -> Result<Authority, Error> {
+    Authority::try_from(text).map_err(|cause| {
+        Error::new(
+            ErrorKind::BadOption,
+            format!("authority {text:?} cannot be used: {cause}"),
+        )
+    })
+}
+
+/// The request head. `remaining` is the time left until the deadline ([WIRE-42]).
+///
+/// # Errors
+/// A metadata value that HTTP cannot carry; validation should have refused it.
+pub(crate) fn request(
+    template: &RequestTemplate,
+    method: &MethodPath,
+    authority: Option<&Authority>,
+    metadata: &Metadata,
+    remaining: Option<Duration>,
+) -> Result<Request<()>, Failure> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(template.scheme.clone());
+    parts.authority = Some(authority.unwrap_or(&template.authority).clone());
+    parts.path_and_query = Some(method.0.clone());
+    let uri = Uri::from_parts(parts).map_err(|cause| Failure::Internal {
+        text: format!("the request's address cannot be built: {cause}"),
+    })?;
+
+    let mut headers = HeaderMap::with_capacity(4 + metadata.len());
+    // [WIRE-29]: what a receiver acts on comes first.
+    if let Some(remaining) = remaining {
+        headers.insert(GRPC_TIMEOUT, encode_timeout(remaining));
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(USER_AGENT, template.user_agent.clone());
+    for (key, value) in metadata.iter().filter(|(key, _)| !is_reserved(key)) {
+        let bad = |_| Failure::Internal {
+            text: format!("Invalid metadata: key {key:?} cannot be sent"),
+        };
+        let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| bad(()))?;
+        let value = if is_binary(key) {
+            HeaderValue::try_from(BASE64.encode(value)).map_err(|_| bad(()))?
+        } else {
+            HeaderValue::from_maybe_shared(value.clone()).map_err(|_| bad(()))?
+        };
+        headers.append(name, value);
+    }
+
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// [WIRE-40], [WIRE-44]: the finest unit that holds the value in eight digits, rounded up.
+fn encode_timeout(remaining: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let nanoseconds = remaining.as_nanos().max(1);
+    let units: [(u128, char); 6] = [
+        (1, 'n'),
+        (1_000, 'u'),
+        (1_000_000, 'm'),
+        (1_000_000_000, 'S'),
+        (60_000_000_000, 'M'),
+        (3_600_000_000_000, 'H'),
+    ];
+    let fitting = units
+        .iter()
+        .map(|(length, unit)| (nanoseconds.div_ceil(*length), unit))
+        .find(|(value, _)| *value <= MOST);
+    let (value, unit) = fitting.unwrap_or((MOST, &'H'));
+    HeaderValue::try_from(format!("{value}{unit}")).unwrap_or(HeaderValue::from_static("99999999H"))
+}
+
+/// What a response's headers or trailers say, library headers taken out.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    pub(crate) metadata: Metadata,
+    /// The status, if there is a `grpc-status`.
+    pub(crate) status: Option<Status>,
+    pub(crate) content_type: Option<String>,
+}
+
+impl Fields {
+    /// Reads a header block.
+    ///
+    /// # Errors
+    /// It is larger than `limit` ([WIRE-72]), or holds broken base64 ([WIRE-64]) or an unreadable status.
+    pub(crate) fn read(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
+        let size = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum::<usize>() as u64;
+        if size > limit {
+            return Err(Failure::HeadersTooLarge { size, limit });
+        }
+        let mut metadata = Metadata::new();
+        for (name, value) in headers {
+            let key = name.as_str();
+            match key {
+                "grpc-status" | "grpc-message" | "grpc-encoding" | "grpc-accept-encoding" => {}
+                _ if is_binary(key) => {
+                    // [WIRE-63]: joined values are parted before decoding.
+                    for piece in value.as_bytes().split(|byte| *byte == b',') {
+                        let decoded = BASE64.decode(piece.trim_ascii());
+                        let decoded = decoded.map_err(|_| Failure::Protocol {
+                            rule: format!("the server sent metadata {key:?} that is not base64"),
+                        })?;
+                        metadata.append_received(key, decoded.into());
+                    }
+                }
+                _ => metadata.append_received(key, Bytes::copy_from_slice(value.as_bytes())),
+            }
+        }
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Self {
+            metadata,
+            status: read_status(headers)?,
+            content_type,
+        })
+    }
+
+    /// [WIRE-130]
+    pub(crate) fn is_grpc(&self) -> bool {
+        let Some(rest) = self
+            .content_type
+            .as_deref()
+            .and_then(|text| text.strip_prefix("application/grpc"))
+        else {
+            return false;
+        };
+        rest.is_empty() || rest.starts_with(['+', ';'])
+    }
+}
+
+/// [WIRE-135] to [WIRE-141]
+fn read_status(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
+    let mut values = headers.get_all("grpc-status").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if let Some(other) = values.find(|other| *other != value) {
+        return Err(Failure::NoStatus {
+            found: format!("two different ones, {value:?} and {other:?}"),
+        });
+    }
+    let digits = std::str::from_utf8(value.as_bytes())
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(number) = digits.and_then(|text| text.parse::<u32>().ok()) else {
+        return Err(Failure::NoStatus {
+            found: format!("{value:?}"),
+        });
+    };
+    let message = headers
+        .get("grpc-message")
+        .map_or_else(String::new, |value| decode_message(value.as_bytes()));
+    Ok(Some(Status::from_peer(i64::from(number), message)))
+}
+
+/// [WIRE-139], [WIRE-140]: escapes are decoded; what is no escape, or would not be UTF-8, stays as it is.
+fn decode_message(encoded: &[u8]) -> String {
+    let bytes = percent::decode(encoded);
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("%{byte:02X}")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! Length-prefixed messages: one flag byte, four length bytes, the message ([WIRE-90]). Pure.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::failure::Failure;
+
+const PREFIX: usize = 5;
+
+/// A message, or a part of one, on its way to the socket: the prefix and the bytes behind it, never copied together.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    prefix: [u8; PREFIX],
+    prefix_sent: usize,
+    bytes: Bytes,
+}
+
+impl Outbound {
+    /// A whole uncompressed message.
+    ///
+    /// # Errors
+    /// The message is longer than the limit, or than the prefix can say.
+    pub(crate) fn message(bytes: Bytes, limit: Option<u64>) -> Result<Self, Failure> {
+        let size = bytes.len() as u64;
+        let length = u32::try_from(size).map_err(|_| Failure::SentTooLarge {
+            size,
+            limit: u64::from(u32::MAX),
+        })?;
+        if let Some(limit) = limit.filter(|limit| size > *limit) {
+            return Err(Failure::SentTooLarge { size, limit });
+        }
+        let mut prefix = [0; PREFIX];
+        prefix[1..].copy_from_slice(&length.to_be_bytes());
+        Ok(Self {
+            prefix,
+            prefix_sent: 0,
+            bytes,
+        })
+    }
+
+    /// Nothing: an empty frame that carries END_STREAM.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            prefix: [0; PREFIX],
+            prefix_sent: PREFIX,
+            bytes: Bytes::new(),
+        }
+    }
+
+    /// Takes the first `count` bytes off.
+    pub(crate) fn split_to(&mut self, count: usize) -> Self {
+        let of_prefix = count.min(PREFIX - self.prefix_sent);
+        let mut head = Self {
+            bytes: self.bytes.split_to((count - of_prefix).min(self.bytes.len())),
+            ..*self
+        };
+        // A head that ends inside the prefix ends there: its own end is moved up by shifting what it has to the back.
+        head.keep_prefix(self.prefix_sent, of_prefix);
+        self.prefix_sent += of_prefix;
+        head
+    }
+
+    /// Makes the unsent part of the prefix exactly the `count` bytes from `from`.
+    fn keep_prefix(&mut self, from: usize, count: usize) {
+        let mut prefix = [0; PREFIX];
+        prefix[PREFIX - count..].copy_from_slice(&self.prefix[from..from + count]);
+        self.prefix = prefix;
+        self.prefix_sent = PREFIX - count;
+    }
+}
+
+impl Buf for Outbound {
+    fn remaining(&self) -> usize {
+        PREFIX - self.prefix_sent + self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        if self.prefix_sent < PREFIX {
+            &self.prefix[self.prefix_sent..]
+        } else {
+            &self.bytes
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let parts = [&self.prefix[self.prefix_sent..], &self.bytes[..]];
+        let mut filled = 0;
+        for (slice, part) in slices.iter_mut().zip(parts.into_iter().filter(|part| !part.is_empty())) {
+            *slice = IoSlice::new(part);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, count: usize) {
+        let of_prefix = count.min(PREFIX - self.prefix_sent);
+        self.prefix_sent += of_prefix;
+        self.bytes.advance(count - of_prefix);
+    }
+}
+
+/// Puts received DATA together to messages. Frame boundaries mean nothing ([WIRE-91]).
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    limit: Option<u64>,
+}
+
+impl Decoder {
+    pub(crate) fn new(limit: Option<u64>) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            buffered: 0,
+            limit,
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.buffered += chunk.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// The next whole message, if it is there.
+    ///
+    /// # Errors
+    /// The prefix breaks a rule, or announces more than the limit: told as soon as the prefix is read ([WIRE-93]).
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Some(prefix) = self.peek_prefix() else {
+            return Ok(None);
+        };
+        match prefix[0] {
+            0 => {}
+            // [WIRE-119]: nothing but identity was offered, so nothing else may come.
+            1 => {
+                return Err(Failure::Protocol {
+                    rule: "the server sent a compressed message, and no compression was offered to it".into(),
+                });
+            }
+            flag => {
+                return Err(Failure::Protocol {
+                    rule: format!("the server sent a message with the flag {flag}; only 0 and 1 exist"),
+                });
+            }
+        }
+        let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
+        if let Some(limit) = self.limit.filter(|limit| u64::from(length) > *limit) {
+            return Err(Failure::ReceivedTooLarge {
+                size: u64::from(length),
+                limit,
+            });
+        }
+        let length = length as usize;
+        if self.buffered < PREFIX + length {
+            return Ok(None);
+        }
+        self.take(PREFIX);
+        Ok(Some(self.take(length)))
+    }
+
+    /// Whether the stream may end here: not inside a message ([WIRE-95]).
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffered == 0
+    }
+
+    fn peek_prefix(&self) -> Option<[u8; PREFIX]> {
+        if self.buffered < PREFIX {
+            return None;
+        }
+        let mut prefix = [0; PREFIX];
+        let bytes = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        for (place, byte) in prefix.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        Some(prefix)
+    }
+
+    /// Takes `count` bytes that are there; without a copy when one chunk has them all.
+    fn take(&mut self, count: usize) -> Bytes {
+        self.buffered -= count;
+        let first = self.chunks.front_mut();
+        if let Some(first) = first.filter(|chunk| chunk.len() >= count) {
+            let taken = first.split_to(count);
+            if first.is_empty() {
+                self.chunks.pop_front();
+            }
+            return taken;
+        }
+        let mut joined = BytesMut::with_capacity(count);
+        while joined.len() < count {
+            let Some(chunk) = self.chunks.front_mut() else { break };
+            let wanted = chunk.len().min(count - joined.len());
+            joined.extend_from_slice(&chunk.split_to(wanted));
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+        joined.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(flag: u8, length: u32, bytes: &[u8]) -> Bytes {
+        let mut frame = vec![flag];
+        frame.extend_from_slice(&length.to_be_bytes());
+        frame.extend_from_slice(bytes);
+        frame.into()
+    }
+
+    fn contents(mut buffer: Outbound) -> Vec<u8> {
+        buffer.copy_to_bytes(buffer.remaining()).to_vec()
+    }
+
+    #[test]
+    fn a_message_carries_its_length() {
+        let outbound = Outbound::message(Bytes::from_static(b"abc"), None).expect("small");
+        assert_eq!(contents(outbound), [0, 0, 0, 0, 3, b'a', b'b', b'c']);
+        assert_eq!(Outbound::nothing().remaining(), 0);
+    }
+
+    /// [WIRE-104], [WIRE-105]
+    #[test]
+    fn a_message_above_the_send_limit_is_refused_and_one_at_the_limit_is_not() {
+        let three = Bytes::from_static(b"abc");
+        assert!(Outbound::message(three.clone(), Some(3)).is_ok());
+        let refused = Outbound::message(three, Some(2)).expect_err("too large");
+        assert_eq!(refused, Failure::SentTooLarge { size: 3, limit: 2 });
+    }
+
+    /// [WIRE-93]
+    #[test]
+    fn a_message_above_the_receive_limit_is_refused_on_its_prefix() {
+        let mut decoder = Decoder::new(Some(10));
+        decoder.push(frame(0, 11, b""));
+        assert_eq!(decoder.next(), Err(Failure::ReceivedTooLarge { size: 11, limit: 10 }));
+    }
+
+    /// [WIRE-94], [WIRE-119]
+    #[test]
+    fn other_flags_than_0_are_refused() {
+        for flag in [1, 2, 255] {
+            let mut decoder = Decoder::new(None);
+            decoder.push(frame(flag, 0, b""));
+            assert!(matches!(decoder.next(), Err(Failure::Protocol { .. })), "flag {flag}");
+        }
+    }
+
+    /// [WIRE-96]
+    #[test]
+    fn empty_messages_are_messages() {
+        let mut decoder = Decoder::new(None);
+        decoder.push(frame(0, 0, b""));
+        decoder.push(frame(0, 0, b""));
+        assert_eq!(decoder.next(), Ok(Some(Bytes::new())));
+        assert_eq!(decoder.next(), Ok(Some(Bytes::new())));
+        assert_eq!(decoder.next(), Ok(None));
+        assert!(decoder.is_empty());
+    }
+
+    /// [WIRE-95]
+    #[test]
+    fn half_a_message_is_not_an_end() {
+        let mut decoder = Decoder::new(None);
+        decoder.push(frame(0, 4, b"ab"));
+        assert_eq!(decoder.next(), Ok(None));
+        assert!(!decoder.is_empty());
+    }
+
+    proptest! {
+        /// [WIRE-91]
+        #[test]
+        fn any_split_of_any_messages_decodes_to_the_same(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6), cut in 1_usize..17) {
+            let mut wire = Vec::new();
+            for message in &messages {
+                wire.extend(contents(Outbound::message(message.clone().into(), None).expect("small")));
+            }
+            let mut decoder = Decoder::new(None);
+            let mut decoded = Vec::new();
+            for piece in wire.chunks(cut) {
+                decoder.push(Bytes::copy_from_slice(piece));
+                while let Some(message) = decoder.next().expect("valid") {
+                    decoded.push(message.to_vec());
+                }
+            }
+            prop_assert_eq!(decoded, messages);
+            prop_assert!(decoder.is_empty());
+        }
+
+        #[test]
+        fn a_split_outbound_message_is_the_same_bytes(message in prop::collection::vec(any::<u8>(), 0..40), cuts in prop::collection::vec(1_usize..9, 0..12)) {
+            let whole = contents(Outbound::message(message.clone().into(), None).expect("small"));
+            let mut rest = Outbound::message(message.into(), None).expect("small");
+            let mut pieces = Vec::new();
+            for cut in cuts {
+                let cut = cut.min(rest.remaining());
+                let head = rest.split_to(cut);
+                prop_assert_eq!(head.remaining(), cut);
+                pieces.extend(contents(head));
+            }
+            pieces.extend(contents(rest));
+            prop_assert_eq!(pieces, whole);
+        }
+    }
+}

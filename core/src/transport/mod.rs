@@ -1,0 +1,52 @@
+//! The only room that names HTTP/2, TLS and frames: from an address to a usable connection, and one RPC on the wire.
+//!
+//! It decides nothing about which address, when, or whether again; it says truthfully how a dial, a connection or a stream
+//! ended and whether the request reached the server.
+
+pub(crate) mod connection;
+pub(crate) mod credentials;
+pub(crate) mod dial;
+pub(crate) mod headers;
+pub(crate) mod message;
+pub(crate) mod stream;
+mod tap;
+mod tls;
+
+use crate::failure::Failure;
+use crate::metadata::Metadata;
+use crate::observe::trail::Sent;
+use crate::status::Status;
+
+/// How one stream ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) ending: Ending,
+    pub(crate) sent: Sent,
+}
+
+/// Who ended it.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The server, with a status and trailing metadata.
+    Peer { status: Status, trailing: Metadata },
+    /// This side, or the connection under it.
+    Local(Failure),
+}
+
+impl Outcome {
+    /// A failure after the request may have reached the server.
+    pub(crate) fn local(failure: Failure) -> Self {
+        Self {
+            ending: Ending::Local(failure),
+            sent: Sent::Processed,
+        }
+    }
+
+    /// A failure the server declares harmless: it did not process the request.
+    pub(crate) fn refused(cause: String) -> Self {
+        Self {
+            ending: Ending::Local(Failure::Refused { cause }),
+            sent: Sent::Refused,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! One RPC on the wire, from its headers to its trailers.
+//!
+//! Two halves, because sending and receiving go on at the same time. Dropping both resets the stream; nobody else notices.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Response, StatusCode};
+
+use super::connection::Place;
+use super::headers::Fields;
+use super::message::{Decoder, Outbound};
+use super::tap::Seen;
+use super::{Ending, Outcome};
+use crate::failure::Failure;
+use crate::metadata::Metadata;
+
+/// A stream whose headers are on their way.
+pub(crate) struct Stream {
+    pub(crate) sender: Sender,
+    pub(crate) receiver: Receiver,
+}
+
+/// What limits the receiving side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReceiveLimits {
+    pub(crate) message: Option<u64>,
+    pub(crate) headers: u64,
+}
+
+impl Stream {
+    pub(super) fn new(response: ResponseFuture, send: SendStream<Outbound>, place: Place, seen: Rc<Seen>) -> Self {
+        Self {
+            sender: Sender { send },
+            receiver: Receiver {
+                state: Receiving::Head(response),
+                seen,
+                _place: place,
+            },
+        }
+    }
+}
+
+/// The sending half.
+pub(crate) struct Sender {
+    send: SendStream<Outbound>,
+}
+
+/// The stream takes nothing more; why will be known from the receiving half.
+#[derive(Debug)]
+pub(crate) struct SendOver;
+
+impl Sender {
+    /// Hands over a whole message whatever the window, for the one message of a unary call: it is in memory anyway, and the
+    /// HTTP/2 library sends it as the window opens.
+    pub(crate) fn send_now(&mut self, message: Outbound, is_last: bool) -> Result<(), SendOver> {
+        self.send.send_data(message, is_last).map_err(|_| SendOver)
+    }
+
+    /// Sends a message as fast as the server's window opens. Completes when the last byte is handed over.
+    pub(crate) async fn send(&mut self, mut message: Outbound, is_last: bool) -> Result<(), SendOver> {
+        loop {
+            let wanted = message.remaining();
+            self.send.reserve_capacity(wanted);
+            let capacity = match self.send.capacity() {
+                0 => poll_fn(|cx| self.send.poll_capacity(cx))
+                    .await
+                    .ok_or(SendOver)?
+                    .map_err(|_| SendOver)?,
+                capacity => capacity,
+            };
+            if capacity >= wanted {
+                return self.send_now(message, is_last);
+            }
+            if capacity > 0 {
+                self.send_now(message.split_to(capacity), false)?;
+            }
+        }
+    }
+
+    /// Half-closes without a further message.
+    pub(crate) fn half_close(&mut self) -> Result<(), SendOver> {
+        self.send_now(Outbound::nothing(), true)
+    }
+
+    /// The server has given its status before we half-closed: lets it free the stream ([WIRE-176]).
+    pub(crate) fn finished(&mut self) {
+        self.send.send_reset(Reason::NO_ERROR);
+    }
+
+    /// The call is over on this side ([WIRE-170], [WIRE-175]).
+    pub(crate) fn cancel(&mut self) {
+        self.send.send_reset(Reason::CANCEL);
+    }
+}
+
+/// The receiving half.
+pub(crate) struct Receiver {
+    state: Receiving,
+    seen: Rc<Seen>,
+    /// Held until the stream is over.
+    _place: Place,
+}
+
+enum Receiving {
+    Head(ResponseFuture),
+    Body(Box<Body>),
+    /// The outcome was given out.
+    Over,
+}
+
+struct Body {
+    receive: RecvStream,
+    decoder: Decoder,
+    headers_limit: u64,
+    /// Set at the end of DATA.
+    data_is_over: bool,
+}
+
+impl Receiver {
+    /// The response's headers, or the end when there are none.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn head(&mut self, limits: ReceiveLimits) -> Result<Metadata, Outcome> {
+        let Receiving::Head(response) = &mut self.state else {
+            return Err(Outcome::local(Failure::Internal {
+                text: "response headers were asked for twice".into(),
+            }));
+        };
+        let response = poll_fn(|cx| Pin::new(&mut *response).poll(cx)).await;
+        let response = response.map_err(|cause| self.outcome_of(&cause))?;
+        let (fields, receive) = read_head(response, limits.headers).map_err(Outcome::local)?;
+        match fields {
+            Head::Initial(metadata) => {
+                let decoder = Decoder::new(limits.message);
+                self.state = Receiving::Body(Box::new(Body {
+                    receive,
+                    decoder,
+                    headers_limit: limits.headers,
+                    data_is_over: false,
+                }));
+                Ok(metadata)
+            }
+            Head::Final(ending) => {
+                self.state = Receiving::Over;
+                Err(Outcome {
+                    ending,
+                    sent: crate::observe::trail::Sent::Processed,
+                })
+            }
+        }
+    }
+
+    /// The next message, or how the stream ended.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn message(&mut self) -> Result<Bytes, Outcome> {
+        let Receiving::Body(body) = &mut self.state else {
+            return Err(Outcome::local(Failure::Internal {
+                text: "a message was asked for outside the body".into(),
+            }));
+        };
+        let ended = loop {
+            match body.decoder.next() {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => {}
+                Err(failure) => break Err(failure),
+            }
+            if body.data_is_over {
+                break Ok(());
+            }
+            match poll_fn(|cx| body.receive.poll_data(cx)).await {
+                Some(Ok(chunk)) => {
+                    // Taken off the wire: the server may send as much again ([WIRE-222]).
+                    let _ = body.receive.flow_control().release_capacity(chunk.len());
+                    body.decoder.push(chunk);
+                }
+                Some(Err(cause)) => {
+                    let outcome = self.outcome_of(&cause);
+                    self.state = Receiving::Over;
+                    return Err(outcome);
+                }
+                None => body.data_is_over = true,
+            }
+        };
+        let outcome = match ended {
+            Err(failure) => Outcome::local(failure),
+            Ok(()) => match poll_fn(|cx| body.receive.poll_trailers(cx)).await {
+                Err(cause) => self.outcome_of(&cause),
+                Ok(trailers) => body.end(trailers),
+            },
+        };
+        self.state = Receiving::Over;
+        Err(outcome)
+    }
+
+    /// [WIRE-165], [WIRE-178], [WIRE-191]
+    fn outcome_of(&self, cause: &h2::Error) -> Outcome {
+        if cause.is_io() {
+            return Outcome::local(Failure::ConnectionLost { cause: self.seen.end() });
+        }
+        let reason = cause.reason().unwrap_or(Reason::INTERNAL_ERROR);
+        if cause.is_go_away() && cause.is_remote() {
+            let told = self
+                .seen
+                .goaway()
+                .map_or_else(|| "GOAWAY".to_owned(), |goaway| goaway.to_string());
+            return Outcome::refused(told);
+        }
+        if cause.is_reset() && cause.is_remote() {
+            return match reason {
+                Reason::REFUSED_STREAM => Outcome::refused("REFUSED_STREAM".into()),
+                _ => Outcome::local(Failure::StreamReset {
+                    http2_code: reason.into(),
+                }),
+            };
+        }
+        Outcome::local(Failure::Protocol {
+            rule: format!("the server broke a rule of HTTP/2: {cause}"),
+        })
+    }
+}
+
+impl Body {
+    fn end(&self, trailers: Option<http::HeaderMap>) -> Outcome {
+        let Some(trailers) = trailers else {
+            // [WIRE-152]
+            return Outcome::local(Failure::Protocol {
+                rule: "the server ended the call without trailers".into(),
+            });
+        };
+        if !self.decoder.is_empty() {
+            // [WIRE-95]
+            return Outcome::local(Failure::Protocol {
+                rule: "the server ended the call inside a message".into(),
+            });
+        }
+        match Fields::read(&trailers, self.headers_limit) {
+            Err(failure) => Outcome::local(failure),
+            Ok(Fields { status: None, .. }) => Outcome::local(Failure::NoStatus {
+                found: "none in the trailers".into(),
+            }),
+            Ok(Fields {
+                status: Some(status),
+                metadata,
+                ..
+            }) => Outcome {
+                ending: Ending::Peer {
+                    status,
+                    trailing: metadata,
+                },
+                sent: crate::observe::trail::Sent::Processed,
+            },
+        }
+    }
+}
+
+enum Head {
+    /// Messages may follow.
+    Initial(Metadata),
+    /// Trailers-Only ([WIRE-133]).
+    Final(Ending),
+}
+
+fn read_head(response: Response<RecvStream>, headers_limit: u64) -> Result<(Head, RecvStream), Failure> {
+    let http = response.status();
+    let (parts, receive) = response.into_parts();
+    let fields = Fields::read(&parts.headers, headers_limit)?;
+    // [WIRE-153]: a gRPC status wins over whatever HTTP says.
+    if receive.is_end_stream()
+        && let Some(status) = fields.status
+    {
+        return Ok((
+            Head::Final(Ending::Peer {
+                status,
+                trailing: fields.metadata,
+            }),
+            receive,
+        ));
+    }
+    // [WIRE-150], [WIRE-154], [WIRE-160]
+    if http != StatusCode::OK || !fields.is_grpc() {
+        return Err(Failure::HttpStatus {
+            http: http.as_u16(),
+            content_type: fields.content_type,
+        });
+    }
+    if receive.is_end_stream() {
+        return Err(Failure::NoStatus {
+            found: "none in a response without a body".into(),
+        });
+    }
+    Ok((Head::Initial(fields.metadata), receive))
+}

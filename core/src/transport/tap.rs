@@ -1,0 +1,350 @@
+//! A thin tap between TLS and HTTP/2: it reads the frame headers as they pass and keeps what the HTTP/2 library does not tell.
+//!
+//! That is: when the peer's first SETTINGS arrived, its stream limit, a GOAWAY as soon as it is read with its code and debug
+//! text, how the byte stream ended, and the bytes that passed.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::failure::name_of_http2_code;
+use crate::observe::counters::{ChannelCounters, ConnectionCounters};
+
+/// What has been seen on the wire. Written by the tap, read by the task that moves the connection, on the same loop.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    has_settings: Cell<bool>,
+    /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
+    wrong_start: RefCell<Option<String>>,
+    stream_limit: Cell<Option<u32>>,
+    goaway: RefCell<Option<Goaway>>,
+    /// Set once, when reading ended or failed.
+    end: RefCell<Option<String>>,
+}
+
+impl Seen {
+    pub(super) fn has_settings(&self) -> bool {
+        self.has_settings.get()
+    }
+
+    pub(super) fn wrong_start(&self) -> Option<String> {
+        self.wrong_start.borrow().clone()
+    }
+
+    /// The peer's MAX_CONCURRENT_STREAMS; `None` is unlimited.
+    pub(super) fn stream_limit(&self) -> Option<u32> {
+        self.stream_limit.get()
+    }
+
+    pub(super) fn goaway(&self) -> Option<Goaway> {
+        self.goaway.borrow().clone()
+    }
+
+    /// How the connection ended, in words.
+    pub(super) fn end(&self) -> String {
+        let end = self.end.borrow();
+        let end = end.as_deref().unwrap_or("closed by this side");
+        match &*self.goaway.borrow() {
+            Some(goaway) => format!("{end}, after {goaway}"),
+            None => end.to_owned(),
+        }
+    }
+}
+
+/// A GOAWAY frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Goaway {
+    pub(crate) code: u32,
+    pub(crate) debug: String,
+}
+
+impl std::fmt::Display for Goaway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GOAWAY {}", name_of_http2_code(self.code))?;
+        if !self.debug.is_empty() {
+            write!(f, " {:?}", self.debug)?;
+        }
+        Ok(())
+    }
+}
+
+/// The byte stream with the tap on it.
+#[derive(Debug)]
+pub(crate) struct Tap<S> {
+    stream: S,
+    frames: FrameReader,
+    connection: Arc<ConnectionCounters>,
+    channel: Arc<ChannelCounters>,
+}
+
+impl<S> Tap<S> {
+    pub(super) fn new(
+        stream: S,
+        seen: Rc<Seen>,
+        connection: Arc<ConnectionCounters>,
+        channel: Arc<ChannelCounters>,
+    ) -> Self {
+        Self {
+            stream,
+            frames: FrameReader::new(seen),
+            connection,
+            channel,
+        }
+    }
+
+    fn count_sent(&self, sent: &io::Result<usize>) {
+        if let Ok(count) = sent {
+            self.connection.bytes_sent.add(*count as u64);
+            self.channel.bytes_sent.add(*count as u64);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let wanted = buffer.remaining();
+        let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        let read = &buffer.filled()[before..];
+        match &outcome {
+            Err(cause) => self.frames.on_end(cause.to_string()),
+            Ok(()) if read.is_empty() && wanted > 0 => self.frames.on_end("closed by the server".into()),
+            Ok(()) => {
+                self.connection.bytes_received.add(read.len() as u64);
+                self.channel.bytes_received.add(read.len() as u64);
+                self.frames.on_bytes(read);
+            }
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.count_sent(&sent);
+        Poll::Ready(sent)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        self.count_sent(&sent);
+        Poll::Ready(sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Follows the frames in a byte stream, RFC 9113 §4.1.
+#[derive(Debug)]
+struct FrameReader {
+    seen: Rc<Seen>,
+    header: [u8; HEADER],
+    header_filled: usize,
+    /// Payload bytes of the current frame still to come.
+    payload_left: usize,
+    /// What is kept of the payload; empty for frames that are not kept.
+    payload: Vec<u8>,
+    first_frame_is_past: bool,
+}
+
+const HEADER: usize = 9;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+const MAX_CONCURRENT_STREAMS: u16 = 3;
+/// Longer debug texts are cut; a peer cannot make us keep more.
+const MAX_KEPT: usize = 8 + 512;
+
+impl FrameReader {
+    fn new(seen: Rc<Seen>) -> Self {
+        Self {
+            seen,
+            header: [0; HEADER],
+            header_filled: 0,
+            payload_left: 0,
+            payload: Vec::new(),
+            first_frame_is_past: false,
+        }
+    }
+
+    fn on_end(&self, how: String) {
+        self.seen.end.borrow_mut().get_or_insert(how);
+    }
+
+    fn on_bytes(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.header_filled < HEADER {
+                let wanted = bytes.len().min(HEADER - self.header_filled);
+                let (head, rest) = bytes.split_at(wanted);
+                self.header[self.header_filled..self.header_filled + wanted].copy_from_slice(head);
+                self.header_filled += wanted;
+                bytes = rest;
+                if self.header_filled == HEADER {
+                    self.on_header();
+                }
+            } else {
+                let (part, rest) = bytes.split_at(bytes.len().min(self.payload_left));
+                if self.is_kept() {
+                    let room = MAX_KEPT - self.payload.len();
+                    self.payload.extend_from_slice(&part[..part.len().min(room)]);
+                }
+                self.payload_left -= part.len();
+                bytes = rest;
+            }
+            if self.header_filled == HEADER && self.payload_left == 0 {
+                self.on_frame();
+            }
+        }
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self.header[3], SETTINGS | GOAWAY)
+    }
+
+    fn on_header(&mut self) {
+        self.payload_left = u32::from_be_bytes([0, self.header[0], self.header[1], self.header[2]]) as usize;
+        if !self.first_frame_is_past {
+            self.first_frame_is_past = true;
+            let is_settings = self.header[3] == SETTINGS && self.header[4] & ACK == 0;
+            if !is_settings {
+                let words = if self.header.starts_with(b"HTTP/1") {
+                    "the server answered in HTTP/1".to_owned()
+                } else {
+                    "the server did not begin with an HTTP/2 SETTINGS frame".to_owned()
+                };
+                *self.seen.wrong_start.borrow_mut() = Some(words);
+            }
+        }
+    }
+
+    fn on_frame(&mut self) {
+        self.header_filled = 0;
+        let payload = std::mem::take(&mut self.payload);
+        match self.header[3] {
+            SETTINGS if self.header[4] & ACK == 0 => {
+                for entry in payload.chunks_exact(6) {
+                    if u16::from_be_bytes([entry[0], entry[1]]) == MAX_CONCURRENT_STREAMS {
+                        self.seen
+                            .stream_limit
+                            .set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
+                    }
+                }
+                self.seen.has_settings.set(true);
+            }
+            GOAWAY if payload.len() >= 8 => {
+                let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
+                let debug = String::from_utf8_lossy(&payload[8..]).into_owned();
+                *self.seen.goaway.borrow_mut() = Some(Goaway { code, debug });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn goaway(code: u32, debug: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0, 0, 0, 1];
+        payload.extend_from_slice(&code.to_be_bytes());
+        payload.extend_from_slice(debug);
+        frame(GOAWAY, 0, &payload)
+    }
+
+    fn read(bytes: &[u8], cut: usize) -> Rc<Seen> {
+        let seen = Rc::new(Seen::default());
+        let mut reader = FrameReader::new(Rc::clone(&seen));
+        bytes.chunks(cut).for_each(|piece| reader.on_bytes(piece));
+        seen
+    }
+
+    /// [WIRE-5]
+    #[test]
+    fn settings_count_when_whole() {
+        let settings = frame(SETTINGS, 0, &[0, 3, 0, 0, 0, 7]);
+        assert!(!read(&settings[..14], 100).has_settings());
+        let seen = read(&settings, 100);
+        assert!(seen.has_settings());
+        assert_eq!(seen.stream_limit(), Some(7));
+        assert!(read(&frame(SETTINGS, 0, &[]), 100).has_settings());
+    }
+
+    /// [WIRE-6]
+    #[test]
+    fn another_first_frame_is_told() {
+        assert!(read(&frame(6, 0, &[0; 8]), 100).wrong_start().is_some());
+        assert!(read(&frame(SETTINGS, ACK, &[]), 100).wrong_start().is_some());
+        let http1 = read(b"HTTP/1.1 400 Bad Request\r\n", 100)
+            .wrong_start()
+            .expect("not HTTP/2");
+        assert!(http1.contains("HTTP/1"), "{http1}");
+    }
+
+    /// [WIRE-196]
+    #[test]
+    fn a_goaway_is_kept_with_its_text_and_a_long_text_is_cut() {
+        let mut bytes = frame(SETTINGS, 0, &[]);
+        bytes.extend(goaway(11, b"too_many_pings"));
+        let seen = read(&bytes, 100);
+        assert_eq!(
+            seen.goaway(),
+            Some(Goaway {
+                code: 11,
+                debug: "too_many_pings".into()
+            })
+        );
+        assert_eq!(
+            seen.goaway().expect("there").to_string(),
+            "GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\""
+        );
+        let long = read(&goaway(0, &[b'x'; 10_000]), 100).goaway().expect("there");
+        assert_eq!(long.debug.len(), MAX_KEPT - 8);
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_shows_the_same(cut in 1_usize..40, noise in prop::collection::vec(any::<u8>(), 0..50)) {
+            let mut bytes = frame(SETTINGS, 0, &[0, 3, 0, 0, 0, 9]);
+            bytes.extend(frame(0, 0, &noise));
+            bytes.extend(goaway(0, b"max_age"));
+            let seen = read(&bytes, cut);
+            prop_assert!(seen.has_settings());
+            prop_assert_eq!(seen.stream_limit(), Some(9));
+            prop_assert_eq!(seen.goaway(), Some(Goaway { code: 0, debug: "max_age".into() }));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 1_usize..20) {
+            read(&bytes, cut);
+        }
+    }
+}
