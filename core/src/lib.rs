@@ -16,3 +16,4 @@ mod policy;
 mod resolver;
 mod runtime;
 mod transport;
+mod channel;

@@ -1,0 +1,97 @@
+//! The task of one connection: dials, then moves the connection until it ends, and always tells the control task.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::mailbox::{Mail, Mailbox};
+use crate::address::Address;
+use crate::observe::counters::ChannelCounters;
+use crate::policy::balancer::SubchannelId;
+use crate::runtime::Driver;
+use crate::time::Time;
+use crate::transport::connection::{Connection, Happened};
+use crate::transport::dial::{DialSettings, dial};
+
+/// Which connection this is, and of which subchannel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LinkId {
+    pub(super) subchannel: SubchannelId,
+    pub(super) connection: u64,
+}
+
+/// Starts the task.
+pub(super) fn spawn<D: Driver>(
+    driver: &D,
+    id: LinkId,
+    address: Address,
+    settings: Rc<DialSettings>,
+    deadline: Time,
+    mailbox: Rc<Mailbox>,
+) -> D::Task {
+    let report = Report {
+        id,
+        mailbox,
+        counters: Arc::clone(&settings.counters),
+        is_connected: Cell::new(false),
+        is_over: Cell::new(false),
+    };
+    let task_driver = driver.clone();
+    driver.spawn(async move {
+        let dialed = match dial(&task_driver, id.connection, &address, &settings, deadline).await {
+            Err(cause) => return report.over(cause),
+            Ok(dialed) => dialed,
+        };
+        let mut moving = dialed.moving;
+        let ending = dialed.connection.ending();
+        report.connected(dialed.connection);
+        while let Happened::Goaway(goaway) = moving.next().await {
+            report.draining(format!("the server sent {goaway}"));
+        }
+        report.over(ending.words());
+    })
+}
+
+/// Tells the control task what happened; when the task is dropped before its end, aborted or by a panic, it tells that.
+struct Report {
+    id: LinkId,
+    mailbox: Rc<Mailbox>,
+    counters: Arc<ChannelCounters>,
+    is_connected: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+impl Report {
+    fn connected(&self, connection: Connection) {
+        self.is_connected.set(true);
+        self.counters
+            .connection_opened(self.id.connection, Arc::clone(connection.counters()));
+        self.mailbox
+            .post(Mail::Dialed(self.id.subchannel, self.id.connection, Ok(connection)));
+    }
+
+    fn draining(&self, cause: String) {
+        self.counters.goaways.one();
+        self.mailbox
+            .post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
+    }
+
+    fn over(&self, cause: String) {
+        self.is_over.set(true);
+        self.counters.connection_closed(self.id.connection);
+        let LinkId { subchannel, connection } = self.id;
+        self.mailbox.post(if self.is_connected.get() {
+            Mail::Ended(subchannel, connection, cause)
+        } else {
+            Mail::Dialed(subchannel, connection, Err(cause))
+        });
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.is_over.get() {
+            self.over("given up".into());
+        }
+    }
+}

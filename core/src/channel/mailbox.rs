@@ -1,0 +1,60 @@
+//! The control task's mailbox.
+//!
+//! It lives on one loop, so it needs no lock. It cannot grow without bound: a dial posts once, a connection at most twice, and
+//! wishes from outside are folded into the one that waits already.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::address::Address;
+use crate::failure::Failure;
+use crate::policy::balancer::SubchannelId;
+use crate::transport::connection::Connection;
+
+/// What the control task is told.
+pub(super) enum Mail {
+    /// Leave IDLE, because of this.
+    Wake(&'static str),
+    ResetBackoff,
+    Close {
+        linger: Option<Duration>,
+    },
+    Resolved(Result<Vec<Address>, Failure>),
+    /// A dial is over, for this subchannel, under this connection's id.
+    Dialed(SubchannelId, u64, Result<Connection, String>),
+    /// The connection with this id takes no new streams, because of this.
+    Draining(SubchannelId, u64, String),
+    /// The connection with this id is over, because of this.
+    Ended(SubchannelId, u64, String),
+}
+
+#[derive(Default)]
+pub(super) struct Mailbox {
+    letters: RefCell<VecDeque<Mail>>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    pub(super) fn post(&self, mail: Mail) {
+        let mut letters = self.letters.borrow_mut();
+        let is_wish = |mail: &Mail| matches!(mail, Mail::Wake(_) | Mail::ResetBackoff);
+        let same = |waiting: &Mail| std::mem::discriminant(waiting) == std::mem::discriminant(&mail);
+        if !(is_wish(&mail) && letters.iter().any(same)) {
+            letters.push_back(mail);
+        }
+        drop(letters);
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn take(&self) -> Option<Mail> {
+        self.letters.borrow_mut().pop_front()
+    }
+
+    /// Completes when something was posted since the last time.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}

@@ -1,0 +1,147 @@
+//! A channel on its loop: the control task with all its state, the snapshot calls read, the options.
+//!
+//! One task owns the resolver's result, the balancing policy and every subchannel; everybody else sees the snapshot. A call
+//! messages the control task only to wake an IDLE channel.
+
+pub(crate) mod config;
+mod control;
+mod link;
+mod mailbox;
+pub(crate) mod options;
+pub(crate) mod registry;
+mod resolving;
+pub(crate) mod snapshot;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::observe::counters::ChannelCounters;
+use crate::observe::events::EventRing;
+use crate::runtime::Driver;
+use crate::state::State;
+use config::ChannelConfig;
+use mailbox::{Mail, Mailbox};
+use snapshot::Snapshot;
+
+/// What a channel shows to other threads. The loop writes it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    state: AtomicU8,
+    pub(crate) counters: Arc<ChannelCounters>,
+    pub(crate) events: EventRing,
+}
+
+impl Shown {
+    pub(crate) fn new(events_capacity: usize) -> Self {
+        Self {
+            state: AtomicU8::new(State::Idle.number()),
+            counters: Arc::default(),
+            events: EventRing::new(events_capacity),
+        }
+    }
+
+    /// The state shown last.
+    pub(crate) fn state(&self) -> State {
+        State::from_number(i64::from(self.state.load(Relaxed))).unwrap_or(State::Shutdown)
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state.number(), Relaxed);
+    }
+}
+
+/// A channel as its loop's tasks see it. Clones are the same channel; when the last is gone the control task closes up.
+pub(crate) struct LocalChannel<D: Driver>(Rc<Inner<D>>);
+
+struct Inner<D: Driver> {
+    driver: D,
+    config: Arc<ChannelConfig>,
+    shown: Arc<Shown>,
+    snapshot: watch::Receiver<Rc<Snapshot>>,
+    mailbox: Rc<Mailbox>,
+}
+
+/// How long a connection without streams may take to say goodbye to a server that does not read.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl<D: Driver> Clone for LocalChannel<D> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<D: Driver> LocalChannel<D> {
+    /// Starts the control task. `done` runs when it has let go of everything.
+    pub(crate) fn open(
+        driver: &D,
+        config: Arc<ChannelConfig>,
+        shown: Arc<Shown>,
+        done: impl FnOnce() + 'static,
+    ) -> Self {
+        let mailbox = Rc::new(Mailbox::default());
+        let (publisher, snapshot) = watch::channel(Rc::new(Snapshot::idle()));
+        control::spawn(
+            driver,
+            Arc::clone(&config),
+            Arc::clone(&shown),
+            Rc::clone(&mailbox),
+            publisher,
+            done,
+        );
+        Self(Rc::new(Inner {
+            driver: driver.clone(),
+            config,
+            shown,
+            snapshot,
+            mailbox,
+        }))
+    }
+
+    pub(crate) fn driver(&self) -> &D {
+        &self.0.driver
+    }
+
+    pub(crate) fn config(&self) -> &ChannelConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn counters(&self) -> &ChannelCounters {
+        &self.0.shown.counters
+    }
+
+    /// The newest snapshot. Borrow, take what is needed, let go.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        Rc::clone(&self.0.snapshot.borrow())
+    }
+
+    /// Waits for newer snapshots than the one read last through it.
+    pub(crate) fn snapshots(&self) -> watch::Receiver<Rc<Snapshot>> {
+        self.0.snapshot.clone()
+    }
+
+    /// A call waits, or somebody asked to connect: an IDLE channel starts connecting.
+    pub(crate) fn wake(&self, cause: &'static str) {
+        self.0.mailbox.post(Mail::Wake(cause));
+    }
+
+    /// [CONN-56]
+    pub(crate) fn reset_connect_backoff(&self) {
+        self.0.mailbox.post(Mail::ResetBackoff);
+    }
+
+    /// No new picks from now on. Connections close as their streams end, and what is left `linger` later is cut.
+    pub(crate) fn close(&self, linger: Option<Duration>) {
+        self.0.mailbox.post(Mail::Close { linger });
+    }
+}
+
+impl<D: Driver> Drop for Inner<D> {
+    fn drop(&mut self) {
+        // Nobody can ask for anything any more: no call, no handle. What remains is saying goodbye.
+        self.mailbox.post(Mail::Close { linger: Some(GOODBYE) });
+    }
+}

@@ -1,0 +1,334 @@
+//! The registry of options: every key this build honours, once, for all languages and for the documentation.
+//!
+//! A key that is planned but does nothing yet is not here: setting it is an error, not a silence.
+
+/// The type of an option's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// A whole number.
+    Int,
+    /// True or false; 1 and 0 are accepted ([OPT-4]).
+    Bool,
+    /// UTF-8 text.
+    Text,
+    /// A decimal number; whole numbers are accepted.
+    Float,
+}
+
+/// What an option belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionScope {
+    /// An engine.
+    Engine,
+    /// A completion queue.
+    Queue,
+    /// A channel.
+    Channel,
+}
+
+/// One option, described.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionDoc {
+    /// The key.
+    pub key: &'static str,
+    /// The type of its value.
+    pub kind: OptionKind,
+    /// What it belongs to.
+    pub scope: OptionScope,
+    /// The unit of a number; empty for text.
+    pub unit: &'static str,
+    /// The smallest value that makes sense.
+    pub min: i64,
+    /// The largest.
+    pub max: i64,
+    /// The default, for numbers and booleans, under the preset `grpc`.
+    pub default: i64,
+    /// The default in words.
+    pub default_text: &'static str,
+    /// What it does, and what breaks when it is set badly.
+    pub doc: &'static str,
+    /// The version it came with.
+    pub since: &'static str,
+}
+
+/// Every option this build honours.
+#[must_use]
+pub fn option_docs() -> &'static [OptionDoc] {
+    REGISTRY
+}
+
+pub(super) fn find(key: &str) -> Option<&'static OptionDoc> {
+    REGISTRY.iter().find(|option| option.key == key)
+}
+
+/// The key of the registry that `unknown` is most likely to mean.
+pub(super) fn nearest(unknown: &str) -> &'static str {
+    let keys = REGISTRY
+        .iter()
+        .map(|option| option.key)
+        .filter(|key| key.starts_with("linkspan."));
+    keys.min_by_key(|key| distance(key, unknown))
+        .unwrap_or("linkspan.preset")
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (at, byte) in left.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, other) in right.bytes().enumerate() {
+            let substituted = diagonal + usize::from(byte != other);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+const I32_MAX: i64 = i32::MAX as i64;
+
+const fn int(
+    key: &'static str,
+    unit: &'static str,
+    (min, max): (i64, i64),
+    default: i64,
+    default_text: &'static str,
+    doc: &'static str,
+) -> OptionDoc {
+    OptionDoc {
+        key,
+        kind: OptionKind::Int,
+        scope: OptionScope::Channel,
+        unit,
+        min,
+        max,
+        default,
+        default_text,
+        doc,
+        since: "0.1",
+    }
+}
+
+const fn text(key: &'static str, default_text: &'static str, doc: &'static str) -> OptionDoc {
+    OptionDoc {
+        key,
+        kind: OptionKind::Text,
+        scope: OptionScope::Channel,
+        unit: "",
+        min: 0,
+        max: 0,
+        default: 0,
+        default_text,
+        doc,
+        since: "0.1",
+    }
+}
+
+const fn float(key: &'static str, (min, max): (i64, i64), default_text: &'static str, doc: &'static str) -> OptionDoc {
+    OptionDoc {
+        key,
+        kind: OptionKind::Float,
+        scope: OptionScope::Channel,
+        unit: "",
+        min,
+        max,
+        default: 0,
+        default_text,
+        doc,
+        since: "0.1",
+    }
+}
+
+const REGISTRY: &[OptionDoc] = &[
+    text(
+        "linkspan.preset",
+        "the face's own",
+        "Which set of defaults holds: \"grpc\" or \"resilient\".",
+    ),
+    int(
+        "linkspan.connect_timeout_ms",
+        "ms",
+        (1, I32_MAX),
+        20_000,
+        "20000; 10000 with \"resilient\"",
+        "All phases of one connect attempt; never shorter than the backoff that would follow. Too short and slow networks never connect.",
+    ),
+    float(
+        "linkspan.backoff_multiplier",
+        (1, 100),
+        "1.6",
+        "Growth of the wait from one failed connect to the next.",
+    ),
+    float(
+        "linkspan.backoff_jitter",
+        (0, 1),
+        "0.2",
+        "The share the wait is shortened or lengthened by at random; 0 lets clients reconnect in step.",
+    ),
+    int(
+        "linkspan.default_timeout_ms",
+        "ms",
+        (0, I32_MAX),
+        0,
+        "0: none",
+        "The deadline of calls that set none; 0 is none.",
+    ),
+    int(
+        "linkspan.stream_window_bytes",
+        "bytes",
+        (65_535, I32_MAX),
+        256 << 10,
+        "262144",
+        "How much a server may send on one stream before it is read. Small values slow large messages down.",
+    ),
+    int(
+        "linkspan.connection_window_bytes",
+        "bytes",
+        (65_535, I32_MAX),
+        16 << 20,
+        "16777216",
+        "How much a server may send on one connection before it is read; bounds what slow readers can pile up.",
+    ),
+    int(
+        "linkspan.send_high_water_bytes",
+        "bytes",
+        (1, I32_MAX),
+        64 << 10,
+        "65536",
+        "How much may wait to be sent in one call before the sender is asked to wait.",
+    ),
+    int(
+        "linkspan.max_queued_calls",
+        "calls",
+        (0, I32_MAX),
+        0,
+        "0: no limit; 10000 with \"resilient\"",
+        "Calls that may wait for a connection; beyond it a call fails with RESOURCE_EXHAUSTED.",
+    ),
+    int(
+        "linkspan.events_capacity",
+        "events",
+        (1, 65_536),
+        256,
+        "256",
+        "How many state changes are kept to be read.",
+    ),
+    text(
+        "grpc.default_authority",
+        "the target",
+        "The :authority of every call, and the name TLS checks.",
+    ),
+    text(
+        "grpc.ssl_target_name_override",
+        "none",
+        "The name TLS asks for and checks, and :authority unless that is set. For tests.",
+    ),
+    text(
+        "grpc.primary_user_agent",
+        "none",
+        "Put in front of the user agent; several are joined.",
+    ),
+    text("grpc.secondary_user_agent", "none", "Put behind the user agent."),
+    int(
+        "grpc.initial_reconnect_backoff_ms",
+        "ms",
+        (1, I32_MAX),
+        1_000,
+        "1000",
+        "The wait after the first failed connect; at least 100.",
+    ),
+    int(
+        "grpc.max_reconnect_backoff_ms",
+        "ms",
+        (1, I32_MAX),
+        120_000,
+        "120000",
+        "The longest wait between connects, before jitter; at least 100.",
+    ),
+    int(
+        "grpc.min_reconnect_backoff_ms",
+        "ms",
+        (1, I32_MAX),
+        20_000,
+        "20000",
+        "Misnamed by gRPC: the connect timeout. linkspan.connect_timeout_ms wins.",
+    ),
+    int(
+        "grpc.testing.fixed_reconnect_backoff_ms",
+        "ms",
+        (1, I32_MAX),
+        0,
+        "none",
+        "For tests: the same wait after every failed connect.",
+    ),
+    int(
+        "grpc.happy_eyeballs_connection_attempt_delay_ms",
+        "ms",
+        (0, I32_MAX),
+        250,
+        "250",
+        "How long one address may take before the next is dialed beside it; 100 to 2000.",
+    ),
+    int(
+        "grpc.dns_min_time_between_resolutions_ms",
+        "ms",
+        (0, I32_MAX),
+        30_000,
+        "30000",
+        "The shortest time from one name look-up to the next.",
+    ),
+    int(
+        "grpc.max_receive_message_length",
+        "bytes",
+        (-1, I32_MAX),
+        4_194_304,
+        "4194304",
+        "Larger messages end the call with RESOURCE_EXHAUSTED; -1 is no limit.",
+    ),
+    int(
+        "grpc.max_send_message_length",
+        "bytes",
+        (-1, I32_MAX),
+        -1,
+        "-1: no limit",
+        "Larger messages are not sent and end the call with RESOURCE_EXHAUSTED.",
+    ),
+    int(
+        "grpc.absolute_max_metadata_size",
+        "bytes",
+        (1, 1 << 20),
+        16_384,
+        "16384",
+        "Larger response headers or trailers end the call with RESOURCE_EXHAUSTED.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_defaults_within_range() {
+        for (at, option) in REGISTRY.iter().enumerate() {
+            assert!(
+                REGISTRY[at + 1..].iter().all(|other| other.key != option.key),
+                "{}",
+                option.key
+            );
+            assert!(
+                !option.doc.is_empty() && !option.default_text.is_empty(),
+                "{}",
+                option.key
+            );
+            if option.kind == OptionKind::Int && !option.default_text.starts_with("none") {
+                assert!((option.min..=option.max).contains(&option.default), "{}", option.key);
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_the_one_meant() {
+        assert_eq!(nearest("linkspan.conect_timeout_ms"), "linkspan.connect_timeout_ms");
+        assert_eq!(nearest("linkspan.preset_"), "linkspan.preset");
+    }
+}

@@ -1,0 +1,90 @@
+//! What calls read: state, picker and ready connections, published together and never changed ([LB-9]).
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::failure::Failure;
+use crate::observe::trail::ConnectTrail;
+use crate::policy::balancer::{FixedPicker, PickResult, Picker, SubchannelId};
+use crate::state::State;
+use crate::transport::connection::Connection;
+
+/// One published state of a channel.
+pub(crate) struct Snapshot {
+    pub(crate) state: State,
+    picker: Rc<dyn Picker>,
+    connections: BTreeMap<SubchannelId, Connection>,
+    /// Why picks fail; also what a call that waits tells when its deadline passes.
+    pub(crate) failure: Option<Failure>,
+    pub(crate) trail: Option<Rc<ConnectTrail>>,
+    /// Whether addresses are still being looked for.
+    pub(crate) is_resolving: bool,
+}
+
+/// Where a call goes.
+pub(crate) enum Pick {
+    Ready(Connection),
+    /// Wait for a newer snapshot.
+    Queue,
+    /// Fail, unless the call waits for ready.
+    Fail(Failure),
+    /// The channel is closed: fail in any case.
+    Closed,
+}
+
+impl Snapshot {
+    /// A channel nobody has asked for anything yet.
+    pub(super) fn idle() -> Self {
+        Self {
+            state: State::Idle,
+            picker: Rc::new(FixedPicker(PickResult::Queue)),
+            connections: BTreeMap::new(),
+            failure: None,
+            trail: None,
+            is_resolving: false,
+        }
+    }
+
+    pub(super) fn closed() -> Self {
+        Self {
+            state: State::Shutdown,
+            ..Self::idle()
+        }
+    }
+
+    pub(super) fn new(
+        state: State,
+        picker: Rc<dyn Picker>,
+        connections: BTreeMap<SubchannelId, Connection>,
+        failure: Option<Failure>,
+        trail: Option<Rc<ConnectTrail>>,
+        is_resolving: bool,
+    ) -> Self {
+        Self {
+            state,
+            picker,
+            connections,
+            failure,
+            trail,
+            is_resolving,
+        }
+    }
+
+    pub(crate) fn pick(&self) -> Pick {
+        if self.state == State::Shutdown {
+            return Pick::Closed;
+        }
+        match self.picker.pick() {
+            PickResult::Complete(id) => match self.connections.get(&id) {
+                Some(connection) => Pick::Ready(connection.clone()),
+                // [CONN-25]
+                None => Pick::Queue,
+            },
+            PickResult::Queue => Pick::Queue,
+            PickResult::Fail => match &self.failure {
+                Some(failure) => Pick::Fail(failure.clone()),
+                None => Pick::Queue,
+            },
+        }
+    }
+}
