@@ -1,19 +1,54 @@
 //! linkspan's core: one gRPC connection engine for every language.
+//!
+//! A [`Channel`] finds addresses for its target, keeps a connection, and carries calls on it. It lives on an [`Engine`]'s loop; the
+//! handles here may be used from any thread. The C, Python and Node faces use exactly what this file exports; Rust programs have
+//! [`Channel::unary`] and [`Channel::stream`] on top.
+//!
+//! The rooms, each importing only what stands left of it:
+//!
+//! ```text
+//! status metadata error failure state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
+//!                                     runtime: used by resolver, transport, channel, call, engine; never by policy
+//! ```
 
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "rooms arrive one by one; the last one takes this away")]
+#![warn(missing_docs, missing_debug_implementations)]
 
 mod address;
+mod call;
+mod channel;
+mod engine;
 mod error;
 mod failure;
 mod metadata;
 mod observe;
 mod percent;
-mod state;
-mod status;
-mod time;
 mod policy;
 mod resolver;
 mod runtime;
+mod state;
+mod status;
+mod time;
 mod transport;
-mod channel;
+
+pub use call::{CallEnd, CallRequest, Timeout, UnaryEnd};
+pub use channel::options::{ChannelOptions, OptionValue, Preset};
+pub use channel::registry::{OptionDoc, OptionKind, OptionScope, option_docs};
+pub use engine::completion::{Bell, Completion, CompletionQueue, Event, Reply, Waited};
+pub use engine::face::{CallError, CallOptions, RpcError, StreamCall, UnaryResponse};
+pub use engine::{
+    CallHandle, Channel, ChannelMetrics, Engine, EngineMetrics, EngineOptions, SendError, ThreadHook, WatchHandle,
+};
+pub use error::{Error, ErrorKind};
+pub use failure::Dialect;
+pub use metadata::{Metadata, is_binary, is_reserved};
+pub use observe::counters::ConnectionMetrics;
+pub use observe::events::ChannelEvent;
+pub use observe::log::{LogLevel, Logger, set_logger};
+pub use observe::trail::Sent;
+pub use state::State;
+pub use status::{Code, Status};
+pub use transport::credentials::{Credentials, Roots, TlsOptions};
+
+/// The version of linkspan.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

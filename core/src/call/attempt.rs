@@ -1,0 +1,101 @@
+//! One attempt: wait for a snapshot that says where to, open a stream there.
+
+use std::rc::Rc;
+
+use super::CallSpec;
+use super::ending::Progress;
+use crate::channel::LocalChannel;
+use crate::channel::snapshot::{Pick, Snapshot};
+use crate::failure::Failure;
+use crate::observe::counters::ChannelCounters;
+use crate::observe::trail::Phase;
+use crate::runtime::Driver;
+use crate::state::State;
+use crate::transport::headers;
+use crate::transport::stream::Stream;
+
+/// Opens a stream for this call. `is_last` half-closes with the headers.
+///
+/// A pick may be stale; the stream is then not opened, nothing was sent, and the attempt waits for a *newer* snapshot
+/// ([CONN-25]), never again on the same one.
+pub(super) async fn open<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    progress: &Progress,
+    is_last: bool,
+) -> Result<Stream, Failure> {
+    let mut waiting = None;
+    let mut snapshots = None;
+    loop {
+        let snapshot = channel.snapshot();
+        match snapshot.pick() {
+            Pick::Ready(connection) => {
+                progress.phase.set(Phase::Queue);
+                let remaining = progress.remaining(channel.driver().now());
+                let request = headers::request(
+                    &channel.config().request,
+                    &spec.method,
+                    spec.authority.as_ref(),
+                    &spec.metadata,
+                    remaining,
+                )?;
+                if let Ok(stream) = connection.open_stream(request, is_last).await {
+                    progress.phase.set(Phase::Send);
+                    *progress.peer.borrow_mut() = Some(connection.address().clone());
+                    return Ok(stream);
+                }
+            }
+            Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),
+            Pick::Queue => {}
+            Pick::Fail(failure) if !spec.wait_for_ready => {
+                progress.phase.set(phase_of(&snapshot));
+                return Err(failure);
+            }
+            Pick::Fail(_) => {}
+            Pick::Closed => return Err(Failure::ChannelClosed),
+        }
+        progress.phase.set(phase_of(&snapshot));
+        if waiting.is_none() {
+            waiting = Some(Waiting::enter(channel)?);
+        }
+        let snapshots = snapshots.get_or_insert_with(|| channel.snapshots());
+        let is_same = Rc::ptr_eq(&snapshots.borrow_and_update(), &snapshot);
+        if is_same && snapshots.changed().await.is_err() {
+            return Err(Failure::Internal {
+                text: "the channel's control task ended".into(),
+            });
+        }
+    }
+}
+
+fn phase_of(snapshot: &Snapshot) -> Phase {
+    if snapshot.is_resolving {
+        Phase::Resolve
+    } else {
+        Phase::Connect
+    }
+}
+
+/// A call that waits for a connection, counted.
+struct Waiting<'a>(&'a ChannelCounters);
+
+impl<'a> Waiting<'a> {
+    fn enter<D: Driver>(channel: &'a LocalChannel<D>) -> Result<Self, Failure> {
+        let counters = channel.counters();
+        if let Some(limit) = channel
+            .config()
+            .max_queued_calls
+            .filter(|limit| counters.calls_queued.read() >= *limit)
+        {
+            return Err(Failure::TooManyQueued { limit });
+        }
+        counters.calls_queued.enter();
+        Ok(Self(counters))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.calls_queued.leave();
+    }
+}

@@ -1,0 +1,159 @@
+//! What a call keeps about itself on the way, and how it becomes a [`CallEnd`].
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inbox::{Cancel, Inbox};
+use super::{CallEnd, CallSpec, Timeout};
+use crate::channel::LocalChannel;
+use crate::failure::Failure;
+use crate::metadata::Metadata;
+use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
+use crate::runtime::Driver;
+use crate::status::Status;
+use crate::time::Time;
+use crate::transport::{Ending, Outcome};
+
+/// Where a call is.
+pub(super) struct Progress {
+    started: Time,
+    /// `None` is no deadline.
+    timeout: Option<Duration>,
+    pub(super) phase: Cell<Phase>,
+    pub(super) sent: Cell<Sent>,
+    pub(super) peer: RefCell<Option<Arc<str>>>,
+}
+
+/// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Progress {
+    pub(super) fn start<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Self {
+        let timeout = match spec.timeout {
+            Timeout::ChannelDefault => channel.config().default_timeout,
+            Timeout::None => None,
+            Timeout::After(timeout) => Some(timeout).filter(|timeout| *timeout <= LONGEST_TIMEOUT),
+            Timeout::AlreadyPast => Some(Duration::ZERO),
+        };
+        Self {
+            started: channel.driver().now(),
+            timeout,
+            phase: Cell::new(Phase::Connect),
+            sent: Cell::new(Sent::NotSent),
+            peer: RefCell::new(None),
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timeout.map(|timeout| self.started + timeout)
+    }
+
+    /// The time left; `None` without a deadline.
+    pub(super) fn remaining(&self, now: Time) -> Option<Duration> {
+        self.deadline().map(|deadline| deadline.since(now))
+    }
+
+    fn deadline_exceeded(&self) -> Failure {
+        Failure::DeadlineExceeded { timeout: self.timeout }
+    }
+
+    /// Runs a call's work under its deadline and its caller's cancellation. What ends first decides; the rest is dropped.
+    pub(super) async fn supervise<D: Driver>(
+        &self,
+        driver: &D,
+        inbox: &Inbox,
+        work: impl Future<Output = Outcome>,
+    ) -> Outcome {
+        // [WIRE-43]
+        if self.timeout == Some(Duration::ZERO) {
+            return self.local(self.deadline_exceeded());
+        }
+        let over = async {
+            match self.deadline() {
+                Some(deadline) => driver.sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            cancel = inbox.cancelled() => return self.local(self.failure_of(cancel)),
+            outcome = work => outcome,
+            () = over => return self.local(self.deadline_exceeded()),
+        };
+        // [WIRE-166]: the server noticed our deadline before we did.
+        let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
+        if is_cancel && self.deadline().is_some_and(|deadline| deadline <= driver.now()) {
+            return self.local(self.deadline_exceeded());
+        }
+        outcome
+    }
+
+    /// A failure at this point of the call.
+    pub(super) fn local(&self, failure: Failure) -> Outcome {
+        Outcome {
+            ending: Ending::Local(failure),
+            sent: self.sent.get(),
+        }
+    }
+
+    fn failure_of(&self, cancel: Cancel) -> Failure {
+        match cancel {
+            Cancel::ByCaller { code, text } => Failure::Cancelled { code, text },
+            // [CONN-154]: a call that is not on a connection yet was waiting.
+            Cancel::ChannelClosed if self.peer.borrow().is_none() => Failure::ChannelClosed,
+            Cancel::ChannelClosed => Failure::ChannelClosedWhileRunning,
+        }
+    }
+
+    pub(super) fn end<D: Driver>(&self, channel: &LocalChannel<D>, outcome: Outcome) -> CallEnd {
+        let now = channel.driver().now();
+        let elapsed = now.since(self.started);
+        let peer = self.peer.borrow().clone();
+        match outcome.ending {
+            Ending::Peer { status, trailing } => CallEnd {
+                status,
+                trailing,
+                local: false,
+                sent: outcome.sent,
+                peer,
+                elapsed,
+                trail: String::new(),
+            },
+            Ending::Local(failure) => {
+                let connect = if peer.is_none() { connect_trail(channel) } else { None };
+                let phase = self.phase.get();
+                let trail = Trail {
+                    phase,
+                    address: peer.as_deref().map(str::to_owned),
+                    connect,
+                    sent: outcome.sent,
+                    now,
+                }
+                .to_string();
+                let words = failure.words(channel.config().dialect);
+                let text = if failure.is_callers_own() {
+                    words
+                } else {
+                    format!("{words}; {trail}")
+                };
+                let status = Status::new(failure.code(), text);
+                CallEnd {
+                    status,
+                    trailing: Metadata::new(),
+                    local: true,
+                    sent: outcome.sent,
+                    peer,
+                    elapsed,
+                    trail,
+                }
+            }
+        }
+    }
+}
+
+fn connect_trail<D: Driver>(channel: &LocalChannel<D>) -> Option<Rc<ConnectTrail>> {
+    channel.snapshot().trail.clone()
+}

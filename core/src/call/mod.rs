@@ -1,0 +1,144 @@
+//! One RPC as its caller sees it: a deadline, attempts, one end.
+//!
+//! A call is a future on its channel's loop. It reads the snapshot, opens a stream, and reports one [`CallEnd`] with a text
+//! that says where it was. Whoever drops it resets its stream and touches nobody else.
+
+mod attempt;
+mod ending;
+pub(crate) mod inbox;
+pub(crate) mod quota;
+pub(crate) mod streaming;
+pub(crate) mod unary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::Authority;
+
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::observe::trail::Sent;
+use crate::status::Status;
+use crate::transport::headers::{MethodPath, parse_authority};
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timeout {
+    /// What the channel's options say; none unless they do.
+    #[default]
+    ChannelDefault,
+    /// As long as it takes.
+    None,
+    /// This long from the start.
+    After(Duration),
+    /// The time is over already: the call ends with DEADLINE_EXCEEDED and nothing is sent ([WIRE-43]).
+    AlreadyPast,
+}
+
+/// What a call is made of.
+#[derive(Clone, Debug)]
+pub struct CallRequest {
+    /// `/package.Service/Method`.
+    pub method: Arc<str>,
+    /// Sent with the request.
+    pub metadata: Metadata,
+    /// Default: the channel's.
+    pub timeout: Timeout,
+    /// Whether to wait through connect failures; `None` is no ([CONN-20]).
+    pub wait_for_ready: Option<bool>,
+    /// `:authority` of this call instead of the channel's.
+    pub authority: Option<Arc<str>>,
+    /// The largest message to accept, if smaller than the channel's limit.
+    pub max_receive_bytes: Option<u64>,
+    /// The request message; of a stream, the first one. A unary call without one sends an empty message.
+    pub message: Option<Bytes>,
+    /// Stream: nothing follows; half-close with the message, or with the headers when there is none.
+    pub last: bool,
+    /// Leave initial metadata out of what is reported.
+    pub skip_initial: bool,
+    /// Stream: how many messages may be reported before more credit is given.
+    pub read_credit: u32,
+    /// Stream: exactly one response message is due; OK with none or more ends UNIMPLEMENTED, as for a unary call.
+    pub single_response: bool,
+}
+
+impl CallRequest {
+    /// A request with nothing but a method.
+    #[must_use]
+    pub fn new(method: impl Into<Arc<str>>) -> Self {
+        Self {
+            method: method.into(),
+            metadata: Metadata::new(),
+            timeout: Timeout::ChannelDefault,
+            wait_for_ready: None,
+            authority: None,
+            max_receive_bytes: None,
+            message: None,
+            last: false,
+            skip_initial: false,
+            read_credit: 0,
+            single_response: false,
+        }
+    }
+}
+
+/// A request that passed the border: everything that can be wrong has been looked at.
+#[derive(Debug)]
+pub(crate) struct CallSpec {
+    pub(crate) method: MethodPath,
+    pub(crate) metadata: Metadata,
+    pub(crate) timeout: Timeout,
+    pub(crate) wait_for_ready: bool,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) max_receive_bytes: Option<u64>,
+    pub(crate) skip_initial: bool,
+    pub(crate) single_response: bool,
+}
+
+impl CallSpec {
+    /// # Errors
+    /// The method or the authority cannot be used.
+    pub(crate) fn new(request: CallRequest) -> Result<Self, Error> {
+        Ok(Self {
+            method: MethodPath::parse(&request.method)?,
+            metadata: request.metadata,
+            timeout: request.timeout,
+            wait_for_ready: request.wait_for_ready.unwrap_or(false),
+            authority: request.authority.as_deref().map(parse_authority).transpose()?,
+            max_receive_bytes: request.max_receive_bytes,
+            skip_initial: request.skip_initial,
+            single_response: request.single_response,
+        })
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub struct CallEnd {
+    /// Code and text. The text of a status made here carries the trail.
+    pub status: Status,
+    /// What the server sent with its status.
+    pub trailing: Metadata,
+    /// Whether the status was made by this library and not by the server.
+    pub local: bool,
+    /// How far the request got.
+    pub sent: Sent,
+    /// The address of the connection the call was on, once it was on one.
+    pub peer: Option<Arc<str>>,
+    /// From the start to the end.
+    pub elapsed: Duration,
+    /// Where a locally failed call was and what was tried; empty otherwise. Part of the status' text already.
+    pub trail: String,
+}
+
+/// How a unary call ended.
+#[derive(Clone, Debug)]
+pub struct UnaryEnd {
+    /// Status and trailing metadata.
+    pub end: CallEnd,
+    /// Initial metadata; `None` when none came or it was not wanted.
+    pub initial: Option<Metadata>,
+    /// The response; there when the status is OK.
+    pub message: Option<Bytes>,
+}

@@ -1,0 +1,125 @@
+//! A unary call: one message out, one message in, one end.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+
+use super::ending::Progress;
+use super::inbox::Inbox;
+use super::{CallSpec, UnaryEnd, attempt};
+use crate::channel::LocalChannel;
+use crate::failure::Failure;
+use crate::metadata::Metadata;
+use crate::observe::trail::{Phase, Sent};
+use crate::runtime::Driver;
+use crate::transport::message::Outbound;
+use crate::transport::stream::ReceiveLimits;
+use crate::transport::{Ending, Outcome};
+
+/// Runs the call to its end.
+pub(crate) async fn run<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    message: Bytes,
+    inbox: &Inbox,
+) -> UnaryEnd {
+    let progress = Progress::start(channel, spec);
+    let received = RefCell::new(Received::default());
+    let outcome = progress
+        .supervise(
+            channel.driver(),
+            inbox,
+            attempts(channel, spec, &message, &progress, &received),
+        )
+        .await;
+    let end = progress.end(channel, outcome);
+    let Received { initial, message } = received.into_inner();
+    let message = message.filter(|_| end.status.is_ok());
+    UnaryEnd {
+        end,
+        initial: initial.filter(|_| !spec.skip_initial),
+        message,
+    }
+}
+
+#[derive(Default)]
+struct Received {
+    initial: Option<Metadata>,
+    message: Option<Bytes>,
+}
+
+/// One attempt, and one more, unseen, when the server says that it did not process the first ([RETRY-3]).
+async fn attempts<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    message: &Bytes,
+    progress: &Progress,
+    received: &RefCell<Received>,
+) -> Outcome {
+    let outcome = exchange(channel, spec, message, progress, received).await;
+    if outcome.sent != Sent::Refused {
+        return outcome;
+    }
+    channel.counters().retries.one();
+    progress.sent.set(Sent::Refused);
+    exchange(channel, spec, message, progress, received).await
+}
+
+async fn exchange<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    message: &Bytes,
+    progress: &Progress,
+    received: &RefCell<Received>,
+) -> Outcome {
+    let outbound = match Outbound::message(message.clone(), channel.config().max_send_bytes) {
+        Ok(outbound) => outbound,
+        Err(failure) => return progress.local(failure),
+    };
+    let mut stream = match attempt::open(channel, spec, progress, false).await {
+        Ok(stream) => stream,
+        Err(failure) => return progress.local(failure),
+    };
+    progress.sent.set(Sent::Processed);
+    // Why it took nothing, if it did, comes from the receiving half.
+    let _ = stream.sender.send_now(outbound, true);
+    channel.counters().messages_sent.one();
+    progress.phase.set(Phase::Wait);
+
+    let limits = receive_limits(channel, spec);
+    match stream.receiver.head(limits).await {
+        Ok(initial) => received.borrow_mut().initial = Some(initial),
+        Err(outcome) => return due(outcome),
+    }
+    let outcome = match stream.receiver.message().await {
+        Err(outcome) => due(outcome),
+        Ok(message) => {
+            channel.counters().messages_received.one();
+            received.borrow_mut().message = Some(message);
+            match stream.receiver.message().await {
+                Err(outcome) => outcome,
+                // [WIRE-158]
+                Ok(_) => return Outcome::local(Failure::SecondMessage),
+            }
+        }
+    };
+    if matches!(outcome.ending, Ending::Peer { .. }) {
+        stream.sender.finished();
+    }
+    outcome
+}
+
+/// The end of a call that got no message where one was due: OK is not OK then ([WIRE-157]).
+pub(super) fn due(outcome: Outcome) -> Outcome {
+    match &outcome.ending {
+        Ending::Peer { status, .. } if status.is_ok() => Outcome::local(Failure::NoMessage),
+        _ => outcome,
+    }
+}
+
+/// The smaller of the call's limit and the channel's.
+pub(super) fn receive_limits<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> ReceiveLimits {
+    let limits = channel.config().receive;
+    let message = [limits.message, spec.max_receive_bytes].into_iter().flatten().min();
+    ReceiveLimits { message, ..limits }
+}

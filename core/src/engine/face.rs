@@ -1,0 +1,331 @@
+//! Rust's own face: futures over the same submissions and completions every other language uses. Any executor will do.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::completion::{Event, Reply};
+use super::handle::{CallHandle, Channel, SendError};
+use crate::call::{CallEnd, CallRequest, Timeout, UnaryEnd};
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::status::{Code, Status};
+
+/// What a call may be told beside its method and message.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Sent with the request.
+    pub metadata: Metadata,
+    /// Default: the channel's.
+    pub timeout: Timeout,
+    /// Whether to wait through connect failures.
+    pub wait_for_ready: Option<bool>,
+    /// The largest message to accept, if smaller than the channel's limit.
+    pub max_receive_bytes: Option<u64>,
+    /// `:authority` of this call.
+    pub authority: Option<Arc<str>>,
+}
+
+impl CallOptions {
+    fn request(self, method: &str) -> CallRequest {
+        CallRequest {
+            metadata: self.metadata,
+            timeout: self.timeout,
+            wait_for_ready: self.wait_for_ready,
+            max_receive_bytes: self.max_receive_bytes,
+            authority: self.authority,
+            ..CallRequest::new(method)
+        }
+    }
+}
+
+/// A unary call's success.
+#[derive(Clone, Debug)]
+pub struct UnaryResponse {
+    /// The response.
+    pub message: Bytes,
+    /// Initial metadata.
+    pub initial: Metadata,
+    /// Trailing metadata.
+    pub trailing: Metadata,
+    /// The address that answered.
+    pub peer: Arc<str>,
+}
+
+/// A call's failure.
+#[derive(Clone, Debug)]
+pub struct RpcError(Box<Failed>);
+
+#[derive(Clone, Debug)]
+struct Failed {
+    end: CallEnd,
+    initial: Option<Metadata>,
+}
+
+impl RpcError {
+    fn new(end: CallEnd, initial: Option<Metadata>) -> Self {
+        Self(Box::new(Failed { end, initial }))
+    }
+
+    /// How the call ended.
+    #[must_use]
+    pub fn end(&self) -> &CallEnd {
+        &self.0.end
+    }
+
+    /// Code and text.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.0.end.status
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.status().code()
+    }
+
+    /// Initial metadata, if some came.
+    #[must_use]
+    pub fn initial(&self) -> Option<&Metadata> {
+        self.0.initial.as_ref()
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status().fmt(f)
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+/// Why a call could not be made or did not succeed.
+#[derive(Clone, Debug)]
+pub enum CallError {
+    /// It was refused before it existed.
+    Refused(Error),
+    /// It ended with a status other than OK.
+    Rpc(RpcError),
+}
+
+impl CallError {
+    /// The call's failure, if there was a call.
+    #[must_use]
+    pub fn rpc(&self) -> Option<&RpcError> {
+        match self {
+            Self::Rpc(failure) => Some(failure),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Rpc(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl From<Error> for CallError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Channel {
+    /// A unary call.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] as [`Channel::start_unary`]; [`CallError::Rpc`] when the call ends with another status than OK.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call.
+    pub async fn unary(
+        &self,
+        method: &str,
+        message: impl Into<Bytes>,
+        options: CallOptions,
+    ) -> Result<UnaryResponse, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let sender = Mutex::new(Some(sender));
+        let reply = Reply::callback(move |event| {
+            if let (Event::Unary(end), Some(sender)) =
+                (event, sender.lock().unwrap_or_else(PoisonError::into_inner).take())
+            {
+                // The caller may have gone; its guard has cancelled the call then.
+                let _ = sender.send(end);
+            }
+        });
+        let request = CallRequest {
+            message: Some(message.into()),
+            ..options.request(method)
+        };
+        let _guard = CancelOnDrop(self.start_unary(request, reply)?);
+        // The completion is owed, so the sender is dropped only after it was used.
+        let Ok(end) = receiver.await else {
+            return Err(lost().into());
+        };
+        let UnaryEnd { end, initial, message } = *end;
+        match message {
+            Some(message) => Ok(UnaryResponse {
+                message,
+                initial: initial.unwrap_or_default(),
+                trailing: end.trailing,
+                peer: end.peer.unwrap_or_else(|| "".into()),
+            }),
+            None => Err(CallError::Rpc(RpcError::new(end, initial))),
+        }
+    }
+
+    /// A call with streams. It starts at once.
+    ///
+    /// # Errors
+    /// As [`Channel::start_stream`].
+    pub fn stream(&self, method: &str, options: CallOptions) -> Result<StreamCall, Error> {
+        let (sender, events) = mpsc::channel(MOST_EVENTS);
+        let reply = Reply::callback(move |event| {
+            // Never full, see MOST_EVENTS; closed when the call's owner has gone.
+            let _ = sender.try_send(event);
+        });
+        let request = CallRequest {
+            read_credit: 1,
+            ..options.request(method)
+        };
+        let handle = CancelOnDrop(self.start_stream(request, reply)?);
+        Ok(StreamCall {
+            handle,
+            events,
+            initial: None,
+            ready: None,
+            end: None,
+            has_room: false,
+        })
+    }
+}
+
+/// Events that can wait in a call at once: headers, one message by credit, one notice of room, the status.
+const MOST_EVENTS: usize = 4;
+
+fn lost() -> Error {
+    Error::new(
+        crate::error::ErrorKind::Internal,
+        "the call's completion was lost; this is a bug in linkspan",
+    )
+}
+
+struct CancelOnDrop(CallHandle);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel(Code::Cancelled, "the call was dropped by its caller");
+    }
+}
+
+/// A call with streams. Dropping it cancels the call.
+pub struct StreamCall {
+    handle: CancelOnDrop,
+    events: mpsc::Receiver<Event>,
+    initial: Option<Metadata>,
+    /// A message that was received while something else was waited for.
+    ready: Option<Bytes>,
+    end: Option<CallEnd>,
+    has_room: bool,
+}
+
+impl StreamCall {
+    /// Sends a message, waiting while too much waits to be sent.
+    ///
+    /// # Errors
+    /// [`SendError::HalfClosed`] after [`StreamCall::close_send`]; [`SendError::Ended`] when the call has ended: its status is
+    /// told by [`StreamCall::message`].
+    ///
+    /// # Cancel safety
+    /// A dropped wait has sent nothing.
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let mut message = message.into();
+        loop {
+            match self.handle.0.send(message, false) {
+                Err(SendError::Full(back)) => message = back,
+                other => return other,
+            }
+            self.has_room = false;
+            while !self.has_room && self.end.is_none() {
+                self.take_event().await;
+            }
+        }
+    }
+
+    /// Says that no message follows.
+    pub fn close_send(&self) {
+        // Said before, or over: either way nothing follows.
+        let _ = self.handle.0.half_close();
+    }
+
+    /// Initial metadata; `None` when the call ended without.
+    pub async fn headers(&mut self) -> Option<&Metadata> {
+        while self.initial.is_none() && self.end.is_none() {
+            self.take_event().await;
+        }
+        self.initial.as_ref()
+    }
+
+    /// The next message; `None` when the call ended OK.
+    ///
+    /// # Errors
+    /// The call ended with another status; told again each time.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has lost nothing.
+    pub async fn message(&mut self) -> Result<Option<Bytes>, RpcError> {
+        loop {
+            if let Some(message) = self.ready.take() {
+                self.handle.0.read(1);
+                return Ok(Some(message));
+            }
+            match &self.end {
+                None => self.take_event().await,
+                Some(end) if end.status.is_ok() => return Ok(None),
+                Some(end) => return Err(RpcError::new(end.clone(), self.initial.clone())),
+            }
+        }
+    }
+
+    /// How the call ended, once it has.
+    #[must_use]
+    pub fn end(&self) -> Option<&CallEnd> {
+        self.end.as_ref()
+    }
+
+    /// Cancels the call; [`StreamCall::message`] then tells CANCELLED with this text.
+    pub fn cancel(&self, details: &str) {
+        self.handle.0.cancel(Code::Cancelled, details);
+    }
+
+    async fn take_event(&mut self) {
+        match self.events.recv().await {
+            Some(Event::Headers { initial, .. }) => self.initial = Some(initial),
+            Some(Event::Message(message)) => self.ready = Some(message),
+            Some(Event::Writable) => self.has_room = true,
+            Some(Event::Status(end)) => self.end = Some(*end),
+            Some(Event::Unary(_) | Event::Connectivity { .. }) => {}
+            // The status is owed and comes before this.
+            None => self.events.close(),
+        }
+    }
+}
+
+impl fmt::Debug for StreamCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamCall")
+            .field("handle", &self.handle.0)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,348 @@
+//! The loop: takes submissions in batches, keeps the tables of channels, calls and watches, ends when nobody needs it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::channel::ChannelCore;
+use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
+use crate::call::inbox::{Cancel, Inbox};
+use crate::call::{streaming, unary};
+use crate::channel::LocalChannel;
+use crate::runtime::Driver;
+use crate::state::State;
+
+/// How long the thread stays after its last channel, so that a program that makes channels one after the other keeps it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long connections may take to say goodbye after their channel's grace is over.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Serves the queue until nobody needs it any more.
+pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
+    let serving = Serving {
+        queue: &queue,
+        is_over: Cell::new(false),
+    };
+    if let Some(hook) = &queue.options().thread_start {
+        hook();
+    }
+    let mut tables = Loop {
+        driver: driver.clone(),
+        channels: BTreeMap::new(),
+        running: Rc::default(),
+    };
+    let mut batch = Vec::new();
+    let mut idle_since = None;
+    loop {
+        let is_idle = tables.is_idle();
+        let now = driver.now();
+        let stop_at = if is_idle {
+            Some(*idle_since.get_or_insert(now) + LINGER)
+        } else {
+            None
+        };
+        if !is_idle {
+            idle_since = None;
+        }
+        if let Some(stop_at) = stop_at
+            && (stop_at <= now || queue.is_shut_down())
+            && queue.try_stop()
+        {
+            break;
+        }
+        let linger = pin!(async {
+            match stop_at {
+                Some(stop_at) => driver.sleep_until(stop_at).await,
+                None => std::future::pending().await,
+            }
+        });
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| queue.poll_batch(cx, &mut batch)) => {
+                batch.drain(..).for_each(|submission| tables.on_submission(submission));
+            }
+            () = tables.running.something_ended.notified() => {}
+            () = linger => {}
+        }
+    }
+    serving.is_over.set(true);
+    if let Some(hook) = &queue.options().thread_stop {
+        hook();
+    }
+}
+
+/// A loop that ends by a panic must not leave its callers waiting.
+struct Serving<'a> {
+    queue: &'a SubmitQueue,
+    is_over: Cell<bool>,
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        if !self.is_over.get() {
+            self.queue.stop_now();
+        }
+    }
+}
+
+struct Loop<D: Driver> {
+    driver: D,
+    /// Channels somebody holds a handle of.
+    channels: BTreeMap<u64, Entry<D>>,
+    running: Rc<Running>,
+}
+
+struct Entry<D: Driver> {
+    local: LocalChannel<D>,
+    core: Weak<ChannelCore>,
+}
+
+/// What tasks take themselves out of when they end.
+#[derive(Default)]
+struct Running {
+    calls: RefCell<BTreeMap<u64, RunningCall>>,
+    watches: RefCell<BTreeMap<u64, Rc<Notify>>>,
+    /// Control tasks that have not let go yet, closed channels' too.
+    controls: Cell<usize>,
+    something_ended: Notify,
+}
+
+struct RunningCall {
+    channel: u64,
+    inbox: Rc<Inbox>,
+}
+
+impl<D: Driver> Loop<D> {
+    fn is_idle(&self) -> bool {
+        self.channels.is_empty() && self.running.controls.get() == 0 && self.running.calls.borrow().is_empty()
+    }
+
+    fn on_submission(&mut self, submission: Submission) {
+        match submission {
+            Submission::Connect(core) => {
+                if let Some(local) = self.open(&core) {
+                    local.wake("a connection was asked for");
+                }
+            }
+            Submission::ResetBackoff(core) => {
+                if let Some(local) = self.open(&core) {
+                    local.reset_connect_backoff();
+                }
+            }
+            Submission::Close { channel, grace } => self.close(channel.id(), grace),
+            Submission::Forget { channel } => {
+                self.channels.remove(&channel);
+            }
+            Submission::Unary(call) => self.start_unary(*call),
+            Submission::Stream(call) => self.start_stream(*call),
+            Submission::Send { call, outgoing } => self.with_call(call, |inbox| inbox.send(outgoing)),
+            Submission::Read { call, credit } => self.with_call(call, |inbox| inbox.read(credit)),
+            Submission::Cancel { call, cancel } => self.with_call(call, |inbox| inbox.cancel(cancel)),
+            Submission::Watch(watch) => self.start_watch(*watch),
+            Submission::CancelWatch { watch } => {
+                if let Some(cancelled) = self.running.watches.borrow().get(&watch) {
+                    cancelled.notify_one();
+                }
+            }
+            Submission::Shutdown { grace } => {
+                for entry in self.channels.values() {
+                    if let Some(core) = entry.core.upgrade() {
+                        core.mark_closed();
+                    }
+                }
+                let ids: Vec<u64> = self.channels.keys().copied().collect();
+                ids.into_iter().for_each(|id| self.close(id, grace));
+            }
+        }
+    }
+
+    /// The channel's loop side, made at first use; `None` once it is closed.
+    fn open(&mut self, core: &Arc<ChannelCore>) -> Option<LocalChannel<D>> {
+        if let Some(entry) = self.channels.get(&core.id()) {
+            return Some(entry.local.clone());
+        }
+        if core.is_closed() {
+            return None;
+        }
+        let running = Rc::clone(&self.running);
+        running.controls.set(running.controls.get() + 1);
+        let done = move || {
+            running.controls.set(running.controls.get() - 1);
+            running.something_ended.notify_one();
+        };
+        let local = LocalChannel::open(&self.driver, Arc::clone(core.config()), Arc::clone(core.shown()), done);
+        self.channels.insert(
+            core.id(),
+            Entry {
+                local: local.clone(),
+                core: Arc::downgrade(core),
+            },
+        );
+        Some(local)
+    }
+
+    fn close(&mut self, id: u64, grace: Option<Duration>) {
+        if let Some(entry) = self.channels.remove(&id) {
+            entry.local.close(grace.map(|grace| grace + GOODBYE));
+        }
+        let Some(grace) = grace else { return };
+        let running = Rc::clone(&self.running);
+        if grace.is_zero() {
+            return running.cancel_calls_of(id);
+        }
+        let driver = self.driver.clone();
+        let deadline = driver.now() + grace;
+        self.driver.spawn(async move {
+            driver.sleep_until(deadline).await;
+            running.cancel_calls_of(id);
+        });
+    }
+
+    fn start_unary(&mut self, call: UnaryCall) {
+        let UnaryCall {
+            id,
+            channel: core,
+            spec,
+            message,
+            slot,
+        } = call;
+        let Some(channel) = self.open(&core) else {
+            return slot.refuse(core.config().dialect);
+        };
+        let (inbox, running) = self.running.enter_call(id, core.id());
+        self.driver.spawn(async move {
+            let _running = running;
+            slot.finish_unary(unary::run(&channel, &spec, message, &inbox).await);
+        });
+    }
+
+    fn start_stream(&mut self, call: StreamCall) {
+        let StreamCall {
+            id,
+            channel: core,
+            spec,
+            first,
+            is_empty,
+            credit,
+            quota,
+            slot,
+        } = call;
+        let Some(channel) = self.open(&core) else {
+            return slot.refuse(core.config().dialect);
+        };
+        let (inbox, running) = self.running.enter_call(id, core.id());
+        inbox.read(credit);
+        if let Some(first) = first {
+            inbox.send(first);
+        }
+        self.driver.spawn(async move {
+            let _running = running;
+            let end = streaming::run(&channel, &spec, is_empty, &inbox, &quota, &slot).await;
+            slot.finish_stream(end);
+        });
+    }
+
+    fn with_call(&self, id: u64, tell: impl FnOnce(&Inbox)) {
+        // A call that has ended meanwhile needs nothing any more.
+        if let Some(call) = self.running.calls.borrow().get(&id) {
+            tell(&call.inbox);
+        }
+    }
+
+    fn start_watch(&mut self, watch: Watch) {
+        let Watch {
+            id,
+            channel: core,
+            last,
+            timeout,
+            slot,
+        } = watch;
+        let Some(channel) = self.open(&core) else {
+            return slot.finish(State::Shutdown, false);
+        };
+        let deadline = timeout.map(|timeout| self.driver.now() + timeout);
+        let cancelled = Rc::new(Notify::new());
+        self.running.watches.borrow_mut().insert(id, Rc::clone(&cancelled));
+        let (driver, running) = (self.driver.clone(), Rc::clone(&self.running));
+        let mut snapshots = channel.snapshots();
+        // A watch must not keep a channel nobody else holds.
+        drop(channel);
+        self.driver.spawn(async move {
+            let over = async {
+                match deadline {
+                    Some(deadline) => driver.sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let changed = async {
+                loop {
+                    let state = snapshots.borrow_and_update().state;
+                    if state != last {
+                        return state;
+                    }
+                    if snapshots.changed().await.is_err() {
+                        return State::Shutdown;
+                    }
+                }
+            };
+            let (state, timed_out) = tokio::select! {
+                biased;
+                state = changed => (state, false),
+                () = cancelled.notified() => (last, true),
+                () = over => (last, true),
+            };
+            running.watches.borrow_mut().remove(&id);
+            slot.finish(state, timed_out);
+        });
+    }
+}
+
+impl Running {
+    fn enter_call(self: &Rc<Self>, id: u64, channel: u64) -> (Rc<Inbox>, LeaveCall) {
+        let inbox = Rc::new(Inbox::default());
+        self.calls.borrow_mut().insert(
+            id,
+            RunningCall {
+                channel,
+                inbox: Rc::clone(&inbox),
+            },
+        );
+        (
+            inbox,
+            LeaveCall {
+                running: Rc::clone(self),
+                id,
+            },
+        )
+    }
+
+    fn cancel_calls_of(&self, channel: u64) {
+        self.calls
+            .borrow()
+            .values()
+            .filter(|call| call.channel == channel)
+            .for_each(|call| call.inbox.cancel(Cancel::ChannelClosed));
+    }
+}
+
+/// Takes a call out of the table when its task ends, however that comes.
+struct LeaveCall {
+    running: Rc<Running>,
+    id: u64,
+}
+
+impl Drop for LeaveCall {
+    fn drop(&mut self) {
+        self.running.calls.borrow_mut().remove(&self.id);
+        if self.running.calls.borrow().is_empty() {
+            self.running.something_ended.notify_one();
+        }
+    }
+}

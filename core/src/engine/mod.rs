@@ -1,0 +1,16 @@
+//! Engines: a loop, the way in, the way out, and the handles users hold.
+//!
+//! Handles live on any thread and share nothing with the loop but one submission queue in and completion queues out.
+
+pub(crate) mod channel;
+pub(crate) mod completion;
+pub(crate) mod face;
+mod handle;
+#[path = "loop.rs"]
+mod run;
+mod slot;
+mod submit;
+
+pub use handle::{
+    CallHandle, Channel, ChannelMetrics, Engine, EngineMetrics, EngineOptions, SendError, ThreadHook, WatchHandle,
+};

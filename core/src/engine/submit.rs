@@ -1,0 +1,244 @@
+//! The way in: one bounded queue from every thread to the loop, and the loop's thread, which lives only while it is needed.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::channel::ChannelCore;
+use super::handle::EngineOptions;
+use super::run;
+use super::slot::{CallSlot, WatchSlot};
+use crate::call::CallSpec;
+use crate::call::inbox::{Cancel, Outgoing};
+use crate::call::quota::SendQuota;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::tokio::TokioDriver;
+use crate::state::State;
+
+/// Something a loop is asked to do.
+pub(super) enum Submission {
+    Connect(Arc<ChannelCore>),
+    ResetBackoff(Arc<ChannelCore>),
+    Close {
+        channel: Arc<ChannelCore>,
+        grace: Option<Duration>,
+    },
+    /// Nobody holds this channel any more.
+    Forget {
+        channel: u64,
+    },
+    Unary(Box<UnaryCall>),
+    Stream(Box<StreamCall>),
+    Send {
+        call: u64,
+        outgoing: Outgoing,
+    },
+    Read {
+        call: u64,
+        credit: u32,
+    },
+    Cancel {
+        call: u64,
+        cancel: Cancel,
+    },
+    Watch(Box<Watch>),
+    CancelWatch {
+        watch: u64,
+    },
+    /// Close every channel.
+    Shutdown {
+        grace: Option<Duration>,
+    },
+}
+
+pub(super) struct UnaryCall {
+    pub(super) id: u64,
+    pub(super) channel: Arc<ChannelCore>,
+    pub(super) spec: CallSpec,
+    pub(super) message: bytes::Bytes,
+    pub(super) slot: CallSlot,
+}
+
+pub(super) struct StreamCall {
+    pub(super) id: u64,
+    pub(super) channel: Arc<ChannelCore>,
+    pub(super) spec: CallSpec,
+    pub(super) first: Option<Outgoing>,
+    /// No message will come: half-close with the headers.
+    pub(super) is_empty: bool,
+    pub(super) credit: u32,
+    pub(super) quota: Arc<SendQuota>,
+    pub(super) slot: CallSlot,
+}
+
+pub(super) struct Watch {
+    pub(super) id: u64,
+    pub(super) channel: Arc<ChannelCore>,
+    pub(super) last: State,
+    pub(super) timeout: Option<Duration>,
+    pub(super) slot: WatchSlot,
+}
+
+/// As many submissions may wait for a loop; above that starting something is refused. Ends and wishes are always let in: what
+/// they are about was counted when it started.
+const LIMIT: usize = 65_536;
+
+/// The queue, shared by an engine's handles and its loop.
+pub(super) struct SubmitQueue {
+    options: EngineOptions,
+    /// Guards the queue and the thread's life alone.
+    state: Mutex<QueueState>,
+    stopped: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    submissions: Vec<Submission>,
+    /// The loop's, while it waits.
+    waker: Option<Waker>,
+    /// Whether a thread serves the queue.
+    is_running: bool,
+    thread: Option<JoinHandle<()>>,
+    is_shut_down: bool,
+}
+
+impl SubmitQueue {
+    pub(super) fn new(options: EngineOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            state: Mutex::default(),
+            stopped: Condvar::new(),
+        })
+    }
+
+    /// Hands something to the loop, starting its thread when there is none. What is handed over is made only once nothing can be
+    /// refused any more, because whatever it owes is paid when it is dropped.
+    ///
+    /// # Errors
+    /// The engine is shut down, the queue is full, or the system refuses a thread.
+    pub(super) fn start(self: &Arc<Self>, submission: impl FnOnce() -> Submission) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.is_shut_down {
+            return Err(Error::new(ErrorKind::Closed, "the engine is shut down"));
+        }
+        if state.submissions.len() >= LIMIT {
+            let text = format!("{LIMIT} operations wait for the engine already; start fewer at once");
+            return Err(Error::new(ErrorKind::Limit, text));
+        }
+        if !state.is_running {
+            let queue = Arc::clone(self);
+            // The thread before has stopped serving; it is let go, not waited for.
+            state.thread = Some(TokioDriver::run_on_thread(&self.options.thread_name, move |driver| {
+                run::run(driver, queue)
+            })?);
+            state.is_running = true;
+        }
+        state.submissions.push(submission());
+        wake(state);
+        Ok(())
+    }
+
+    /// Tells the loop something about what it has. Without a loop there is nothing to tell.
+    pub(super) fn tell(&self, submission: Submission) {
+        let mut state = self.state();
+        if state.is_running {
+            state.submissions.push(submission);
+            wake(state);
+        } else {
+            // What it holds may run foreign code when dropped; not under the lock.
+            drop(state);
+            drop(submission);
+        }
+    }
+
+    /// Refuses everything from now on and asks the loop to close what it has.
+    pub(super) fn shut_down(&self, grace: Option<Duration>) {
+        self.state().is_shut_down = true;
+        self.tell(Submission::Shutdown { grace });
+    }
+
+    pub(super) fn is_shut_down(&self) -> bool {
+        self.state().is_shut_down
+    }
+
+    /// Waits until the thread is gone; `false` when it is not in time.
+    pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
+        let is_running = |state: &mut QueueState| state.is_running;
+        let mut state = match timeout {
+            None => self
+                .stopped
+                .wait_while(self.state(), is_running)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let (state, waited) = self
+                    .stopped
+                    .wait_timeout_while(self.state(), timeout, is_running)
+                    .unwrap_or_else(PoisonError::into_inner);
+                if waited.timed_out() && state.is_running {
+                    return false;
+                }
+                state
+            }
+        };
+        let thread = state.thread.take();
+        drop(state);
+        // It serves no more, so this is a matter of microseconds.
+        thread.is_none_or(|thread| thread.join().is_ok())
+    }
+
+    /// The loop's side: swaps what waits into `batch`, which is empty.
+    pub(super) fn poll_batch(&self, cx: &mut Context<'_>, batch: &mut Vec<Submission>) -> Poll<()> {
+        let mut state = self.state();
+        if state.submissions.is_empty() {
+            match &mut state.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => state.waker = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        }
+        std::mem::swap(&mut state.submissions, batch);
+        Poll::Ready(())
+    }
+
+    /// The loop's side: stops serving, unless something has come.
+    pub(super) fn try_stop(&self) -> bool {
+        let mut state = self.state();
+        if !state.submissions.is_empty() {
+            return false;
+        }
+        state.is_running = false;
+        state.waker = None;
+        drop(state);
+        self.stopped.notify_all();
+        true
+    }
+
+    /// The loop's side: it is over in a way it should not be. What waits is dropped, which reports each as an internal error.
+    pub(super) fn stop_now(&self) {
+        let mut state = self.state();
+        let dropped = std::mem::take(&mut state.submissions);
+        state.is_running = false;
+        state.waker = None;
+        drop(state);
+        drop(dropped);
+        self.stopped.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+}
+
+/// Wakes the loop if it waits: once, until it has taken what is there.
+fn wake(mut state: MutexGuard<'_, QueueState>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
