@@ -45,6 +45,12 @@ class Comparing(unittest.TestCase):
         self.assertEqual(set(differences({"rust": GOOD, "c": {}}, KNOWN_PORTS)), set(GOOD))
 
 
+    def test_no_text_is_allowed_only_for_a_refused_call(self):
+        refused = {**GOOD, "error_at": "call", "text": None}
+        self.assertEqual(differences({"rust": {**GOOD, "error_at": "call"}, "c": refused}, KNOWN_PORTS), {})
+        self.assertEqual(list(differences({"rust": GOOD, "c": {**GOOD, "text": None}}, KNOWN_PORTS)), ["text"])
+
+
 class Expecting(unittest.TestCase):
     def test_the_expected_answer_is_no_surprise(self):
         self.assertEqual(list(surprises(CASE, GOOD)), [])
