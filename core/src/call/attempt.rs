@@ -11,6 +11,7 @@ use crate::observe::counters::ChannelCounters;
 use crate::observe::trail::Phase;
 use crate::runtime::Driver;
 use crate::state::State;
+use crate::transport::connection::NotOpened;
 use crate::transport::headers;
 use crate::transport::stream::Stream;
 
@@ -39,10 +40,14 @@ pub(super) async fn open<D: Driver>(
                     &spec.metadata,
                     remaining,
                 )?;
-                if let Ok(stream) = connection.open_stream(request, is_last).await {
-                    progress.phase.set(Phase::Send);
-                    *progress.peer.borrow_mut() = Some(connection.address().clone());
-                    return Ok(stream);
+                match connection.open_stream(request, is_last).await {
+                    Ok(stream) => {
+                        progress.phase.set(Phase::Send);
+                        *progress.peer.borrow_mut() = Some(connection.address().clone());
+                        return Ok(stream);
+                    }
+                    Err(NotOpened::BadRequest(failure)) => return Err(failure),
+                    Err(NotOpened::ConnectionOver) => {}
                 }
             }
             Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),

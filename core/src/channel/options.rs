@@ -7,6 +7,7 @@ use super::registry::{self, OptionKind};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::observe::log::{LogLevel, log};
+use crate::runtime::environment;
 
 /// Which set of defaults holds where an option is not set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl ChannelOptions {
             (OptionKind::Float, _) => return wrong("a decimal number"),
         };
         if option.key == "linkspan.preset" {
-            parse_preset(&value)?;
+            parse_preset("option \"linkspan.preset\"", &value)?;
         }
         match (self.values.get_mut(option.key), value) {
             (None, value) => {
@@ -160,8 +161,15 @@ impl ChannelOptions {
         self.language.unwrap_or("rust")
     }
 
+    /// Option, then environment, then the face's own.
     pub(super) fn preset(&self) -> Result<Preset, Error> {
-        self.values.get("linkspan.preset").map_or(Ok(self.preset), parse_preset)
+        if let Some(value) = self.values.get("linkspan.preset") {
+            return parse_preset("option \"linkspan.preset\"", value);
+        }
+        match environment::preset() {
+            Some(name) => parse_preset("environment variable LINKSPAN_PRESET", &OptionValue::Text(name)),
+            None => Ok(self.preset),
+        }
     }
 
     pub(super) fn int(&self, key: &str) -> Option<i64> {
@@ -198,13 +206,13 @@ fn in_range(option: &registry::OptionDoc, value: f64) -> Result<(), Error> {
     Err(Error::new(ErrorKind::BadOption, text.trim_end()))
 }
 
-fn parse_preset(value: &OptionValue) -> Result<Preset, Error> {
+fn parse_preset(place: &str, value: &OptionValue) -> Result<Preset, Error> {
     match value {
         OptionValue::Text(name) if name == "grpc" => Ok(Preset::Grpc),
         OptionValue::Text(name) if name == "resilient" => Ok(Preset::Resilient),
         _ => Err(Error::new(
             ErrorKind::BadOption,
-            "option \"linkspan.preset\" may be \"grpc\" or \"resilient\"",
+            format!("{place} may be \"grpc\" or \"resilient\""),
         )),
     }
 }

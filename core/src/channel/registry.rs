@@ -143,7 +143,7 @@ const REGISTRY: &[OptionDoc] = &[
     text(
         "linkspan.preset",
         "the face's own",
-        "Which set of defaults holds: \"grpc\" or \"resilient\".",
+        "Which set of defaults holds: \"grpc\" or \"resilient\". The environment variable LINKSPAN_PRESET sets it for channels that do not.",
     ),
     int(
         "linkspan.connect_timeout_ms",

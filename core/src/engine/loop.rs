@@ -41,6 +41,7 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     let mut batch = Vec::new();
     let mut idle_since = None;
     loop {
+        tables.running.is_forsaken.set(tables.channels.is_empty());
         let is_idle = tables.is_idle();
         let now = driver.now();
         let stop_at = if is_idle {
@@ -111,6 +112,8 @@ struct Running {
     watches: RefCell<BTreeMap<u64, Rc<Notify>>>,
     /// Control tasks that have not let go yet, closed channels' too.
     controls: Cell<usize>,
+    /// Set while no channel is held: only then can the end of a call be the end of the loop, and only then is it told.
+    is_forsaken: Cell<bool>,
     something_ended: Notify,
 }
 
@@ -341,7 +344,7 @@ struct LeaveCall {
 impl Drop for LeaveCall {
     fn drop(&mut self) {
         self.running.calls.borrow_mut().remove(&self.id);
-        if self.running.calls.borrow().is_empty() {
+        if self.running.is_forsaken.get() {
             self.running.something_ended.notify_one();
         }
     }

@@ -4,6 +4,7 @@
 //! its tasks need not be `Send`. Today there is the tokio driver; a reactor driven by the host and a simulated world fit in
 //! the same place.
 
+pub(crate) mod environment;
 pub(crate) mod tokio;
 
 use std::future::Future;

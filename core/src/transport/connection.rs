@@ -19,6 +19,7 @@ use super::message::Outbound;
 use super::stream::Stream;
 use super::tap::{Goaway, Seen};
 use crate::address::Address;
+use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
 
 /// A usable connection. Clones are the same connection.
@@ -37,9 +38,14 @@ struct Shared {
     counters: Arc<ConnectionCounters>,
 }
 
-/// The connection takes no new streams, or died before the request left: nothing was sent.
+/// Why a stream was not opened. Nothing was sent.
 #[derive(Debug)]
-pub(crate) struct NotSent;
+pub(crate) enum NotOpened {
+    /// The connection takes no new streams, or died; another one may do.
+    ConnectionOver,
+    /// The request itself cannot be sent, on any connection.
+    BadRequest(Failure),
+}
 
 impl Connection {
     pub(super) fn new(
@@ -78,11 +84,15 @@ impl Connection {
     /// Opens a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached. `is_last` half-closes with the headers.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotSent> {
+    pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
         let place = self.place().await?;
-        let mut send_request = self.0.send_request.borrow().clone().ok_or(NotSent)?;
-        poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotSent)?;
-        let (response, send) = send_request.send_request(request, is_last).map_err(|_| NotSent)?;
+        let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
+        poll_fn(|cx| send_request.poll_ready(cx))
+            .await
+            .map_err(|_| NotOpened::ConnectionOver)?;
+        let (response, send) = send_request
+            .send_request(request, is_last)
+            .map_err(|cause| not_opened(&cause))?;
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
     }
@@ -98,13 +108,13 @@ impl Connection {
         ConnectionEnding(Rc::clone(&self.0.seen))
     }
 
-    async fn place(&self) -> Result<Place, NotSent> {
+    async fn place(&self) -> Result<Place, NotOpened> {
         loop {
             // Registered before looking, so a ring in between is not missed.
             let mut room = std::pin::pin!(self.0.room.notified());
             room.as_mut().enable();
             if self.0.send_request.borrow().is_none() {
-                return Err(NotSent);
+                return Err(NotOpened::ConnectionOver);
             }
             if self
                 .0
@@ -119,6 +129,17 @@ impl Connection {
             room.await;
         }
     }
+}
+
+/// The HTTP/2 library calls what it refuses to send a user's error; all else is the connection's.
+fn not_opened(cause: &h2::Error) -> NotOpened {
+    let is_connection_over = cause.is_io() || cause.is_go_away() || cause.is_remote() || cause.reason().is_some();
+    if is_connection_over {
+        return NotOpened::ConnectionOver;
+    }
+    NotOpened::BadRequest(Failure::Internal {
+        text: format!("the request cannot be sent: {cause}"),
+    })
 }
 
 /// How a connection ended, once it has.

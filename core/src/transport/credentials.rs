@@ -24,7 +24,7 @@ pub(crate) struct Tls {
 /// The certificate authorities a server's certificate is checked against.
 #[derive(Clone, Debug, Default)]
 pub enum Roots {
-    /// The operating system's; `SSL_CERT_FILE` and `SSL_CERT_DIR` replace them.
+    /// The operating system's; `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, replace them.
     #[default]
     System,
     /// Mozilla's, built into this library.

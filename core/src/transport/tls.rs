@@ -11,6 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::credentials::{Roots, TlsOptions};
 use crate::error::{Error, ErrorKind};
+use crate::runtime::environment;
 
 pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     // Named explicitly: a process-wide default belongs to the host.
@@ -68,23 +69,33 @@ fn roots(roots: &Roots) -> Result<RootCertStore, Error> {
                     .map_err(|cause| bad(format!("root certificates: one cannot be used: {cause}")))?;
             }
         }
-        Roots::System => {
-            let found = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(found.certs);
-            if store.is_empty() {
-                let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-                return Err(bad(format!(
-                    "the system has no root certificates ({}); install them, or give roots as PEM",
-                    if causes.is_empty() {
-                        "none found".to_owned()
-                    } else {
-                        causes.join("; ")
-                    }
-                )));
-            }
-        }
+        Roots::System => system_roots(&mut store)?,
     }
     Ok(store)
+}
+
+fn system_roots(store: &mut RootCertStore) -> Result<(), Error> {
+    if let Some(path) = environment::roots_file() {
+        let pem = std::fs::read(&path)
+            .map_err(|cause| bad(format!("root certificates: {} cannot be read: {cause}", path.display())))?;
+        // As for the system's own store, a certificate this library cannot use is passed over.
+        store.add_parsable_certificates(certificates("root certificates", &pem)?);
+        return Ok(());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    store.add_parsable_certificates(found.certs);
+    if !store.is_empty() {
+        return Ok(());
+    }
+    let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+    let causes = if causes.is_empty() {
+        "none found".to_owned()
+    } else {
+        causes.join("; ")
+    };
+    Err(bad(format!(
+        "the system has no root certificates ({causes}); install them, or give roots as PEM"
+    )))
 }
 
 fn certificates(field: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {

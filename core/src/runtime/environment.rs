@@ -1,0 +1,17 @@
+//! The environment variables the core reads, here and nowhere else. An option wins over a variable, a variable over a preset.
+
+use std::ffi::OsString;
+
+/// `LINKSPAN_PRESET`: the preset of channels that do not ask for one themselves.
+pub(crate) fn preset() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var("LINKSPAN_PRESET");
+    value.ok().filter(|name| !name.is_empty())
+}
+
+/// `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`: a PEM file that stands in for the system's root certificates.
+pub(crate) fn roots_file() -> Option<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var_os("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH");
+    value.filter(|path| !path.is_empty())
+}
