@@ -1,0 +1,3 @@
+import grpcJs from "./grpc-js.cjs";
+
+export const { asGrpcChannel, channelFactory, tlsCredentials } = grpcJs;

@@ -1,0 +1,226 @@
+/// <reference types="node" />
+
+/** Bytes of a message. A Buffer is one; received messages are Buffers. */
+export type Bytes = Uint8Array;
+/** A Uint8Array exactly for keys that end in "-bin". */
+export type MetadataValue = string | Uint8Array;
+export type MetadataInit =
+  | Metadata
+  | Headers
+  | Iterable<readonly [string, MetadataValue]>
+  | Record<string, MetadataValue | readonly MetadataValue[] | undefined>;
+
+/** Keys in lower case, in the order they were added; repeated keys keep their values apart. */
+export class Metadata implements Iterable<[string, MetadataValue]> {
+  constructor(init?: MetadataInit);
+  get(key: string): MetadataValue | undefined;
+  getAll(key: string): MetadataValue[];
+  has(key: string): boolean;
+  set(key: string, value: MetadataValue): void;
+  append(key: string, value: MetadataValue): void;
+  delete(key: string): void;
+  keys(): IterableIterator<string>;
+  [Symbol.iterator](): IterableIterator<[string, MetadataValue]>;
+  /** Binary values as base64. */
+  toJSON(): Record<string, string[]>;
+}
+
+export const Code: {
+  readonly OK: 0;
+  readonly CANCELLED: 1;
+  readonly UNKNOWN: 2;
+  readonly INVALID_ARGUMENT: 3;
+  readonly DEADLINE_EXCEEDED: 4;
+  readonly NOT_FOUND: 5;
+  readonly ALREADY_EXISTS: 6;
+  readonly PERMISSION_DENIED: 7;
+  readonly RESOURCE_EXHAUSTED: 8;
+  readonly FAILED_PRECONDITION: 9;
+  readonly ABORTED: 10;
+  readonly OUT_OF_RANGE: 11;
+  readonly UNIMPLEMENTED: 12;
+  readonly INTERNAL: 13;
+  readonly UNAVAILABLE: 14;
+  readonly DATA_LOSS: 15;
+  readonly UNAUTHENTICATED: 16;
+};
+
+export const State: {
+  readonly IDLE: 0;
+  readonly CONNECTING: 1;
+  readonly READY: 2;
+  readonly TRANSIENT_FAILURE: 3;
+  readonly SHUTDOWN: 4;
+};
+
+/** A call that ended with a status other than OK. Its message reads "5 NOT_FOUND: details". */
+export class RpcError extends Error {
+  constructor(code: number, details: string, metadata?: Metadata, peer?: string, options?: { cause?: unknown });
+  readonly code: number;
+  readonly details: string;
+  readonly metadata: Metadata;
+  readonly peer?: string;
+  /** The reason of the abort, if an abort ended the call. */
+  readonly cause?: unknown;
+}
+
+export type Pem = string | Uint8Array;
+
+export interface TlsOptions {
+  /** What to trust; without it Node's default certificates, or the file in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH. */
+  ca?: Pem | readonly Pem[];
+  cert?: Pem;
+  key?: Pem;
+  /** The name asked for and checked, instead of the target's host. */
+  servername?: string;
+  rejectUnauthorized?: boolean;
+}
+
+export interface CallCredentials {
+  generateMetadata(where: { method_name: string; service_url: string }): Promise<unknown>;
+}
+
+export type CallCredentialsOption =
+  | CallCredentials
+  | ((where: { method_name: string; service_url: string }) => MetadataInit | Promise<MetadataInit>);
+
+export interface ChannelOptions {
+  /** `true` for TLS with the default trust. Without it the channel is in plaintext. */
+  tls?: boolean | TlsOptions;
+  callCredentials?: CallCredentialsOption;
+  [grpcOption: `grpc${string}`]: unknown;
+  [linkspanOption: `linkspan.${string}`]: boolean | number | string | undefined;
+}
+
+/** A method with its codec, for those who do not want to see bytes. */
+export interface Method<I, O> {
+  path: string;
+  encode(message: I): Bytes;
+  decode(bytes: Buffer): O;
+}
+
+export interface CallOptions {
+  metadata?: MetadataInit;
+  signal?: AbortSignal;
+  /** How long the call may take; 0 has passed already. Not together with `deadline`. */
+  timeoutMs?: number;
+  /** Until when: a Date, or milliseconds since 1970. */
+  deadline?: Date | number;
+  waitForReady?: boolean;
+  /** Instead of the channel's `:authority`. */
+  authority?: string;
+  callCredentials?: CallCredentialsOption;
+}
+
+export interface UnaryResponse<O> {
+  readonly message: O;
+  readonly header: Metadata;
+  readonly trailer: Metadata;
+  readonly peer: string;
+}
+
+/** The responses of a call. They can be iterated once; leaving the loop early cancels the call. */
+export interface ResponseStream<O> extends AsyncIterable<O> {
+  /** Never an unhandled rejection by itself. */
+  readonly header: Promise<Metadata>;
+  readonly trailer: Promise<Metadata>;
+  readonly peer: string | undefined;
+  cancel(reason?: unknown): void;
+}
+
+export interface DuplexCall<I, O> extends ResponseStream<O> {
+  /** Resolves when there is room for the next message. */
+  write(message: I): Promise<void>;
+  end(): void;
+}
+
+export type Feed<I> = Iterable<I> | AsyncIterable<I>;
+
+export interface ConnectionMetrics {
+  id: number;
+  remoteAddress: string;
+  localAddress?: string;
+  state: "connecting" | "ready" | "draining";
+  connectMs?: number;
+  tlsMs?: number;
+  streams: { active: number; total: number; limit?: number };
+  bytesSent: number;
+  bytesReceived: number;
+  goAwayCode?: number;
+}
+
+/** A snapshot. What the engine does not measure is absent. */
+export interface ChannelMetrics {
+  target: string;
+  state: string;
+  connectAttempts: number;
+  connectFailures: number;
+  lastError?: string;
+  calls: {
+    started: number;
+    succeeded: number;
+    failed: number;
+    inFlight: number;
+    queued: number;
+    retries: number;
+    byCode: Record<string, number>;
+  };
+  bytesSent: number;
+  bytesReceived: number;
+  messagesSent: number;
+  messagesReceived: number;
+  /** Of this thread, all its channels together: events / wakeups tells how well they are batched. */
+  delivery: { wakeups: number; events: number };
+  connections: ConnectionMetrics[];
+}
+
+/** One change of a channel's state. */
+export interface ChannelEvent {
+  sequence: number;
+  /** Milliseconds since the engine started. */
+  atMs: number;
+  from: string;
+  to: string;
+  cause: string;
+  address?: string;
+  connection?: number;
+  /** All of it in one line. */
+  text: string;
+}
+
+export class Channel {
+  constructor(target: string, options?: ChannelOptions);
+
+  unary<I, O>(method: Method<I, O>, request: I, options?: CallOptions): Promise<UnaryResponse<O>>;
+  unary(path: string, request: Bytes, options?: CallOptions): Promise<UnaryResponse<Buffer>>;
+  serverStreaming<I, O>(method: Method<I, O>, request: I, options?: CallOptions): ResponseStream<O>;
+  serverStreaming(path: string, request: Bytes, options?: CallOptions): ResponseStream<Buffer>;
+  clientStreaming<I, O>(method: Method<I, O>, requests: Feed<I>, options?: CallOptions): Promise<UnaryResponse<O>>;
+  clientStreaming(path: string, requests: Feed<Bytes>, options?: CallOptions): Promise<UnaryResponse<Buffer>>;
+  bidi<I, O>(method: Method<I, O>, requests: Feed<I>, options?: CallOptions): ResponseStream<O>;
+  bidi(path: string, requests: Feed<Bytes>, options?: CallOptions): ResponseStream<Buffer>;
+  open<I, O>(method: Method<I, O>, options?: CallOptions): DuplexCall<I, O>;
+  open(path: string, options?: CallOptions): DuplexCall<Bytes, Buffer>;
+
+  readonly state: 0 | 1 | 2 | 3 | 4;
+  /** Connects, and resolves once the channel is READY. */
+  ready(options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<void>;
+  metrics(): ChannelMetrics;
+  /** The state changes still remembered, oldest first; with `after`, those that came after that one. */
+  events(after?: number): ChannelEvent[];
+  /** Calls on the wire go on; waiting and new ones end UNAVAILABLE. */
+  close(): void;
+
+  /** What follows, and `close`, is what a client of @grpc/grpc-js needs of a channel (`channelOverride`). */
+  getTarget(): string;
+  getConnectivityState(tryToConnect?: boolean): number;
+  watchConnectivityState(currentState: number, deadline: Date | number, callback: (error?: Error) => void): void;
+  getChannelzRef(): any;
+  createCall(
+    method: string,
+    deadline: Date | number,
+    host: string | null | undefined,
+    parentCall: any,
+    propagateFlags: number | null | undefined,
+  ): any;
+}

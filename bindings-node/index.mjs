@@ -1,0 +1,3 @@
+import linkspan from "./index.cjs";
+
+export const { Channel, Code, Metadata, RpcError, State } = linkspan;

@@ -1,0 +1,28 @@
+"use strict";
+
+/** A channel on the engine together with what JavaScript knows about it; shared by a public channel and its calls. */
+
+const { NativeChannel } = require("./native.cjs");
+const { queue } = require("./environment.cjs");
+const { argumentError } = require("./errors.cjs");
+const { NATIVE_FACE, readOptions } = require("./options.cjs");
+
+class EngineChannel {
+  constructor(target, options = {}, face = NATIVE_FACE) {
+    if (typeof target !== "string") {
+      throw new TypeError(`the target of a channel must be a string, not ${target === null ? "null" : typeof target}`);
+    }
+    const { callCredentials, credentials, isSecure, settings } = readOptions(options);
+    try {
+      this.native = new NativeChannel(queue, target, credentials, settings, face);
+    } catch (error) {
+      throw argumentError(error);
+    }
+    this.callCredentials = callCredentials;
+    this.isSecure = isSecure;
+    this.target = this.native.canonicalTarget;
+    this.authority = this.native.authority;
+  }
+}
+
+module.exports = { EngineChannel };

@@ -1,0 +1,140 @@
+"use strict";
+
+/**
+ * One call on the engine, any kind but the unary shortcut: credit, write queue and slot, the same for both faces.
+ *
+ * A face extends it with `onHeaders(text)`, `pump()` (there may be something to hand over), and `finished(end)`
+ * (the engine's last word; the slot is free again). User code is never run from in here.
+ */
+
+const { AsyncResource } = require("node:async_hooks");
+const { claimSlot, freeSlot, queue } = require("./environment.cjs");
+
+/** `Sending` numbers of `src/call.rs`. */
+const PARKED = 1;
+
+/** The engine is asked for so much in advance of the reader, and no more. */
+const AHEAD_BYTES = 64 * 1024;
+const AHEAD_MESSAGES = 8;
+
+class EngineStream extends AsyncResource {
+  /** Messages that arrived and were not handed over. */
+  inbox = [];
+  /** Messages somebody waits for. */
+  wanted = 0;
+
+  #slot = -1;
+  #hasEnded = false;
+  /** Messages the engine may still deliver without being asked again. */
+  #granted = 0;
+  /** How many to ask for at a time; one, until the size of a message is known. */
+  #ahead = 1;
+  /** Messages behind the one the engine has no room for, and what to call when that one was taken. */
+  #outbox = [];
+  #parked;
+  #halfCloses = false;
+
+  /** Starts the call. Throws the addon's error when the engine refuses; then no event will come. */
+  launch(native, plan, message, last, credit) {
+    const slot = claimSlot(this);
+    try {
+      native.startStream(slot, plan, message, last, credit);
+    } catch (error) {
+      freeSlot(slot);
+      throw error;
+    }
+    this.#slot = slot;
+    this.#granted = credit;
+  }
+
+  get isRunning() {
+    return this.#slot >= 0;
+  }
+
+  /** Nothing will be written any more: the engine reported the end, or the face gave the call up before its start. */
+  get hasEnded() {
+    return this.#hasEnded;
+  }
+
+  /** Hands a message to the engine. `done` is called once, never from in here, when the next one may come. */
+  write(bytes, done) {
+    if (this.#parked !== undefined || this.#outbox.length > 0) {
+      this.#outbox.push({ bytes: Buffer.from(bytes), done });
+    } else {
+      this.#give(bytes, done);
+    }
+  }
+
+  halfClose() {
+    if (this.#parked === undefined && this.#outbox.length === 0) {
+      if (this.isRunning) queue.halfClose(this.#slot);
+    } else {
+      this.#halfCloses = true;
+    }
+  }
+
+  /** Makes sure that what is wanted can arrive, and a few more, so that a steady reader never waits for credit. */
+  topUp() {
+    if (!this.isRunning) return;
+    const coming = this.#granted + this.inbox.length;
+    const goal = Math.max(this.wanted, this.#ahead);
+    if (coming >= this.wanted && coming > goal / 2) return;
+    const credit = goal - coming;
+    this.#granted += credit;
+    queue.read(this.#slot, credit);
+  }
+
+  /** Asks the engine to end the call with this status; `finished` follows as for any end. */
+  cancelOnEngine(code, details) {
+    if (this.isRunning) queue.cancel(this.#slot, code, details);
+  }
+
+  /** The call is over without the engine: it was never launched. */
+  abandon() {
+    this.#end();
+  }
+
+  onMessage(message) {
+    this.#granted -= 1;
+    this.#ahead = Math.min(AHEAD_MESSAGES, Math.max(1, Math.floor(AHEAD_BYTES / Math.max(1, message.length))));
+    this.inbox.push(message);
+    this.pump();
+  }
+
+  onWritable() {
+    const done = this.#parked;
+    this.#parked = undefined;
+    if (done !== undefined) process.nextTick(done);
+    while (this.#outbox.length > 0 && this.#parked === undefined) {
+      const entry = this.#outbox.shift();
+      this.#give(entry.bytes, entry.done);
+    }
+    if (this.#halfCloses && this.#parked === undefined && this.isRunning) {
+      this.#halfCloses = false;
+      queue.halfClose(this.#slot);
+    }
+  }
+
+  onStatus(end) {
+    this.#end();
+    this.finished(end);
+  }
+
+  #give(bytes, done) {
+    const outcome = this.isRunning ? queue.send(this.#slot, bytes, false) : undefined;
+    if (outcome === PARKED) this.#parked = done;
+    else process.nextTick(done);
+  }
+
+  #end() {
+    this.#slot = -1;
+    this.#hasEnded = true;
+    const waiting = this.#outbox.map((entry) => entry.done);
+    if (this.#parked !== undefined) waiting.unshift(this.#parked);
+    this.#parked = undefined;
+    this.#outbox = [];
+    for (const done of waiting) process.nextTick(done);
+  }
+}
+
+module.exports = { EngineStream };

@@ -1,0 +1,116 @@
+//! Calls under way: what their slots hold, and the requests that start them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan_core::{CallHandle, CallRequest, SendError, Timeout, WatchHandle};
+use napi_derive::napi;
+
+use crate::errors::{self, Result};
+use crate::queue::Environment;
+
+/// What a slot holds from the start of a call or watch until its last event was handed to JavaScript.
+pub(crate) enum Open {
+    Call { handle: CallHandle, parked: Option<Parked> },
+    Watch(WatchHandle),
+}
+
+/// A message the engine had no room for. It is copied once, waits here, and is sent when the engine says Writable.
+pub(crate) struct Parked {
+    message: Bytes,
+    last: bool,
+}
+
+/// What became of a message given to `Queue::send`; `lib/stream.cjs` knows the numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    Taken = 0,
+    /// There is no room now. The message is kept, and one Writable event says when it was taken.
+    Parked = 1,
+    HalfClosed = 2,
+    Ended = 3,
+}
+
+impl Open {
+    pub(crate) fn call(handle: CallHandle) -> Self {
+        Self::Call { handle, parked: None }
+    }
+
+    pub(crate) fn send(&mut self, message: Bytes, last: bool) -> Sending {
+        let Self::Call { handle, parked } = self else {
+            return Sending::Ended;
+        };
+        match handle.send(message, last) {
+            Ok(()) => Sending::Taken,
+            Err(SendError::Full(message)) => {
+                *parked = Some(Parked { message, last });
+                Sending::Parked
+            }
+            Err(SendError::HalfClosed) => Sending::HalfClosed,
+            Err(SendError::Ended) => Sending::Ended,
+        }
+    }
+
+    /// The engine has room again. Answers whether JavaScript should hear of it: not while the parked message still
+    /// found no room.
+    pub(crate) fn writable(&mut self) -> bool {
+        let Self::Call { parked, .. } = self else { return false };
+        match parked.take() {
+            Some(Parked { message, last }) => self.send(message, last) != Sending::Parked,
+            None => true,
+        }
+    }
+
+    /// Ends it as a dying environment does: nobody is left to hear of the end.
+    pub(crate) fn abandon(self) {
+        match self {
+            Self::Call { handle, .. } => {
+                handle.cancel(linkspan_core::Code::Cancelled, "the JavaScript environment ended");
+            }
+            Self::Watch(watch) => watch.cancel(),
+        }
+    }
+}
+
+/// How a call is to be made, except for its messages.
+#[napi(object, object_to_js = false)]
+pub struct CallPlan {
+    /// A number given out by `Queue::method`.
+    pub method: u32,
+    /// A metadata block.
+    pub metadata: String,
+    /// Milliseconds; infinite for the channel's default, zero or less for a deadline that has passed.
+    pub timeout: f64,
+    pub wait_for_ready: Option<bool>,
+    pub authority: Option<String>,
+}
+
+impl CallPlan {
+    pub(crate) fn request(self, environment: &Environment) -> Result<CallRequest> {
+        let mut request = CallRequest::new(environment.method(self.method)?);
+        request.metadata = environment
+            .header_set(self.metadata)
+            .map_err(|error| errors::to_js(&error))?;
+        request.timeout = timeout(self.timeout);
+        request.wait_for_ready = self.wait_for_ready;
+        request.authority = self.authority.map(Arc::from);
+        Ok(request)
+    }
+}
+
+/// A length of time from JavaScript: not a number and negative ones are already over, endless ones are none.
+fn timeout(milliseconds: f64) -> Timeout {
+    if milliseconds.is_nan() || milliseconds <= 0.0 {
+        return Timeout::AlreadyPast;
+    }
+    match duration(milliseconds) {
+        Some(length) => Timeout::After(length),
+        None => Timeout::ChannelDefault,
+    }
+}
+
+/// None for what is too long to be measured, the infinite included.
+pub(crate) fn duration(milliseconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(milliseconds.max(0.0) / 1000.0).ok()
+}

@@ -1,0 +1,115 @@
+//! Channel options and credentials, as JavaScript hands them over.
+
+use linkspan_core::{
+    ChannelOptions, Credentials, Dialect, OptionKind, OptionValue, Preset, Roots, TlsOptions, option_docs,
+};
+use napi::bindgen_prelude::Either3;
+use napi_derive::napi;
+
+use crate::errors::{self, Result};
+
+/// One option: its key, and a value of one of the three types JavaScript has for it.
+#[napi(object, object_to_js = false)]
+pub struct Setting {
+    pub key: String,
+    pub value: Either3<bool, f64, String>,
+}
+
+/// Which of linkspan's faces a channel serves: its default set, and the words its errors are told in.
+#[napi(object, object_to_js = false)]
+pub struct Face {
+    /// "grpc" or "resilient".
+    pub preset: String,
+    /// "native" or "grpc-js".
+    pub dialect: String,
+}
+
+/// The name `lib/options.cjs` knows the type of a key by.
+pub(crate) fn kind_name(key: &str) -> Option<&'static str> {
+    kind_of(key).map(|kind| match kind {
+        OptionKind::Int => "int",
+        OptionKind::Bool => "bool",
+        OptionKind::Text => "text",
+        OptionKind::Float => "float",
+    })
+}
+
+pub(crate) fn channel_options(settings: Vec<Setting>, face: &Face) -> Result<ChannelOptions> {
+    let mut options = ChannelOptions::new();
+    options.set_language("node");
+    options.set_preset(if face.preset == "grpc" {
+        Preset::Grpc
+    } else {
+        Preset::Resilient
+    });
+    options.set_dialect(if face.dialect == "grpc-js" {
+        Dialect::GrpcJs
+    } else {
+        Dialect::Native
+    });
+    for Setting { key, value } in settings {
+        let value = match value {
+            Either3::A(flag) => OptionValue::Bool(flag),
+            Either3::B(number) => number_value(&key, number),
+            Either3::C(text) => OptionValue::Text(text),
+        };
+        options.set(&key, value).map_err(|error| errors::to_js(&error))?;
+    }
+    Ok(options)
+}
+
+/// JavaScript has one kind of number; the registry says which of its two is meant.
+fn number_value(key: &str, number: f64) -> OptionValue {
+    let whole = number.fract() == 0.0 && number.abs() <= 2f64.powi(53);
+    if whole && kind_of(key) != Some(OptionKind::Float) {
+        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 2^53")]
+        return OptionValue::Int(number as i64);
+    }
+    OptionValue::Float(number)
+}
+
+fn kind_of(key: &str) -> Option<OptionKind> {
+    option_docs().iter().find(|doc| doc.key == key).map(|doc| doc.kind)
+}
+
+/// Channel credentials. Parsed once, shared by all channels made with them.
+#[napi]
+pub struct NativeCredentials {
+    credentials: Credentials,
+}
+
+#[napi]
+impl NativeCredentials {
+    #[napi(factory, catch_unwind)]
+    pub fn insecure() -> Self {
+        Self {
+            credentials: Credentials::insecure(),
+        }
+    }
+
+    /// `roots` is PEM text; without it the system's roots are trusted.
+    #[napi(factory, catch_unwind)]
+    pub fn tls(
+        roots: Option<&[u8]>,
+        certificate: Option<&[u8]>,
+        key: Option<&[u8]>,
+        server_name: Option<String>,
+        verify: bool,
+    ) -> Result<Self> {
+        let options = TlsOptions {
+            roots: roots.map_or(Roots::System, |pem| Roots::Pem(pem.to_vec())),
+            certificate_pem: certificate.map(<[u8]>::to_vec),
+            key_pem: key.map(<[u8]>::to_vec),
+            server_name,
+            verify,
+        };
+        let credentials = Credentials::tls(options).map_err(|error| errors::to_js(&error))?;
+        Ok(Self { credentials })
+    }
+}
+
+impl NativeCredentials {
+    pub(crate) fn core(&self) -> &Credentials {
+        &self.credentials
+    }
+}
