@@ -214,7 +214,8 @@ impl<D: Driver> Control<D> {
             self.tell(|policy, actions| policy.on_exit_idle(now, actions));
         } else {
             self.resolving.on_wanted(&self.driver, &self.mailbox);
-            self.publish(State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
+            self.set(State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
+            self.publish();
         }
     }
 
@@ -261,7 +262,8 @@ impl<D: Driver> Control<D> {
                 words,
                 ..Cause::default()
             };
-            self.publish(State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)));
+            self.set(State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)));
+            self.publish();
         }
     }
 
@@ -315,7 +317,7 @@ impl<D: Driver> Control<D> {
         };
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::TransientFailure, actions));
         // Also without a change of state: a call whose deadline passes now tells what was tried.
-        self.publish(self.state, Rc::clone(&self.picker));
+        self.publish();
     }
 
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection.
@@ -365,6 +367,9 @@ impl<D: Driver> Control<D> {
     fn tell(&mut self, event: impl FnOnce(&mut dyn LbPolicy, &mut Vec<LbAction>)) {
         let mut actions = Vec::new();
         event(&mut *self.policy, &mut actions);
+        if actions.is_empty() {
+            return;
+        }
         for action in actions {
             match action {
                 LbAction::Create(id, address) => {
@@ -383,9 +388,10 @@ impl<D: Driver> Control<D> {
                 LbAction::Remove(id) => self.remove(id),
                 LbAction::Connect(id) => self.connect(id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
-                LbAction::Publish(state, picker) => self.publish(state, picker),
+                LbAction::Publish(state, picker) => self.set(state, picker),
             }
         }
+        self.publish();
     }
 
     fn connect(&mut self, id: SubchannelId) {
@@ -435,37 +441,53 @@ impl<D: Driver> Control<D> {
         }
     }
 
-    fn publish(&mut self, state: State, picker: Rc<dyn Picker>) {
+    /// Moves to a state and a picker. Calls see both with the next snapshot.
+    fn set(&mut self, state: State, picker: Rc<dyn Picker>) {
         for step in steps(self.state, state) {
             self.record(*step);
         }
-        self.picker = Rc::clone(&picker);
+        self.picker = picker;
+    }
+
+    fn publish(&self) {
         let connections = self
             .subchannels
             .iter()
-            .filter_map(|(id, slot)| slot.connection.clone().map(|connection| (*id, connection)))
+            .filter_map(|(id, slot)| Some((*id, slot.connection.clone()?)))
             .collect();
-        let trail = (!self.notes.is_empty()).then(|| {
-            let next_attempt = self
-                .subchannels
-                .values()
-                .map(|slot| slot.machine.next_deadline())
-                .min()
-                .flatten();
-            Rc::new(ConnectTrail {
-                attempts: self.notes.iter().cloned().collect(),
-                next_attempt,
-            })
-        });
         let snapshot = Snapshot::new(
-            state,
-            picker,
+            self.state,
+            Rc::clone(&self.picker),
             connections,
             self.failure.clone(),
-            trail,
+            self.trail(),
             self.resolving.is_waited_for(),
         );
         self.publisher.send_replace(Rc::new(snapshot));
+    }
+
+    /// What a call that is not on a connection tells when it fails.
+    fn trail(&self) -> Option<Rc<ConnectTrail>> {
+        if self.state == State::Ready {
+            return None;
+        }
+        let dialing = self.subchannels.values().filter(|slot| slot.dialing.is_some());
+        let dialing: Vec<_> = dialing
+            .take(MOST_NOTES)
+            .map(|slot| (slot.address.to_string(), slot.dial_started))
+            .collect();
+        let is_all_waiting = dialing.is_empty();
+        let next_attempt = self
+            .subchannels
+            .values()
+            .filter_map(|slot| slot.machine.next_deadline())
+            .min()
+            .filter(|_| is_all_waiting);
+        Some(Rc::new(ConnectTrail {
+            attempts: self.notes.iter().cloned().collect(),
+            dialing,
+            next_attempt,
+        }))
     }
 
     /// Moves the shown state one legal step and tells why.

@@ -70,6 +70,8 @@ pub(crate) struct AttemptNote {
 pub(crate) struct ConnectTrail {
     /// The newest failure of each address, in the order they were tried.
     pub(crate) attempts: Vec<AttemptNote>,
+    /// The addresses being dialed now, and since when.
+    pub(crate) dialing: Vec<(String, Time)>,
     /// When the next attempt is due, while all wait for one.
     pub(crate) next_attempt: Option<Time>,
 }
@@ -101,6 +103,9 @@ impl fmt::Display for Trail {
                     Milliseconds(note.took)
                 )?;
             }
+            for (address, since) in &connect.dialing {
+                write!(f, "; dialing {address} for {}", Milliseconds(self.now.since(*since)))?;
+            }
             if let Some(next) = connect.next_attempt {
                 write!(f, "; next attempt in {}", Milliseconds(next.since(self.now)))?;
             }
@@ -129,6 +134,7 @@ mod tests {
                 cause: "Connection refused (os error 111)".into(),
                 took: Duration::from_micros(240),
             }],
+            dialing: vec![("127.0.0.2:1".into(), Time::from_start(Duration::from_millis(200)))],
             next_attempt: Some(Time::from_start(Duration::from_millis(1_500))),
         };
         let trail = Trail {
@@ -140,7 +146,7 @@ mod tests {
         };
         assert_eq!(
             trail.to_string(),
-            "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; next attempt in 1000.0 ms; not sent"
+            "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; dialing 127.0.0.2:1 for 300.0 ms; next attempt in 1000.0 ms; not sent"
         );
     }
 }
