@@ -9,9 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let target = std::env::args().nth(1).unwrap_or_else(|| "localhost:50051".to_owned());
     let channel = Channel::new(&target, &Credentials::insecure(), &ChannelOptions::new())?;
 
-    let response = channel
-        .unary("/grpc.testing.TestService/EmptyCall", "", CallOptions::default())
-        .await?;
+    let response = channel.unary("/grpc.testing.TestService/EmptyCall", "", CallOptions::default()).await?;
     println!("{} answered with {} bytes", response.peer, response.message.len());
 
     let mut call = channel.stream("/grpc.testing.TestService/FullDuplexCall", CallOptions::default())?;

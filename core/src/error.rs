@@ -41,21 +41,13 @@ impl Error {
     /// An error of this kind with a text for people.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            os_error: None,
-        }
+        Self { kind, message: message.into(), os_error: None }
     }
 
     /// An error the operating system caused; `doing` says what was tried.
     #[must_use]
     pub fn system(doing: &str, cause: &std::io::Error) -> Self {
-        Self {
-            kind: ErrorKind::System,
-            message: format!("{doing}: {cause}"),
-            os_error: cause.raw_os_error(),
-        }
+        Self { kind: ErrorKind::System, message: format!("{doing}: {cause}"), os_error: cause.raw_os_error() }
     }
 
     /// What kind of refusal this is.

@@ -158,10 +158,7 @@ impl Failure {
                 (Dialect::Native, _) => "deadline exceeded".into(),
                 (Dialect::Grpcio, _) => "Deadline Exceeded".into(),
                 (Dialect::GrpcJs, timeout) => {
-                    format!(
-                        "Deadline exceeded after {:.3}s",
-                        timeout.unwrap_or_default().as_secs_f64()
-                    )
+                    format!("Deadline exceeded after {:.3}s", timeout.unwrap_or_default().as_secs_f64())
                 }
             },
             Self::Cancelled { text, .. } => text.clone(),
@@ -283,10 +280,7 @@ pub(crate) fn name_of_http2_code(code: u32) -> &'static str {
         "INADEQUATE_SECURITY",
         "HTTP_1_1_REQUIRED",
     ];
-    usize::try_from(code)
-        .ok()
-        .and_then(|index| NAMES.get(index).copied())
-        .unwrap_or("an unknown error code")
+    usize::try_from(code).ok().and_then(|index| NAMES.get(index).copied()).unwrap_or("an unknown error code")
 }
 
 #[cfg(test)]
@@ -310,32 +304,18 @@ mod tests {
             (500, Code::Unknown),
         ];
         for (http, code) in table {
-            assert_eq!(
-                Failure::HttpStatus {
-                    http,
-                    content_type: None
-                }
-                .code(),
-                code,
-                "HTTP {http}"
-            );
+            assert_eq!(Failure::HttpStatus { http, content_type: None }.code(), code, "HTTP {http}");
         }
     }
 
     /// [WIRE-165]
     #[test]
     fn resets_map_as_the_protocol_says() {
-        let special = [
-            (7, Code::Unavailable),
-            (8, Code::Cancelled),
-            (11, Code::ResourceExhausted),
-            (12, Code::PermissionDenied),
-        ];
+        let special =
+            [(7, Code::Unavailable), (8, Code::Cancelled), (11, Code::ResourceExhausted), (12, Code::PermissionDenied)];
         for http2_code in 0..16 {
-            let wanted = special
-                .iter()
-                .find(|(number, _)| *number == http2_code)
-                .map_or(Code::Internal, |(_, code)| *code);
+            let wanted =
+                special.iter().find(|(number, _)| *number == http2_code).map_or(Code::Internal, |(_, code)| *code);
             assert_eq!(Failure::StreamReset { http2_code }.code(), wanted, "code {http2_code}");
         }
     }
@@ -344,15 +324,7 @@ mod tests {
     #[test]
     fn no_failure_uses_a_code_that_only_applications_may_use() {
         use Code::{Aborted, AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, OutOfRange};
-        let reserved = [
-            InvalidArgument,
-            NotFound,
-            AlreadyExists,
-            FailedPrecondition,
-            Aborted,
-            OutOfRange,
-            DataLoss,
-        ];
+        let reserved = [InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, Aborted, OutOfRange, DataLoss];
         for http in 100..600 {
             assert!(!reserved.contains(&code_of_http_status(http)));
         }
@@ -364,18 +336,9 @@ mod tests {
     #[test]
     fn dialects_change_the_opening_words_and_not_the_code() {
         let failure = Failure::ReceivedTooLarge { size: 9, limit: 4 };
-        assert_eq!(
-            failure.words(Dialect::Native),
-            "received message larger than max (9 vs. 4)"
-        );
-        assert_eq!(
-            failure.words(Dialect::Grpcio),
-            "CLIENT: Received message larger than max (9 vs. 4)"
-        );
-        assert_eq!(
-            failure.words(Dialect::GrpcJs),
-            "Received message larger than max (9 vs 4)"
-        );
+        assert_eq!(failure.words(Dialect::Native), "received message larger than max (9 vs. 4)");
+        assert_eq!(failure.words(Dialect::Grpcio), "CLIENT: Received message larger than max (9 vs. 4)");
+        assert_eq!(failure.words(Dialect::GrpcJs), "Received message larger than max (9 vs 4)");
         assert_eq!(failure.code(), Code::ResourceExhausted);
     }
 }

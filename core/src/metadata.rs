@@ -115,10 +115,7 @@ fn check_key(key: &str) -> Result<(), Error> {
     if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return refuse("has upper-case letters; use lower case");
     }
-    if !key
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'_' | b'-' | b'.'))
-    {
+    if !key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'_' | b'-' | b'.')) {
         return refuse("has a character outside 0-9 a-z _ - .");
     }
     Ok(())
@@ -143,9 +140,7 @@ mod tests {
     use super::*;
 
     fn refusal(key: &str, value: &'static [u8]) -> String {
-        let error = Metadata::new()
-            .append(key, Bytes::from_static(value))
-            .expect_err("must be refused");
+        let error = Metadata::new().append(key, Bytes::from_static(value)).expect_err("must be refused");
         assert_eq!(error.kind(), ErrorKind::Metadata);
         error.message().to_owned()
     }
@@ -172,9 +167,7 @@ mod tests {
     #[test]
     fn binary_keys_take_any_bytes_and_none() {
         let mut metadata = Metadata::new();
-        metadata
-            .append("raw-bin", Bytes::from_static(&[0, 255]))
-            .expect("raw bytes");
+        metadata.append("raw-bin", Bytes::from_static(&[0, 255])).expect("raw bytes");
         metadata.append("raw-bin", Bytes::new()).expect("empty");
         assert_eq!(metadata.len(), 2);
     }
@@ -186,14 +179,8 @@ mod tests {
         for value in ["1", "2", "3"] {
             metadata.append_lower_casing("Key", value).expect("valid");
         }
-        let seen: Vec<_> = metadata
-            .iter()
-            .map(|(key, value)| (key.to_owned(), value.clone()))
-            .collect();
-        assert_eq!(
-            seen,
-            ["1", "2", "3"].map(|value| ("key".to_owned(), Bytes::from_static(value.as_bytes())))
-        );
+        let seen: Vec<_> = metadata.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        assert_eq!(seen, ["1", "2", "3"].map(|value| ("key".to_owned(), Bytes::from_static(value.as_bytes()))));
         assert_eq!(metadata.get("key").map(|value| &value[..]), Some(&b"1"[..]));
     }
 }

@@ -21,13 +21,7 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of its number.
-    pub const ALL: [Self; 5] = [
-        Self::Idle,
-        Self::Connecting,
-        Self::Ready,
-        Self::TransientFailure,
-        Self::Shutdown,
-    ];
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Connecting, Self::Ready, Self::TransientFailure, Self::Shutdown];
 
     /// The canonical name, for example `TRANSIENT_FAILURE`.
     #[must_use]
@@ -50,9 +44,7 @@ impl State {
     /// The state with this number.
     #[must_use]
     pub fn from_number(number: i64) -> Option<Self> {
-        usize::try_from(number)
-            .ok()
-            .and_then(|index| Self::ALL.get(index).copied())
+        usize::try_from(number).ok().and_then(|index| Self::ALL.get(index).copied())
     }
 }
 

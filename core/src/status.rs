@@ -48,10 +48,7 @@ impl Code {
     /// The code with this number; [`Code::Unknown`] for a number outside 0 to 16 ([WIRE-136]).
     #[must_use]
     pub fn from_number(number: i64) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|index| Self::ALL.get(index).copied())
-            .unwrap_or(Self::Unknown)
+        usize::try_from(number).ok().and_then(|index| Self::ALL.get(index).copied()).unwrap_or(Self::Unknown)
     }
 
     /// gRPC's number for this code.
@@ -78,19 +75,13 @@ impl Status {
     /// A status with one of gRPC's codes.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            raw_code: i64::from(code.number()),
-            message: message.into(),
-        }
+        Self { raw_code: i64::from(code.number()), message: message.into() }
     }
 
     /// A status as the peer sent it: the number may lie outside gRPC's range and is kept.
     #[must_use]
     pub fn from_peer(raw_code: i64, message: impl Into<String>) -> Self {
-        Self {
-            raw_code,
-            message: message.into(),
-        }
+        Self { raw_code, message: message.into() }
     }
 
     /// `OK` with no text.

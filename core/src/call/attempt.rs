@@ -66,19 +66,13 @@ pub(super) async fn open<D: Driver>(
         let snapshots = snapshots.get_or_insert_with(|| channel.snapshots());
         let is_same = Rc::ptr_eq(&snapshots.borrow_and_update(), &snapshot);
         if is_same && snapshots.changed().await.is_err() {
-            return Err(Failure::Internal {
-                text: "the channel's control task ended".into(),
-            });
+            return Err(Failure::Internal { text: "the channel's control task ended".into() });
         }
     }
 }
 
 fn phase_of(snapshot: &Snapshot) -> Phase {
-    if snapshot.is_resolving {
-        Phase::Resolve
-    } else {
-        Phase::Connect
-    }
+    if snapshot.is_resolving { Phase::Resolve } else { Phase::Connect }
 }
 
 /// A call that waits for a connection, counted.
@@ -87,11 +81,7 @@ struct Waiting<'a>(&'a ChannelCounters);
 impl<'a> Waiting<'a> {
     fn enter<D: Driver>(channel: &'a LocalChannel<D>) -> Result<Self, Failure> {
         let counters = channel.counters();
-        if let Some(limit) = channel
-            .config()
-            .max_queued_calls
-            .filter(|limit| counters.calls_queued.read() >= *limit)
-        {
+        if let Some(limit) = channel.config().max_queued_calls.filter(|limit| counters.calls_queued.read() >= *limit) {
             return Err(Failure::TooManyQueued { limit });
         }
         counters.calls_queued.enter();

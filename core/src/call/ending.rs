@@ -93,10 +93,7 @@ impl Progress {
 
     /// A failure at this point of the call.
     pub(super) fn local(&self, failure: Failure) -> Outcome {
-        Outcome {
-            ending: Ending::Local(failure),
-            sent: self.sent.get(),
-        }
+        Outcome { ending: Ending::Local(failure), sent: self.sent.get() }
     }
 
     fn failure_of(&self, cancel: Cancel) -> Failure {
@@ -113,42 +110,19 @@ impl Progress {
         let elapsed = now.since(self.started);
         let peer = self.peer.borrow().clone();
         match outcome.ending {
-            Ending::Peer { status, trailing } => CallEnd {
-                status,
-                trailing,
-                local: false,
-                sent: outcome.sent,
-                peer,
-                elapsed,
-                trail: String::new(),
-            },
+            Ending::Peer { status, trailing } => {
+                CallEnd { status, trailing, local: false, sent: outcome.sent, peer, elapsed, trail: String::new() }
+            }
             Ending::Local(failure) => {
                 let connect = if peer.is_none() { connect_trail(channel) } else { None };
                 let phase = self.phase.get();
-                let trail = Trail {
-                    phase,
-                    address: peer.as_deref().map(str::to_owned),
-                    connect,
-                    sent: outcome.sent,
-                    now,
-                }
-                .to_string();
+                let trail =
+                    Trail { phase, address: peer.as_deref().map(str::to_owned), connect, sent: outcome.sent, now }
+                        .to_string();
                 let words = failure.words(channel.config().dialect);
-                let text = if failure.is_callers_own() {
-                    words
-                } else {
-                    format!("{words}; {trail}")
-                };
+                let text = if failure.is_callers_own() { words } else { format!("{words}; {trail}") };
                 let status = Status::new(failure.code(), text);
-                CallEnd {
-                    status,
-                    trailing: Metadata::new(),
-                    local: true,
-                    sent: outcome.sent,
-                    peer,
-                    elapsed,
-                    trail,
-                }
+                CallEnd { status, trailing: Metadata::new(), local: true, sent: outcome.sent, peer, elapsed, trail }
             }
         }
     }

@@ -36,11 +36,7 @@ pub(crate) async fn run<D: Driver>(
 ) -> CallEnd {
     let progress = Progress::start(channel, spec);
     let outcome = progress
-        .supervise(
-            channel.driver(),
-            inbox,
-            exchange(channel, spec, is_empty, inbox, quota, events, &progress),
-        )
+        .supervise(channel.driver(), inbox, exchange(channel, spec, is_empty, inbox, quota, events, &progress))
         .await;
     progress.end(channel, outcome)
 }
@@ -64,14 +60,7 @@ async fn exchange<D: Driver>(
     }
     let outcome = {
         let mut sending = pin!(send_all(channel, &mut stream.sender, inbox, quota, events, progress));
-        let mut receiving = pin!(receive_all(
-            channel,
-            spec,
-            &mut stream.receiver,
-            inbox,
-            events,
-            progress
-        ));
+        let mut receiving = pin!(receive_all(channel, spec, &mut stream.receiver, inbox, events, progress));
         let mut is_sending = !is_empty;
         loop {
             tokio::select! {
@@ -145,11 +134,7 @@ async fn receive_all<D: Driver>(
     loop {
         match receiver.message().await {
             Err(outcome) => {
-                return if spec.single_response && messages == 0 {
-                    due(outcome)
-                } else {
-                    outcome
-                };
+                return if spec.single_response && messages == 0 { due(outcome) } else { outcome };
             }
             // [WIRE-158]
             Ok(_) if spec.single_response && messages == 1 => return Outcome::local(Failure::SecondMessage),

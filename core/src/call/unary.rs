@@ -25,21 +25,12 @@ pub(crate) async fn run<D: Driver>(
 ) -> UnaryEnd {
     let progress = Progress::start(channel, spec);
     let received = RefCell::new(Received::default());
-    let outcome = progress
-        .supervise(
-            channel.driver(),
-            inbox,
-            attempts(channel, spec, &message, &progress, &received),
-        )
-        .await;
+    let outcome =
+        progress.supervise(channel.driver(), inbox, attempts(channel, spec, &message, &progress, &received)).await;
     let end = progress.end(channel, outcome);
     let Received { initial, message } = received.into_inner();
     let message = message.filter(|_| end.status.is_ok());
-    UnaryEnd {
-        end,
-        initial: initial.filter(|_| !spec.skip_initial),
-        message,
-    }
+    UnaryEnd { end, initial: initial.filter(|_| !spec.skip_initial), message }
 }
 
 #[derive(Default)]

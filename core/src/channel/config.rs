@@ -49,16 +49,10 @@ impl ChannelConfig {
             // [NAME-30]
             .unwrap_or(&parsed.authority);
         let request = RequestTemplate::new(credentials.is_secure(), authority_text, &user_agent(options))?;
-        let server_name = options
-            .text("grpc.ssl_target_name_override")
-            .unwrap_or_else(|| request.host())
-            .to_owned();
+        let server_name = options.text("grpc.ssl_target_name_override").unwrap_or_else(|| request.host()).to_owned();
         let preset = options.preset()?;
-        let milliseconds = |key: &str| {
-            options
-                .int(key)
-                .map(|value| Duration::from_millis(u64::try_from(value).unwrap_or(0)))
-        };
+        let milliseconds =
+            |key: &str| options.int(key).map(|value| Duration::from_millis(u64::try_from(value).unwrap_or(0)));
         let backoff = backoff(options, milliseconds);
         let connect_timeout = milliseconds("linkspan.connect_timeout_ms")
             .or_else(|| milliseconds("grpc.min_reconnect_backoff_ms"))
@@ -93,9 +87,7 @@ impl ChannelConfig {
                 .int("linkspan.send_high_water_bytes")
                 .and_then(|value| usize::try_from(value).ok())
                 .unwrap_or(64 << 10),
-            max_queued_calls: match options
-                .int("linkspan.max_queued_calls")
-                .and_then(|value| u64::try_from(value).ok())
+            max_queued_calls: match options.int("linkspan.max_queued_calls").and_then(|value| u64::try_from(value).ok())
             {
                 Some(0) => None,
                 Some(limit) => Some(limit),
@@ -116,25 +108,14 @@ fn backoff(options: &ChannelOptions, milliseconds: impl Fn(&str) -> Option<Durat
     let floor = Duration::from_millis(100);
     let defaults = BackoffOptions::default();
     if let Some(fixed) = milliseconds("grpc.testing.fixed_reconnect_backoff_ms") {
-        return BackoffOptions {
-            initial: fixed,
-            multiplier: 1.0,
-            jitter: 0.0,
-            max: fixed,
-        };
+        return BackoffOptions { initial: fixed, multiplier: 1.0, jitter: 0.0, max: fixed };
     }
-    let max = milliseconds("grpc.max_reconnect_backoff_ms")
-        .unwrap_or(defaults.max)
-        .max(floor);
-    let initial = milliseconds("grpc.initial_reconnect_backoff_ms")
-        .unwrap_or(defaults.initial)
-        .clamp(floor, max);
+    let max = milliseconds("grpc.max_reconnect_backoff_ms").unwrap_or(defaults.max).max(floor);
+    let initial = milliseconds("grpc.initial_reconnect_backoff_ms").unwrap_or(defaults.initial).clamp(floor, max);
     BackoffOptions {
         initial,
         max,
-        multiplier: options
-            .float("linkspan.backoff_multiplier")
-            .unwrap_or(defaults.multiplier),
+        multiplier: options.float("linkspan.backoff_multiplier").unwrap_or(defaults.multiplier),
         jitter: options.float("linkspan.backoff_jitter").unwrap_or(defaults.jitter),
     }
 }

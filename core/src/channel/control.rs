@@ -3,7 +3,7 @@
 //! It takes one letter at a time, asks the pure rooms what follows, carries their actions out and publishes a snapshot. It
 //! holds one deadline: the earliest of its machines.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,15 +16,14 @@ use super::config::ChannelConfig;
 use super::link::{self, LinkId};
 use super::mailbox::{Mail, Mailbox};
 use super::resolving::Resolving;
+use super::showing::{Cause, MOST_NOTES, Showing};
 use super::snapshot::Snapshot;
 use crate::address::Address;
-use crate::failure::Failure;
-use crate::observe::events::ChannelEvent;
+use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::{AttemptNote, ConnectTrail};
+use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::pick_first::PickFirst;
-use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, Picker, SubchannelId};
-use crate::policy::connectivity::steps;
+use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId};
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
 use crate::state::State;
@@ -48,26 +47,17 @@ pub(super) fn spawn<D: Driver>(
         connection_window: config.connection_window,
         counters: Arc::clone(&shown.counters),
     };
-    let over = Over {
-        shown: Arc::clone(&shown),
-        done: Some(done),
-    };
+    let over = Over { shown: Arc::clone(&shown), done: Some(done) };
     let control = Control {
         driver: driver.clone(),
+        mailbox,
         resolving: Resolving::new(&config),
         policy: Box::new(PickFirst::new(config.attempt_delay)),
-        config,
-        shown,
-        mailbox,
-        publisher,
+        showing: Showing::new(config.given_target.clone(), shown, publisher),
         settings: Rc::new(settings),
+        config,
         subchannels: BTreeMap::new(),
         links: BTreeMap::new(),
-        state: State::Idle,
-        picker: Rc::new(FixedPicker(PickResult::Queue)),
-        failure: None,
-        notes: VecDeque::new(),
-        cause: Cause::default(),
         closing: None,
     };
     driver.spawn(async move {
@@ -79,24 +69,14 @@ pub(super) fn spawn<D: Driver>(
 struct Control<D: Driver> {
     driver: D,
     config: Arc<ChannelConfig>,
-    shown: Arc<Shown>,
     mailbox: Rc<Mailbox>,
-    publisher: watch::Sender<Rc<Snapshot>>,
     resolving: Resolving<D>,
     policy: Box<dyn LbPolicy>,
+    showing: Showing,
     settings: Rc<DialSettings>,
     subchannels: BTreeMap<SubchannelId, Slot>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
     links: BTreeMap<u64, D::Task>,
-    /// What was published last.
-    state: State,
-    picker: Rc<dyn Picker>,
-    /// Why picks fail, once something failed.
-    failure: Option<Failure>,
-    /// The newest failure of each address, oldest first.
-    notes: VecDeque<AttemptNote>,
-    /// Why the change that is being carried out happens.
-    cause: Cause,
     /// Set once the channel is closed.
     closing: Option<Closing>,
 }
@@ -106,25 +86,19 @@ struct Slot {
     machine: Subchannel,
     address: Address,
     connection: Option<Connection>,
-    /// The connection id of the dial under way.
-    dialing: Option<u64>,
-    dial_started: Time,
+    /// The dial under way.
+    dialing: Option<Dialing>,
+}
+
+struct Dialing {
+    connection: u64,
+    started: Time,
 }
 
 struct Closing {
     /// When connections that are still open are cut.
     cut_at: Option<Time>,
 }
-
-#[derive(Clone, Default)]
-struct Cause {
-    words: String,
-    address: Option<String>,
-    connection: Option<u64>,
-}
-
-/// An error names at most this many addresses; the newest failures stay.
-const MOST_NOTES: usize = 4;
 
 impl<D: Driver> Control<D> {
     async fn run(mut self) {
@@ -149,14 +123,8 @@ impl<D: Driver> Control<D> {
         if let Some(closing) = &self.closing {
             return closing.cut_at;
         }
-        let machines = self
-            .subchannels
-            .values()
-            .filter_map(|slot| slot.machine.next_deadline());
-        machines
-            .chain(self.policy.next_deadline())
-            .chain(self.resolving.next_deadline())
-            .min()
+        let machines = self.subchannels.values().filter_map(|slot| slot.machine.next_deadline());
+        machines.chain(self.policy.next_deadline()).chain(self.resolving.next_deadline()).min()
     }
 
     fn on_mail(&mut self, mail: Mail) {
@@ -189,11 +157,8 @@ impl<D: Driver> Control<D> {
             }
             return;
         }
-        let ready_again: Vec<_> = self
-            .subchannels
-            .iter_mut()
-            .filter_map(|(id, slot)| slot.machine.on_time(now).then_some(*id))
-            .collect();
+        let slots = self.subchannels.iter_mut();
+        let ready_again: Vec<_> = slots.filter_map(|(id, slot)| slot.machine.on_time(now).then_some(*id)).collect();
         for id in ready_again {
             self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
         }
@@ -202,34 +167,25 @@ impl<D: Driver> Control<D> {
     }
 
     fn on_wake(&mut self, words: &'static str) {
-        if self.state != State::Idle {
+        if self.showing.state() != State::Idle {
             return;
         }
-        self.cause = Cause {
-            words: words.to_owned(),
-            ..Cause::default()
-        };
+        let now = self.driver.now();
+        self.showing.because(words.to_owned());
         if self.resolving.has_result() {
-            let now = self.driver.now();
             self.tell(|policy, actions| policy.on_exit_idle(now, actions));
         } else {
             self.resolving.on_wanted(&self.driver, &self.mailbox);
-            self.set(State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
+            self.showing.set(now, State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
             self.publish();
         }
     }
 
     fn on_reset_backoff(&mut self) {
         let now = self.driver.now();
-        self.cause = Cause {
-            words: "the backoff was reset".into(),
-            ..Cause::default()
-        };
-        let freed: Vec<_> = self
-            .subchannels
-            .iter_mut()
-            .filter_map(|(id, slot)| slot.machine.on_backoff_reset().then_some(*id))
-            .collect();
+        self.showing.because("the backoff was reset".to_owned());
+        let slots = self.subchannels.iter_mut();
+        let freed: Vec<_> = slots.filter_map(|(id, slot)| slot.machine.on_backoff_reset().then_some(*id)).collect();
         for id in freed {
             self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
         }
@@ -237,32 +193,23 @@ impl<D: Driver> Control<D> {
 
     fn on_resolved(&mut self, addresses: Vec<Address>) {
         self.resolving.on_success(!addresses.is_empty());
-        self.notes
-            .retain(|note| addresses.iter().any(|address| address.to_string() == note.address));
+        self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
+        let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
+        self.showing.because(found);
         let now = self.driver.now();
-        self.cause = Cause {
-            words: format!(
-                "{} resolved to {} addresses",
-                self.config.target.canonical,
-                addresses.len()
-            ),
-            ..Cause::default()
-        };
         self.tell(|policy, actions| policy.on_addresses(now, addresses, actions));
     }
 
     /// [NAME-44], [NAME-46]
     fn on_resolve_failed(&mut self, failure: Failure) {
-        self.resolving.on_failure(self.driver.now(), self.driver.random_unit());
-        let words = failure.words(crate::failure::Dialect::Native);
-        self.shown.counters.note_error(words.clone());
+        let now = self.driver.now();
+        self.resolving.on_failure(now, self.driver.random_unit());
+        let words = failure.words(Dialect::Native);
+        self.settings.counters.note_error(words.clone());
         if !self.resolving.has_result() {
-            self.failure = Some(failure);
-            self.cause = Cause {
-                words,
-                ..Cause::default()
-            };
-            self.set(State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)));
+            self.showing.on_resolve_failed(failure);
+            self.showing.because(words);
+            self.showing.set(now, State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)));
             self.publish();
         }
     }
@@ -273,78 +220,46 @@ impl<D: Driver> Control<D> {
             return link.drain();
         };
         slot.machine.on_dial_succeeded();
-        let address = slot.address.to_string();
-        slot.connection = Some(link);
         slot.dialing = None;
-        self.notes.clear();
-        self.failure = None;
-        self.cause = Cause {
-            words: "connected".into(),
-            address: Some(address),
-            connection: Some(connection),
-        };
+        slot.connection = Some(link);
+        let address = Some(slot.address.to_string());
+        self.showing.on_connected();
+        self.showing.because(Cause { words: "connected".to_owned(), address, connection: Some(connection) });
         let now = self.driver.now();
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Ready, actions));
     }
 
     fn on_dial_failed(&mut self, subchannel: SubchannelId, connection: u64, cause: String) {
         self.links.remove(&connection);
-        let Some(slot) = self.subchannels.get_mut(&subchannel) else {
-            return;
-        };
+        let Some(slot) = self.subchannels.get_mut(&subchannel) else { return };
         let now = self.driver.now();
         slot.machine.on_dial_failed(now, self.driver.random_unit());
-        slot.dialing = None;
+        let took = slot.dialing.take().map_or(Duration::ZERO, |dialing| now.since(dialing.started));
         let address = slot.address.to_string();
-        let took = now.since(slot.dial_started);
-        let last_error = format!("{address}: {cause}");
-        self.shown.counters.connect_failures.one();
-        self.shown.counters.note_error(last_error.clone());
-        self.notes.retain(|note| note.address != address);
-        if self.notes.len() == MOST_NOTES {
-            self.notes.pop_front();
-        }
-        self.notes.push_back(AttemptNote {
-            address: address.clone(),
-            cause: cause.clone(),
-            took,
-        });
-        self.failure = Some(Failure::ConnectFailed { last_error });
-        self.cause = Cause {
-            words: cause,
-            address: Some(address),
-            connection: None,
-        };
+        self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: cause.clone(), took });
+        self.showing.because(Cause { words: cause, address: Some(address), connection: None });
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::TransientFailure, actions));
-        // Also without a change of state: a call whose deadline passes now tells what was tried.
+        // Also when the policy does nothing: a call whose deadline passes now tells what was tried.
         self.publish();
     }
 
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection.
     fn on_lost(&mut self, subchannel: SubchannelId, connection: u64, words: String) {
-        let Some(slot) = self.subchannels.get_mut(&subchannel) else {
-            return;
-        };
-        if slot
-            .connection
-            .as_ref()
-            .is_none_or(|current| current.id() != connection)
-        {
+        let Some(slot) = self.subchannels.get_mut(&subchannel) else { return };
+        if slot.connection.as_ref().is_none_or(|current| current.id() != connection) {
             return;
         }
         slot.connection = None;
         slot.machine.on_connection_lost();
-        self.cause = Cause {
-            words,
-            address: Some(slot.address.to_string()),
-            connection: Some(connection),
-        };
+        let address = Some(slot.address.to_string());
+        self.showing.because(Cause { words, address, connection: Some(connection) });
         let now = self.driver.now();
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Idle, actions));
     }
 
     fn on_close(&mut self, linger: Option<Duration>) {
-        let cut_at = linger.map(|linger| self.driver.now() + linger);
+        let now = self.driver.now();
+        let cut_at = linger.map(|linger| now + linger);
         if let Some(closing) = &mut self.closing {
             closing.cut_at = [closing.cut_at, cut_at].into_iter().flatten().min();
             return;
@@ -354,16 +269,10 @@ impl<D: Driver> Control<D> {
         for slot in std::mem::take(&mut self.subchannels).into_values() {
             self.let_go(slot);
         }
-        self.picker = Rc::new(FixedPicker(PickResult::Fail));
-        self.cause = Cause {
-            words: "the channel was closed".into(),
-            ..Cause::default()
-        };
-        self.record(State::Shutdown);
-        self.publisher.send_replace(Rc::new(Snapshot::closed()));
+        self.showing.close(now);
     }
 
-    /// Tells the policy something and carries out what it asks for.
+    /// Tells the policy something, carries out what it asks for and publishes what that changed.
     fn tell(&mut self, event: impl FnOnce(&mut dyn LbPolicy, &mut Vec<LbAction>)) {
         let mut actions = Vec::new();
         event(&mut *self.policy, &mut actions);
@@ -374,21 +283,16 @@ impl<D: Driver> Control<D> {
             match action {
                 LbAction::Create(id, address) => {
                     let machine = Subchannel::new(self.config.backoff.clone(), self.config.connect_timeout);
-                    self.subchannels.insert(
-                        id,
-                        Slot {
-                            machine,
-                            address,
-                            connection: None,
-                            dialing: None,
-                            dial_started: Time::ZERO,
-                        },
-                    );
+                    self.subchannels.insert(id, Slot { machine, address, connection: None, dialing: None });
                 }
-                LbAction::Remove(id) => self.remove(id),
+                LbAction::Remove(id) => {
+                    if let Some(slot) = self.subchannels.remove(&id) {
+                        self.let_go(slot);
+                    }
+                }
                 LbAction::Connect(id) => self.connect(id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
-                LbAction::Publish(state, picker) => self.set(state, picker),
+                LbAction::Publish(state, picker) => self.showing.set(self.driver.now(), state, picker),
             }
         }
         self.publish();
@@ -396,39 +300,18 @@ impl<D: Driver> Control<D> {
 
     fn connect(&mut self, id: SubchannelId) {
         let now = self.driver.now();
-        let Some(slot) = self.subchannels.get_mut(&id) else {
-            return;
-        };
-        let Some(order) = slot.machine.on_connect_requested(now) else {
-            return;
-        };
+        let Some(slot) = self.subchannels.get_mut(&id) else { return };
+        let Some(order) = slot.machine.on_connect_requested(now) else { return };
         let connection = next_connection_id();
-        slot.dial_started = now;
-        slot.dialing = Some(connection);
-        self.shown.counters.connect_attempts.one();
+        slot.dialing = Some(Dialing { connection, started: now });
+        self.settings.counters.connect_attempts.one();
         log(LogLevel::Debug, "channel", || {
-            format!(
-                "{}: connection {connection} dials {}",
-                self.config.given_target, slot.address
-            )
+            format!("{}: connection {connection} dials {}", self.config.given_target, slot.address)
         });
-        let link_id = LinkId {
-            subchannel: id,
-            connection,
-        };
-        let (address, settings, mailbox) = (
-            slot.address.clone(),
-            Rc::clone(&self.settings),
-            Rc::clone(&self.mailbox),
-        );
+        let link_id = LinkId { subchannel: id, connection };
+        let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
         let task = link::spawn(&self.driver, link_id, address, settings, order.deadline, mailbox);
         self.links.insert(connection, task);
-    }
-
-    fn remove(&mut self, id: SubchannelId) {
-        if let Some(slot) = self.subchannels.remove(&id) {
-            self.let_go(slot);
-        }
     }
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
@@ -436,82 +319,19 @@ impl<D: Driver> Control<D> {
         if let Some(connection) = slot.connection {
             connection.drain();
         }
-        if let Some(task) = slot.dialing.and_then(|connection| self.links.get(&connection)) {
+        if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(&dialing.connection)) {
             task.abort();
         }
     }
 
-    /// Moves to a state and a picker. Calls see both with the next snapshot.
-    fn set(&mut self, state: State, picker: Rc<dyn Picker>) {
-        for step in steps(self.state, state) {
-            self.record(*step);
-        }
-        self.picker = picker;
-    }
-
     fn publish(&self) {
-        let connections = self
-            .subchannels
-            .iter()
-            .filter_map(|(id, slot)| Some((*id, slot.connection.clone()?)))
-            .collect();
-        let snapshot = Snapshot::new(
-            self.state,
-            Rc::clone(&self.picker),
-            connections,
-            self.failure.clone(),
-            self.trail(),
-            self.resolving.is_waited_for(),
-        );
-        self.publisher.send_replace(Rc::new(snapshot));
-    }
-
-    /// What a call that is not on a connection tells when it fails.
-    fn trail(&self) -> Option<Rc<ConnectTrail>> {
-        if self.state == State::Ready {
-            return None;
-        }
-        let dialing = self.subchannels.values().filter(|slot| slot.dialing.is_some());
-        let dialing: Vec<_> = dialing
-            .take(MOST_NOTES)
-            .map(|slot| (slot.address.to_string(), slot.dial_started))
-            .collect();
-        let is_all_waiting = dialing.is_empty();
-        let next_attempt = self
-            .subchannels
-            .values()
-            .filter_map(|slot| slot.machine.next_deadline())
-            .min()
-            .filter(|_| is_all_waiting);
-        Some(Rc::new(ConnectTrail {
-            attempts: self.notes.iter().cloned().collect(),
-            dialing,
-            next_attempt,
-        }))
-    }
-
-    /// Moves the shown state one legal step and tells why.
-    fn record(&mut self, to: State) {
-        let from = std::mem::replace(&mut self.state, to);
-        self.shown.set_state(to);
-        let Cause {
-            words,
-            address,
-            connection,
-        } = self.cause.clone();
-        let event = ChannelEvent {
-            seq: 0,
-            at: self.driver.now().since_start(),
-            from,
-            to,
-            cause: words,
-            address,
-            connection,
-        };
-        log(LogLevel::Info, "channel", || {
-            format!("{}: {event}", self.config.given_target)
-        });
-        self.shown.events.record(event);
+        let slots = || self.subchannels.values();
+        let connections =
+            self.subchannels.iter().filter_map(|(id, slot)| Some((*id, slot.connection.clone()?))).collect();
+        let dialing = slots().filter_map(|slot| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)));
+        let next_attempt = slots().filter_map(|slot| slot.machine.next_deadline()).min();
+        let is_resolving = self.resolving.is_waited_for();
+        self.showing.publish(connections, dialing.take(MOST_NOTES).collect(), next_attempt, is_resolving);
     }
 }
 

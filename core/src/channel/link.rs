@@ -64,16 +64,13 @@ struct Report {
 impl Report {
     fn connected(&self, connection: Connection) {
         self.is_connected.set(true);
-        self.counters
-            .connection_opened(self.id.connection, Arc::clone(connection.counters()));
-        self.mailbox
-            .post(Mail::Dialed(self.id.subchannel, self.id.connection, Ok(connection)));
+        self.counters.connection_opened(self.id.connection, Arc::clone(connection.counters()));
+        self.mailbox.post(Mail::Dialed(self.id.subchannel, self.id.connection, Ok(connection)));
     }
 
     fn draining(&self, cause: String) {
         self.counters.goaways.one();
-        self.mailbox
-            .post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
+        self.mailbox.post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
     }
 
     fn over(&self, cause: String) {

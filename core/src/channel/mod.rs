@@ -10,6 +10,7 @@ mod mailbox;
 pub(crate) mod options;
 pub(crate) mod registry;
 mod resolving;
+mod showing;
 pub(crate) mod snapshot;
 
 use std::rc::Rc;
@@ -84,21 +85,8 @@ impl<D: Driver> LocalChannel<D> {
     ) -> Self {
         let mailbox = Rc::new(Mailbox::default());
         let (publisher, snapshot) = watch::channel(Rc::new(Snapshot::idle()));
-        control::spawn(
-            driver,
-            Arc::clone(&config),
-            Arc::clone(&shown),
-            Rc::clone(&mailbox),
-            publisher,
-            done,
-        );
-        Self(Rc::new(Inner {
-            driver: driver.clone(),
-            config,
-            shown,
-            snapshot,
-            mailbox,
-        }))
+        control::spawn(driver, Arc::clone(&config), Arc::clone(&shown), Rc::clone(&mailbox), publisher, done);
+        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshot, mailbox }))
     }
 
     pub(crate) fn driver(&self) -> &D {

@@ -199,10 +199,8 @@ fn in_range(option: &registry::OptionDoc, value: f64) -> Result<(), Error> {
     if value >= option.min as f64 && value <= option.max as f64 {
         return Ok(());
     }
-    let text = format!(
-        "option {:?} is {value}; it may be {} to {} {}",
-        option.key, option.min, option.max, option.unit
-    );
+    let text =
+        format!("option {:?} is {value}; it may be {} to {} {}", option.key, option.min, option.max, option.unit);
     Err(Error::new(ErrorKind::BadOption, text.trim_end()))
 }
 
@@ -210,10 +208,7 @@ fn parse_preset(place: &str, value: &OptionValue) -> Result<Preset, Error> {
     match value {
         OptionValue::Text(name) if name == "grpc" => Ok(Preset::Grpc),
         OptionValue::Text(name) if name == "resilient" => Ok(Preset::Resilient),
-        _ => Err(Error::new(
-            ErrorKind::BadOption,
-            format!("{place} may be \"grpc\" or \"resilient\""),
-        )),
+        _ => Err(Error::new(ErrorKind::BadOption, format!("{place} may be \"grpc\" or \"resilient\""))),
     }
 }
 
@@ -229,17 +224,12 @@ fn unknown(key: &str) -> Result<(), Error> {
         let is_new = warned.len() < MOST_WARNINGS && warned.insert(key.to_owned());
         drop(warned);
         if is_new {
-            log(LogLevel::Warn, "options", || {
-                format!("option {key:?} has no effect in this version")
-            });
+            log(LogLevel::Warn, "options", || format!("option {key:?} has no effect in this version"));
         }
         return Ok(());
     }
     let nearest = registry::nearest(key);
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!("option {key:?} is not known; the nearest is {nearest:?}"),
-    ))
+    Err(Error::new(ErrorKind::Unsupported, format!("option {key:?} is not known; the nearest is {nearest:?}")))
 }
 
 #[cfg(test)]
@@ -261,12 +251,8 @@ mod tests {
     /// [OPT-1]
     #[test]
     fn unknown_keys_of_grpc_are_accepted() {
-        ChannelOptions::new()
-            .set("grpc.http2.lookahead_bytes", 5)
-            .expect("accepted");
-        ChannelOptions::new()
-            .set("grpc-node.max_session_memory", "x")
-            .expect("accepted");
+        ChannelOptions::new().set("grpc.http2.lookahead_bytes", 5).expect("accepted");
+        ChannelOptions::new().set("grpc-node.max_session_memory", "x").expect("accepted");
     }
 
     /// [OPT-2]

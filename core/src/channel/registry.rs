@@ -63,12 +63,8 @@ pub(super) fn find(key: &str) -> Option<&'static OptionDoc> {
 
 /// The key of the registry that `unknown` is most likely to mean.
 pub(super) fn nearest(unknown: &str) -> &'static str {
-    let keys = REGISTRY
-        .iter()
-        .map(|option| option.key)
-        .filter(|key| key.starts_with("linkspan."));
-    keys.min_by_key(|key| distance(key, unknown))
-        .unwrap_or("linkspan.preset")
+    let keys = REGISTRY.iter().map(|option| option.key).filter(|key| key.starts_with("linkspan."));
+    keys.min_by_key(|key| distance(key, unknown)).unwrap_or("linkspan.preset")
 }
 
 /// Levenshtein's distance.
@@ -153,12 +149,7 @@ const REGISTRY: &[OptionDoc] = &[
         "20000; 10000 with \"resilient\"",
         "All phases of one connect attempt; never shorter than the backoff that would follow. Too short and slow networks never connect.",
     ),
-    float(
-        "linkspan.backoff_multiplier",
-        (1, 100),
-        "1.6",
-        "Growth of the wait from one failed connect to the next.",
-    ),
+    float("linkspan.backoff_multiplier", (1, 100), "1.6", "Growth of the wait from one failed connect to the next."),
     float(
         "linkspan.backoff_jitter",
         (0, 1),
@@ -205,29 +196,14 @@ const REGISTRY: &[OptionDoc] = &[
         "0: no limit; 10000 with \"resilient\"",
         "Calls that may wait for a connection; beyond it a call fails with RESOURCE_EXHAUSTED.",
     ),
-    int(
-        "linkspan.events_capacity",
-        "events",
-        (1, 65_536),
-        256,
-        "256",
-        "How many state changes are kept to be read.",
-    ),
-    text(
-        "grpc.default_authority",
-        "the target",
-        "The :authority of every call, and the name TLS checks.",
-    ),
+    int("linkspan.events_capacity", "events", (1, 65_536), 256, "256", "How many state changes are kept to be read."),
+    text("grpc.default_authority", "the target", "The :authority of every call, and the name TLS checks."),
     text(
         "grpc.ssl_target_name_override",
         "none",
         "The name TLS asks for and checks, and :authority unless that is set. For tests.",
     ),
-    text(
-        "grpc.primary_user_agent",
-        "none",
-        "Put in front of the user agent; several are joined.",
-    ),
+    text("grpc.primary_user_agent", "none", "Put in front of the user agent; several are joined."),
     text("grpc.secondary_user_agent", "none", "Put behind the user agent."),
     int(
         "grpc.initial_reconnect_backoff_ms",
@@ -310,16 +286,8 @@ mod tests {
     #[test]
     fn keys_are_unique_and_defaults_within_range() {
         for (at, option) in REGISTRY.iter().enumerate() {
-            assert!(
-                REGISTRY[at + 1..].iter().all(|other| other.key != option.key),
-                "{}",
-                option.key
-            );
-            assert!(
-                !option.doc.is_empty() && !option.default_text.is_empty(),
-                "{}",
-                option.key
-            );
+            assert!(REGISTRY[at + 1..].iter().all(|other| other.key != option.key), "{}", option.key);
+            assert!(!option.doc.is_empty() && !option.default_text.is_empty(), "{}", option.key);
             if option.kind == OptionKind::Int && !option.default_text.starts_with("none") {
                 assert!((option.min..=option.max).contains(&option.default), "{}", option.key);
             }

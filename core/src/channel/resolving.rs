@@ -61,9 +61,7 @@ impl<D: Driver> Resolving<D> {
         if self.task.is_some() || (is_literal && self.has_result) {
             return;
         }
-        let earliest = self
-            .last_started
-            .map_or(Time::ZERO, |started| started + self.min_interval);
+        let earliest = self.last_started.map_or(Time::ZERO, |started| started + self.min_interval);
         self.due = Some(self.due.map_or(earliest, |due| due.max(earliest)));
         self.on_time(driver, mailbox);
     }
@@ -120,12 +118,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let given_up = || {
-            Err(Failure::Internal {
-                text: "the look-up was given up".into(),
-            })
-        };
-        self.mailbox
-            .post(Mail::Resolved(self.found.take().unwrap_or_else(given_up)));
+        let given_up = || Err(Failure::Internal { text: "the look-up was given up".into() });
+        self.mailbox.post(Mail::Resolved(self.found.take().unwrap_or_else(given_up)));
     }
 }

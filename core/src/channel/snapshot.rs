@@ -46,10 +46,7 @@ impl Snapshot {
     }
 
     pub(super) fn closed() -> Self {
-        Self {
-            state: State::Shutdown,
-            ..Self::idle()
-        }
+        Self { state: State::Shutdown, ..Self::idle() }
     }
 
     pub(super) fn new(
@@ -60,14 +57,7 @@ impl Snapshot {
         trail: Option<Rc<ConnectTrail>>,
         is_resolving: bool,
     ) -> Self {
-        Self {
-            state,
-            picker,
-            connections,
-            failure,
-            trail,
-            is_resolving,
-        }
+        Self { state, picker, connections, failure, trail, is_resolving }
     }
 
     pub(crate) fn pick(&self) -> Pick {

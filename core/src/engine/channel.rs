@@ -20,13 +20,7 @@ pub(super) struct ChannelCore {
 impl ChannelCore {
     pub(super) fn new(id: u64, queue: Arc<SubmitQueue>, config: ChannelConfig) -> Arc<Self> {
         let shown = Arc::new(Shown::new(config.events_capacity));
-        Arc::new(Self {
-            id,
-            queue,
-            config: Arc::new(config),
-            shown,
-            is_closed: AtomicBool::new(false),
-        })
+        Arc::new(Self { id, queue, config: Arc::new(config), shown, is_closed: AtomicBool::new(false) })
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -55,11 +49,7 @@ impl ChannelCore {
     }
 
     pub(super) fn state(&self) -> State {
-        if self.is_closed() || self.queue.is_shut_down() {
-            State::Shutdown
-        } else {
-            self.shown.state()
-        }
+        if self.is_closed() || self.queue.is_shut_down() { State::Shutdown } else { self.shown.state() }
     }
 }
 

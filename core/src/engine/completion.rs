@@ -98,11 +98,7 @@ impl CompletionQueue {
     /// A queue for at most `limit` operations and waiting completions together.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            state: Mutex::default(),
-            arrived: Condvar::new(),
-        })
+        Arc::new(Self { limit, state: Mutex::default(), arrived: Condvar::new() })
     }
 
     /// Sets or removes the bell. Rung at once when something is waiting already.
@@ -129,15 +125,9 @@ impl CompletionQueue {
         state.waiters += 1;
         let is_idle = |state: &mut QueueState| state.completions.is_empty() && !state.is_woken && !state.is_closed;
         state = match timeout {
-            None => self
-                .arrived
-                .wait_while(state, is_idle)
-                .unwrap_or_else(PoisonError::into_inner),
+            None => self.arrived.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
-                self.arrived
-                    .wait_timeout_while(state, timeout, is_idle)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
+                self.arrived.wait_timeout_while(state, timeout, is_idle).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         state.waiters -= 1;
@@ -235,9 +225,7 @@ fn ring(bell: &Bell) {
 
 fn contain(what: &str, foreign: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(foreign)).is_err() {
-        log(LogLevel::Error, "engine", || {
-            format!("{what} panicked; the panic ends here")
-        });
+        log(LogLevel::Error, "engine", || format!("{what} panicked; the panic ends here"));
     }
 }
 
@@ -313,10 +301,7 @@ mod tests {
     use super::*;
 
     fn changed() -> Event {
-        Event::Connectivity {
-            state: State::Ready,
-            timed_out: false,
-        }
+        Event::Connectivity { state: State::Ready, timed_out: false }
     }
 
     fn bell_counter(queue: &CompletionQueue) -> Arc<AtomicUsize> {
@@ -349,10 +334,7 @@ mod tests {
         assert_eq!(queue.drain(&mut taken, 10), 2);
         deliver(&queue, 4);
         assert_eq!(rung.load(SeqCst), 2);
-        assert_eq!(
-            taken.iter().map(|completion| completion.tag).collect::<Vec<_>>(),
-            [0, 1, 2, 3]
-        );
+        assert_eq!(taken.iter().map(|completion| completion.tag).collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 
     #[test]
@@ -386,10 +368,7 @@ mod tests {
         assert_eq!(queue.wait(&mut taken, 1, None), Waited::Ready(1));
         queue.close();
         assert_eq!(queue.wait(&mut taken, 1, None), Waited::Closed);
-        assert_eq!(
-            Reply::queue(&queue, 1).reserve().expect_err("closed").kind(),
-            ErrorKind::Closed
-        );
+        assert_eq!(Reply::queue(&queue, 1).reserve().expect_err("closed").kind(), ErrorKind::Closed);
     }
 
     #[test]

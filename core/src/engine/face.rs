@@ -163,10 +163,7 @@ impl Channel {
                 let _ = sender.send(end);
             }
         });
-        let request = CallRequest {
-            message: Some(message.into()),
-            ..options.request(method)
-        };
+        let request = CallRequest { message: Some(message.into()), ..options.request(method) };
         let _guard = CancelOnDrop(self.start_unary(request, reply)?);
         // The completion is owed, so the sender is dropped only after it was used.
         let Ok(end) = receiver.await else {
@@ -194,19 +191,9 @@ impl Channel {
             // Never full, see MOST_EVENTS; closed when the call's owner has gone.
             let _ = sender.try_send(event);
         });
-        let request = CallRequest {
-            read_credit: 1,
-            ..options.request(method)
-        };
+        let request = CallRequest { read_credit: 1, ..options.request(method) };
         let handle = CancelOnDrop(self.start_stream(request, reply)?);
-        Ok(StreamCall {
-            handle,
-            events,
-            initial: None,
-            ready: None,
-            end: None,
-            has_room: false,
-        })
+        Ok(StreamCall { handle, events, initial: None, ready: None, end: None, has_room: false })
     }
 }
 
@@ -214,10 +201,7 @@ impl Channel {
 const MOST_EVENTS: usize = 4;
 
 fn lost() -> Error {
-    Error::new(
-        crate::error::ErrorKind::Internal,
-        "the call's completion was lost; this is a bug in linkspan",
-    )
+    Error::new(crate::error::ErrorKind::Internal, "the call's completion was lost; this is a bug in linkspan")
 }
 
 struct CancelOnDrop(CallHandle);
@@ -323,9 +307,6 @@ impl StreamCall {
 
 impl fmt::Debug for StreamCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamCall")
-            .field("handle", &self.handle.0)
-            .field("end", &self.end)
-            .finish_non_exhaustive()
+        f.debug_struct("StreamCall").field("handle", &self.handle.0).field("end", &self.end).finish_non_exhaustive()
     }
 }

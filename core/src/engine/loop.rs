@@ -26,29 +26,18 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves the queue until nobody needs it any more.
 pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
-    let serving = Serving {
-        queue: &queue,
-        is_over: Cell::new(false),
-    };
+    let serving = Serving { queue: &queue, is_over: Cell::new(false) };
     if let Some(hook) = &queue.options().thread_start {
         hook();
     }
-    let mut tables = Loop {
-        driver: driver.clone(),
-        channels: BTreeMap::new(),
-        running: Rc::default(),
-    };
+    let mut tables = Loop { driver: driver.clone(), channels: BTreeMap::new(), running: Rc::default() };
     let mut batch = Vec::new();
     let mut idle_since = None;
     loop {
         tables.running.is_forsaken.set(tables.channels.is_empty());
         let is_idle = tables.is_idle();
         let now = driver.now();
-        let stop_at = if is_idle {
-            Some(*idle_since.get_or_insert(now) + LINGER)
-        } else {
-            None
-        };
+        let stop_at = if is_idle { Some(*idle_since.get_or_insert(now) + LINGER) } else { None };
         if !is_idle {
             idle_since = None;
         }
@@ -181,13 +170,7 @@ impl<D: Driver> Loop<D> {
             running.something_ended.notify_one();
         };
         let local = LocalChannel::open(&self.driver, Arc::clone(core.config()), Arc::clone(core.shown()), done);
-        self.channels.insert(
-            core.id(),
-            Entry {
-                local: local.clone(),
-                core: Arc::downgrade(core),
-            },
-        );
+        self.channels.insert(core.id(), Entry { local: local.clone(), core: Arc::downgrade(core) });
         Some(local)
     }
 
@@ -209,13 +192,7 @@ impl<D: Driver> Loop<D> {
     }
 
     fn start_unary(&mut self, call: UnaryCall) {
-        let UnaryCall {
-            id,
-            channel: core,
-            spec,
-            message,
-            slot,
-        } = call;
+        let UnaryCall { id, channel: core, spec, message, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
@@ -227,16 +204,7 @@ impl<D: Driver> Loop<D> {
     }
 
     fn start_stream(&mut self, call: StreamCall) {
-        let StreamCall {
-            id,
-            channel: core,
-            spec,
-            first,
-            is_empty,
-            credit,
-            quota,
-            slot,
-        } = call;
+        let StreamCall { id, channel: core, spec, first, is_empty, credit, quota, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
@@ -260,13 +228,7 @@ impl<D: Driver> Loop<D> {
     }
 
     fn start_watch(&mut self, watch: Watch) {
-        let Watch {
-            id,
-            channel: core,
-            last,
-            timeout,
-            slot,
-        } = watch;
+        let Watch { id, channel: core, last, timeout, slot } = watch;
         let Some(channel) = self.open(&core) else {
             return slot.finish(State::Shutdown, false);
         };
@@ -310,20 +272,8 @@ impl<D: Driver> Loop<D> {
 impl Running {
     fn enter_call(self: &Rc<Self>, id: u64, channel: u64) -> (Rc<Inbox>, LeaveCall) {
         let inbox = Rc::new(Inbox::default());
-        self.calls.borrow_mut().insert(
-            id,
-            RunningCall {
-                channel,
-                inbox: Rc::clone(&inbox),
-            },
-        );
-        (
-            inbox,
-            LeaveCall {
-                running: Rc::clone(self),
-                id,
-            },
-        )
+        self.calls.borrow_mut().insert(id, RunningCall { channel, inbox: Rc::clone(&inbox) });
+        (inbox, LeaveCall { running: Rc::clone(self), id })
     }
 
     fn cancel_calls_of(&self, channel: u64) {

@@ -34,13 +34,7 @@ impl CallSlot {
     pub(super) fn new(kind: CallKind, reply: Reply, shown: Arc<Shown>, quota: Arc<SendQuota>) -> Self {
         shown.counters.calls_started.one();
         shown.counters.calls_in_flight.enter();
-        Self {
-            kind,
-            reply,
-            shown,
-            quota,
-            is_paid: false,
-        }
+        Self { kind, reply, shown, quota, is_paid: false }
     }
 
     pub(super) fn finish_unary(self, end: UnaryEnd) {
@@ -75,11 +69,7 @@ impl CallSlot {
             trail: String::new(),
         };
         let event = match self.kind {
-            CallKind::Unary => Event::Unary(Box::new(UnaryEnd {
-                end,
-                initial: None,
-                message: None,
-            })),
+            CallKind::Unary => Event::Unary(Box::new(UnaryEnd { end, initial: None, message: None })),
             CallKind::Stream => Event::Status(Box::new(end)),
         };
         self.deliver(code, event);
@@ -125,11 +115,7 @@ pub(super) struct WatchSlot {
 
 impl WatchSlot {
     pub(super) fn new(reply: Reply, shown: Arc<Shown>) -> Self {
-        Self {
-            reply,
-            shown,
-            is_paid: false,
-        }
+        Self { reply, shown, is_paid: false }
     }
 
     pub(super) fn finish(mut self, state: State, timed_out: bool) {
@@ -141,10 +127,7 @@ impl WatchSlot {
 impl Drop for WatchSlot {
     fn drop(&mut self) {
         if !self.is_paid {
-            self.reply.deliver(Event::Connectivity {
-                state: self.shown.state(),
-                timed_out: true,
-            });
+            self.reply.deliver(Event::Connectivity { state: self.shown.state(), timed_out: true });
         }
     }
 }
@@ -169,9 +152,7 @@ mod tests {
         assert!(
             matches!(&taken[..], [completion] if matches!(&completion.event, Event::Status(end) if end.status.code() == Code::Internal))
         );
-        let Some(Event::Status(end)) = taken.pop().map(|completion| completion.event) else {
-            panic!("a status")
-        };
+        let Some(Event::Status(end)) = taken.pop().map(|completion| completion.event) else { panic!("a status") };
         slot().finish_stream(*end);
         assert_eq!(queue.drain(&mut taken, 10), 1);
         assert_eq!(shown.counters.calls_in_flight.read(), 0);

@@ -105,11 +105,7 @@ struct QueueState {
 
 impl SubmitQueue {
     pub(super) fn new(options: EngineOptions) -> Arc<Self> {
-        Arc::new(Self {
-            options,
-            state: Mutex::default(),
-            stopped: Condvar::new(),
-        })
+        Arc::new(Self { options, state: Mutex::default(), stopped: Condvar::new() })
     }
 
     /// Hands something to the loop, starting its thread when there is none. What is handed over is made only once nothing can be
@@ -129,9 +125,8 @@ impl SubmitQueue {
         if !state.is_running {
             let queue = Arc::clone(self);
             // The thread before has stopped serving; it is let go, not waited for.
-            state.thread = Some(TokioDriver::run_on_thread(&self.options.thread_name, move |driver| {
-                run::run(driver, queue)
-            })?);
+            state.thread =
+                Some(TokioDriver::run_on_thread(&self.options.thread_name, move |driver| run::run(driver, queue))?);
             state.is_running = true;
         }
         state.submissions.push(submission());
@@ -166,10 +161,7 @@ impl SubmitQueue {
     pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
         let is_running = |state: &mut QueueState| state.is_running;
         let mut state = match timeout {
-            None => self
-                .stopped
-                .wait_while(self.state(), is_running)
-                .unwrap_or_else(PoisonError::into_inner),
+            None => self.stopped.wait_while(self.state(), is_running).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
                 let (state, waited) = self
                     .stopped

@@ -70,10 +70,7 @@ pub(crate) struct ChannelCounters {
 impl ChannelCounters {
     pub(crate) fn call_ended(&self, code: Code) {
         self.calls_in_flight.leave();
-        if let Some(counter) = usize::try_from(code.number())
-            .ok()
-            .and_then(|index| self.calls_by_code.get(index))
-        {
+        if let Some(counter) = usize::try_from(code.number()).ok().and_then(|index| self.calls_by_code.get(index)) {
             counter.one();
         }
     }
@@ -95,17 +92,11 @@ impl ChannelCounters {
     }
 
     pub(crate) fn connection_opened(&self, id: u64, counters: Arc<ConnectionCounters>) {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, counters);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(id, counters);
     }
 
     pub(crate) fn connection_closed(&self, id: u64) {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     pub(crate) fn connections(&self) -> Vec<ConnectionMetrics> {
@@ -138,13 +129,7 @@ impl ConnectionCounters {
         connect: Duration,
         tls: Option<Duration>,
     ) -> Self {
-        Self {
-            remote_address,
-            local_address,
-            connect,
-            tls,
-            ..Self::default()
-        }
+        Self { remote_address, local_address, connect, tls, ..Self::default() }
     }
 
     pub(crate) fn set_stream_limit(&self, limit: u32) {
@@ -156,11 +141,8 @@ impl ConnectionCounters {
     }
 
     fn read(&self, id: u64) -> ConnectionMetrics {
-        let goaway_code = self
-            .goaway_code_plus_one
-            .load(Relaxed)
-            .checked_sub(1)
-            .and_then(|code| u32::try_from(code).ok());
+        let goaway_code =
+            self.goaway_code_plus_one.load(Relaxed).checked_sub(1).and_then(|code| u32::try_from(code).ok());
         ConnectionMetrics {
             id,
             remote_address: self.remote_address.clone(),

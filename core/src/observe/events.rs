@@ -52,10 +52,7 @@ struct Ring {
 
 impl EventRing {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            ring: Mutex::default(),
-        }
+        Self { capacity, ring: Mutex::default() }
     }
 
     /// Records an event and numbers it.
@@ -98,11 +95,7 @@ mod tests {
         for cause in ["a", "b", "c"] {
             ring.record(event(cause));
         }
-        let seen: Vec<_> = ring
-            .after(0)
-            .into_iter()
-            .map(|event| (event.seq, event.cause))
-            .collect();
+        let seen: Vec<_> = ring.after(0).into_iter().map(|event| (event.seq, event.cause)).collect();
         assert_eq!(seen, [(2, "b".to_owned()), (3, "c".to_owned())]);
         assert_eq!(ring.after(2).len(), 1);
         assert!(ring.after(3).is_empty());

@@ -95,13 +95,7 @@ impl fmt::Display for Trail {
         }
         if let Some(connect) = &self.connect {
             for note in &connect.attempts {
-                write!(
-                    f,
-                    "; tried {}: {} after {}",
-                    note.address,
-                    note.cause,
-                    Milliseconds(note.took)
-                )?;
+                write!(f, "; tried {}: {} after {}", note.address, note.cause, Milliseconds(note.took))?;
             }
             for (address, since) in &connect.dialing {
                 write!(f, "; dialing {address} for {}", Milliseconds(self.now.since(*since)))?;

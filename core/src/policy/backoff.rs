@@ -18,12 +18,7 @@ pub(crate) struct BackoffOptions {
 impl Default for BackoffOptions {
     fn default() -> Self {
         // connection-backoff.md
-        Self {
-            initial: Duration::from_secs(1),
-            multiplier: 1.6,
-            jitter: 0.2,
-            max: Duration::from_secs(120),
-        }
+        Self { initial: Duration::from_secs(1), multiplier: 1.6, jitter: 0.2, max: Duration::from_secs(120) }
     }
 }
 

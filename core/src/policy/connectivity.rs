@@ -28,10 +28,7 @@ mod tests {
     #[test]
     fn idle_never_jumps_over_connecting() {
         assert_eq!(steps(State::Idle, State::Ready), [State::Connecting, State::Ready]);
-        assert_eq!(
-            steps(State::Idle, State::TransientFailure),
-            [State::Connecting, State::TransientFailure]
-        );
+        assert_eq!(steps(State::Idle, State::TransientFailure), [State::Connecting, State::TransientFailure]);
     }
 
     /// [CONN-2]

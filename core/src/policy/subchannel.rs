@@ -63,9 +63,7 @@ impl Subchannel {
         self.state = State::Connecting;
         self.dial_started = now;
         // [CONN-41]: never shorter than the wait that would follow a failure.
-        Some(DialOrder {
-            deadline: now + self.min_connect_timeout.max(self.backoff.base()),
-        })
+        Some(DialOrder { deadline: now + self.min_connect_timeout.max(self.backoff.base()) })
     }
 
     /// The connection is usable: the server's SETTINGS arrived ([CONN-40]).
@@ -127,10 +125,7 @@ mod tests {
     /// [CONN-41]
     #[test]
     fn a_dial_has_at_least_the_connect_timeout() {
-        assert_eq!(
-            subchannel().on_connect_requested(at(5.0)),
-            Some(DialOrder { deadline: at(25.0) })
-        );
+        assert_eq!(subchannel().on_connect_requested(at(5.0)), Some(DialOrder { deadline: at(25.0) }));
     }
 
     /// [CONN-41]
@@ -143,10 +138,7 @@ mod tests {
             now = subchannel.next_deadline().expect("waiting").since_start().as_secs_f64();
             subchannel.on_time(at(now));
         }
-        assert_eq!(
-            subchannel.on_connect_requested(at(10_000.0)),
-            Some(DialOrder { deadline: at(10_120.0) })
-        );
+        assert_eq!(subchannel.on_connect_requested(at(10_000.0)), Some(DialOrder { deadline: at(10_120.0) }));
     }
 
     /// [CONN-52]

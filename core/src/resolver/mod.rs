@@ -12,14 +12,8 @@ pub(crate) async fn resolve<D: Driver>(driver: &D, target: &Target) -> Result<Ve
     match &target.endpoint {
         Endpoint::Fixed(addresses) => Ok(addresses.clone()),
         Endpoint::Name { host, port } => {
-            let failed = |cause: String| Failure::ResolveFailed {
-                target: format!("{host}:{port}"),
-                cause,
-            };
-            let found = driver
-                .resolve(host, *port)
-                .await
-                .map_err(|cause| failed(cause.to_string()))?;
+            let failed = |cause: String| Failure::ResolveFailed { target: format!("{host}:{port}"), cause };
+            let found = driver.resolve(host, *port).await.map_err(|cause| failed(cause.to_string()))?;
             if found.is_empty() {
                 return Err(failed("no addresses".into()));
             }

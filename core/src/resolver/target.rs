@@ -55,10 +55,9 @@ impl Target {
             "ipv4" => literals(text, "ipv4", rest, parse_ipv4),
             "ipv6" => literals(text, "ipv6", rest, parse_ipv6),
             "unix" => unix(text, rest),
-            unknown if rest.starts_with("//") => Err(bad(
-                text,
-                &format!("has the unknown scheme {unknown:?}; this build knows {SCHEMES}"),
-            )),
+            unknown if rest.starts_with("//") => {
+                Err(bad(text, &format!("has the unknown scheme {unknown:?}; this build knows {SCHEMES}")))
+            }
             // [NAME-2]: `localhost:50051` is a name and a port, not a scheme.
             _ => dns(text, text),
         }
@@ -104,11 +103,7 @@ fn dns(text: &str, name: &str) -> Result<Target, Error> {
         Err(_) if !is_host_name(&host) => return Err(bad(text, "has a character that no host name has")),
         Err(_) => Endpoint::Name { host, port },
     };
-    Ok(Target {
-        canonical: format!("dns:{name}"),
-        authority: name.to_owned(),
-        endpoint,
-    })
+    Ok(Target { canonical: format!("dns:{name}"), authority: name.to_owned(), endpoint })
 }
 
 fn is_host_name(host: &str) -> bool {
@@ -119,12 +114,9 @@ fn is_host_name(host: &str) -> bool {
 
 fn literals(text: &str, scheme: &str, rest: &str, parse: fn(&str) -> Option<IpAndZone>) -> Result<Target, Error> {
     let list = match rest.strip_prefix("//") {
-        Some(path) => path.strip_prefix('/').ok_or_else(|| {
-            bad(
-                text,
-                &format!("has an authority; write \"{scheme}:\" and the addresses"),
-            )
-        })?,
+        Some(path) => path
+            .strip_prefix('/')
+            .ok_or_else(|| bad(text, &format!("has an authority; write \"{scheme}:\" and the addresses")))?,
         None => rest.strip_prefix('/').unwrap_or(rest),
     };
     let mut addresses = Vec::new();
@@ -159,10 +151,7 @@ impl IpAndZone {
 }
 
 fn parse_ipv4(host: &str) -> Option<IpAndZone> {
-    host.parse::<Ipv4Addr>().ok().map(|ip| IpAndZone {
-        ip: IpAddr::V4(ip),
-        zone: 0,
-    })
+    host.parse::<Ipv4Addr>().ok().map(|ip| IpAndZone { ip: IpAddr::V4(ip), zone: 0 })
 }
 
 /// [NAME-10]: a zone is kept, as a number; interface names need the system and are resolved with `dns:`.
@@ -172,10 +161,7 @@ fn parse_ipv6(host: &str) -> Option<IpAndZone> {
         Some((ip, zone)) => (ip, zone.parse().ok()?),
         None => (decoded.as_str(), 0),
     };
-    ip.parse::<Ipv6Addr>().ok().map(|ip| IpAndZone {
-        ip: IpAddr::V6(ip),
-        zone,
-    })
+    ip.parse::<Ipv6Addr>().ok().map(|ip| IpAndZone { ip: IpAddr::V6(ip), zone })
 }
 
 fn unix(text: &str, rest: &str) -> Result<Target, Error> {
@@ -183,10 +169,7 @@ fn unix(text: &str, rest: &str) -> Result<Target, Error> {
     let path = match rest.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => {
-            return Err(bad(
-                text,
-                "has an authority; write \"unix:path\" or \"unix:///absolute/path\"",
-            ));
+            return Err(bad(text, "has an authority; write \"unix:path\" or \"unix:///absolute/path\""));
         }
         None => rest,
     };
@@ -197,10 +180,7 @@ fn unix(text: &str, rest: &str) -> Result<Target, Error> {
     if decoded.len() > MAX_UNIX_PATH {
         return Err(bad(
             text,
-            &format!(
-                "has a path of {} bytes; a unix socket's path has at most {MAX_UNIX_PATH}",
-                decoded.len()
-            ),
+            &format!("has a path of {} bytes; a unix socket's path has at most {MAX_UNIX_PATH}", decoded.len()),
         ));
     }
     Ok(Target {
@@ -214,9 +194,7 @@ fn unix(text: &str, rest: &str) -> Result<Target, Error> {
 /// Naming digest §1.1: brackets hold a host with colons; exactly one colon parts host and port; otherwise all is host.
 fn split_host_port<'a>(text: &str, name: &'a str) -> Result<(&'a str, u16), Error> {
     let (host, port) = if let Some(bracketed) = name.strip_prefix('[') {
-        let (host, rest) = bracketed
-            .split_once(']')
-            .ok_or_else(|| bad(text, "has a '[' without a ']'"))?;
+        let (host, rest) = bracketed.split_once(']').ok_or_else(|| bad(text, "has a '[' without a ']'"))?;
         if !host.contains(':') {
             return Err(bad(text, "has brackets around something that is not an IPv6 address"));
         }

@@ -64,10 +64,7 @@ impl TokioDriver {
         let Ok(runtime) = runtime else { return };
         let tasks = LocalSet::new();
         tasks.block_on(&runtime, async {
-            let driver = Self {
-                started: now(),
-                random: Rc::new(Cell::new(random_seed())),
-            };
+            let driver = Self { started: now(), random: Rc::new(Cell::new(random_seed())) };
             loop_body(driver).await;
         });
         // A look-up that hangs must not keep the thread.

@@ -87,12 +87,8 @@ impl Connection {
     pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
         let place = self.place().await?;
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
-        poll_fn(|cx| send_request.poll_ready(cx))
-            .await
-            .map_err(|_| NotOpened::ConnectionOver)?;
-        let (response, send) = send_request
-            .send_request(request, is_last)
-            .map_err(|cause| not_opened(&cause))?;
+        poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotOpened::ConnectionOver)?;
+        let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
     }
@@ -116,12 +112,7 @@ impl Connection {
             if self.0.send_request.borrow().is_none() {
                 return Err(NotOpened::ConnectionOver);
             }
-            if self
-                .0
-                .seen
-                .stream_limit()
-                .is_none_or(|limit| self.0.streams_active.get() < limit)
-            {
+            if self.0.seen.stream_limit().is_none_or(|limit| self.0.streams_active.get() < limit) {
                 self.0.streams_active.set(self.0.streams_active.get() + 1);
                 self.0.counters.streams_active.enter();
                 return Ok(Place(self.clone()));
@@ -137,9 +128,7 @@ fn not_opened(cause: &h2::Error) -> NotOpened {
     if is_connection_over {
         return NotOpened::ConnectionOver;
     }
-    NotOpened::BadRequest(Failure::Internal {
-        text: format!("the request cannot be sent: {cause}"),
-    })
+    NotOpened::BadRequest(Failure::Internal { text: format!("the request cannot be sent: {cause}") })
 }
 
 /// How a connection ended, once it has.
@@ -184,13 +173,7 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
     pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
         let stream_limit = seen.stream_limit();
-        Self {
-            http2,
-            seen,
-            connection,
-            goaway_is_told: false,
-            stream_limit,
-        }
+        Self { http2, seen, connection, goaway_is_told: false, stream_limit }
     }
 
     /// Moves the connection until something happens to it.

@@ -50,13 +50,7 @@ pub struct TlsOptions {
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self {
-            roots: Roots::System,
-            certificate_pem: None,
-            key_pem: None,
-            server_name: None,
-            verify: true,
-        }
+        Self { roots: Roots::System, certificate_pem: None, key_pem: None, server_name: None, verify: true }
     }
 }
 
@@ -73,12 +67,7 @@ impl Credentials {
     /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) naming the field that cannot be used, never its content.
     pub fn tls(options: TlsOptions) -> Result<Self, Error> {
         let config = Arc::new(tls::config(&options)?);
-        Ok(Self {
-            tls: Some(Tls {
-                config,
-                server_name: options.server_name,
-            }),
-        })
+        Ok(Self { tls: Some(Tls { config, server_name: options.server_name }) })
     }
 
     /// Whether connections are encrypted.
@@ -94,11 +83,7 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_secure() {
-            "Credentials(TLS)"
-        } else {
-            "Credentials(insecure)"
-        })
+        f.write_str(if self.is_secure() { "Credentials(TLS)" } else { "Credentials(insecure)" })
     }
 }
 

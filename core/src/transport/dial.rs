@@ -101,12 +101,7 @@ async fn attempt<D: Driver>(
         settings.tls.is_some().then(|| secured.since(connected)),
     ));
     let seen = Rc::new(Seen::default());
-    let tap = Tap::new(
-        stream,
-        Rc::clone(&seen),
-        Arc::clone(&counters),
-        Arc::clone(&settings.counters),
-    );
+    let tap = Tap::new(stream, Rc::clone(&seen), Arc::clone(&counters), Arc::clone(&settings.counters));
     let (send_request, mut http2) = h2::client::Builder::new()
         .enable_push(false)
         .initial_window_size(settings.stream_window)

@@ -71,10 +71,7 @@ impl MethodPath {
     /// [`ErrorKind::State`] naming the method when it has no leading slash or cannot be a path.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |what: &str| {
-            Error::new(
-                ErrorKind::State,
-                format!("method {text:?} {what}; write \"/package.Service/Method\""),
-            )
+            Error::new(ErrorKind::State, format!("method {text:?} {what}; write \"/package.Service/Method\""))
         };
         if !text.starts_with('/') {
             return Err(refuse("does not start with '/'"));
@@ -82,9 +79,7 @@ impl MethodPath {
         if text.contains(['?', '#']) {
             return Err(refuse("has a query or fragment"));
         }
-        PathAndQuery::try_from(text)
-            .map(Self)
-            .map_err(|_| refuse("has a character that no path has"))
+        PathAndQuery::try_from(text).map(Self).map_err(|_| refuse("has a character that no path has"))
     }
 }
 
@@ -93,12 +88,8 @@ impl MethodPath {
 /// # Errors
 /// [`ErrorKind::BadOption`] naming it.
 pub(crate) fn parse_authority(text: &str) -> Result<Authority, Error> {
-    Authority::try_from(text).map_err(|cause| {
-        Error::new(
-            ErrorKind::BadOption,
-            format!("authority {text:?} cannot be used: {cause}"),
-        )
-    })
+    Authority::try_from(text)
+        .map_err(|cause| Error::new(ErrorKind::BadOption, format!("authority {text:?} cannot be used: {cause}")))
 }
 
 /// The request head. `remaining` is the time left until the deadline ([WIRE-42]).
@@ -116,9 +107,8 @@ pub(crate) fn request(
     parts.scheme = Some(template.scheme.clone());
     parts.authority = Some(authority.unwrap_or(&template.authority).clone());
     parts.path_and_query = Some(method.0.clone());
-    let uri = Uri::from_parts(parts).map_err(|cause| Failure::Internal {
-        text: format!("the request's address cannot be built: {cause}"),
-    })?;
+    let uri = Uri::from_parts(parts)
+        .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
     let mut headers = HeaderMap::with_capacity(4 + metadata.len());
     // [WIRE-29]: what a receiver acts on comes first.
@@ -129,9 +119,7 @@ pub(crate) fn request(
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(USER_AGENT, template.user_agent.clone());
     for (key, value) in metadata.iter().filter(|(key, _)| !is_reserved(key)) {
-        let bad = |_| Failure::Internal {
-            text: format!("Invalid metadata: key {key:?} cannot be sent"),
-        };
+        let bad = |_| Failure::Internal { text: format!("Invalid metadata: key {key:?} cannot be sent") };
         let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| bad(()))?;
         let value = if is_binary(key) {
             HeaderValue::try_from(BASE64.encode(value)).map_err(|_| bad(()))?
@@ -160,10 +148,8 @@ fn encode_timeout(remaining: Duration) -> HeaderValue {
         (60_000_000_000, 'M'),
         (3_600_000_000_000, 'H'),
     ];
-    let fitting = units
-        .iter()
-        .map(|(length, unit)| (nanoseconds.div_ceil(*length), unit))
-        .find(|(value, _)| *value <= MOST);
+    let fitting =
+        units.iter().map(|(length, unit)| (nanoseconds.div_ceil(*length), unit)).find(|(value, _)| *value <= MOST);
     let (value, unit) = fitting.unwrap_or((MOST, &'H'));
     HeaderValue::try_from(format!("{value}{unit}")).unwrap_or(HeaderValue::from_static("99999999H"))
 }
@@ -183,10 +169,7 @@ impl Fields {
     /// # Errors
     /// It is larger than `limit` ([WIRE-72]), or holds broken base64 ([WIRE-64]) or an unreadable status.
     pub(crate) fn read(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
-        let size = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 32)
-            .sum::<usize>() as u64;
+        let size = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>() as u64;
         if size > limit {
             return Err(Failure::HeadersTooLarge { size, limit });
         }
@@ -208,23 +191,14 @@ impl Fields {
                 _ => metadata.append_received(key, Bytes::copy_from_slice(value.as_bytes())),
             }
         }
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Ok(Self {
-            metadata,
-            status: read_status(headers)?,
-            content_type,
-        })
+        let content_type =
+            headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Self { metadata, status: read_status(headers)?, content_type })
     }
 
     /// [WIRE-130]
     pub(crate) fn is_grpc(&self) -> bool {
-        let Some(rest) = self
-            .content_type
-            .as_deref()
-            .and_then(|text| text.strip_prefix("application/grpc"))
-        else {
+        let Some(rest) = self.content_type.as_deref().and_then(|text| text.strip_prefix("application/grpc")) else {
             return false;
         };
         rest.is_empty() || rest.starts_with(['+', ';'])
@@ -236,21 +210,14 @@ fn read_status(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
     let mut values = headers.get_all("grpc-status").iter();
     let Some(value) = values.next() else { return Ok(None) };
     if let Some(other) = values.find(|other| *other != value) {
-        return Err(Failure::NoStatus {
-            found: format!("two different ones, {value:?} and {other:?}"),
-        });
+        return Err(Failure::NoStatus { found: format!("two different ones, {value:?} and {other:?}") });
     }
-    let digits = std::str::from_utf8(value.as_bytes())
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits =
+        std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let Some(number) = digits.and_then(|text| text.parse::<u32>().ok()) else {
-        return Err(Failure::NoStatus {
-            found: format!("{value:?}"),
-        });
+        return Err(Failure::NoStatus { found: format!("{value:?}") });
     };
-    let message = headers
-        .get("grpc-message")
-        .map_or_else(String::new, |value| decode_message(value.as_bytes()));
+    let message = headers.get("grpc-message").map_or_else(String::new, |value| decode_message(value.as_bytes()));
     Ok(Some(Status::from_peer(i64::from(number), message)))
 }
 

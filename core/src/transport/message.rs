@@ -24,38 +24,24 @@ impl Outbound {
     /// The message is longer than the limit, or than the prefix can say.
     pub(crate) fn message(bytes: Bytes, limit: Option<u64>) -> Result<Self, Failure> {
         let size = bytes.len() as u64;
-        let length = u32::try_from(size).map_err(|_| Failure::SentTooLarge {
-            size,
-            limit: u64::from(u32::MAX),
-        })?;
+        let length = u32::try_from(size).map_err(|_| Failure::SentTooLarge { size, limit: u64::from(u32::MAX) })?;
         if let Some(limit) = limit.filter(|limit| size > *limit) {
             return Err(Failure::SentTooLarge { size, limit });
         }
         let mut prefix = [0; PREFIX];
         prefix[1..].copy_from_slice(&length.to_be_bytes());
-        Ok(Self {
-            prefix,
-            prefix_sent: 0,
-            bytes,
-        })
+        Ok(Self { prefix, prefix_sent: 0, bytes })
     }
 
     /// Nothing: an empty frame that carries END_STREAM.
     pub(crate) fn nothing() -> Self {
-        Self {
-            prefix: [0; PREFIX],
-            prefix_sent: PREFIX,
-            bytes: Bytes::new(),
-        }
+        Self { prefix: [0; PREFIX], prefix_sent: PREFIX, bytes: Bytes::new() }
     }
 
     /// Takes the first `count` bytes off.
     pub(crate) fn split_to(&mut self, count: usize) -> Self {
         let of_prefix = count.min(PREFIX - self.prefix_sent);
-        let mut head = Self {
-            bytes: self.bytes.split_to((count - of_prefix).min(self.bytes.len())),
-            ..*self
-        };
+        let mut head = Self { bytes: self.bytes.split_to((count - of_prefix).min(self.bytes.len())), ..*self };
         // A head that ends inside the prefix ends there: its own end is moved up by shifting what it has to the back.
         head.keep_prefix(self.prefix_sent, of_prefix);
         self.prefix_sent += of_prefix;
@@ -77,11 +63,7 @@ impl Buf for Outbound {
     }
 
     fn chunk(&self) -> &[u8] {
-        if self.prefix_sent < PREFIX {
-            &self.prefix[self.prefix_sent..]
-        } else {
-            &self.bytes
-        }
+        if self.prefix_sent < PREFIX { &self.prefix[self.prefix_sent..] } else { &self.bytes }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
@@ -111,11 +93,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self {
-            chunks: VecDeque::new(),
-            buffered: 0,
-            limit,
-        }
+        Self { chunks: VecDeque::new(), buffered: 0, limit }
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes) {
@@ -149,10 +127,7 @@ impl Decoder {
         }
         let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
         if let Some(limit) = self.limit.filter(|limit| u64::from(length) > *limit) {
-            return Err(Failure::ReceivedTooLarge {
-                size: u64::from(length),
-                limit,
-            });
+            return Err(Failure::ReceivedTooLarge { size: u64::from(length), limit });
         }
         let length = length as usize;
         if self.buffered < PREFIX + length {

@@ -36,17 +36,11 @@ pub(crate) enum Ending {
 impl Outcome {
     /// A failure after the request may have reached the server.
     pub(crate) fn local(failure: Failure) -> Self {
-        Self {
-            ending: Ending::Local(failure),
-            sent: Sent::Processed,
-        }
+        Self { ending: Ending::Local(failure), sent: Sent::Processed }
     }
 
     /// A failure the server declares harmless: it did not process the request.
     pub(crate) fn refused(cause: String) -> Self {
-        Self {
-            ending: Ending::Local(Failure::Refused { cause }),
-            sent: Sent::Refused,
-        }
+        Self { ending: Ending::Local(Failure::Refused { cause }), sent: Sent::Refused }
     }
 }

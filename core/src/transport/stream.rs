@@ -34,14 +34,7 @@ pub(crate) struct ReceiveLimits {
 
 impl Stream {
     pub(super) fn new(response: ResponseFuture, send: SendStream<Outbound>, place: Place, seen: Rc<Seen>) -> Self {
-        Self {
-            sender: Sender { send },
-            receiver: Receiver {
-                state: Receiving::Head(response),
-                seen,
-                _place: place,
-            },
-        }
+        Self { sender: Sender { send }, receiver: Receiver { state: Receiving::Head(response), seen, _place: place } }
     }
 }
 
@@ -67,10 +60,7 @@ impl Sender {
             let wanted = message.remaining();
             self.send.reserve_capacity(wanted);
             let capacity = match self.send.capacity() {
-                0 => poll_fn(|cx| self.send.poll_capacity(cx))
-                    .await
-                    .ok_or(SendOver)?
-                    .map_err(|_| SendOver)?,
+                0 => poll_fn(|cx| self.send.poll_capacity(cx)).await.ok_or(SendOver)?.map_err(|_| SendOver)?,
                 capacity => capacity,
             };
             if capacity >= wanted {
@@ -127,9 +117,7 @@ impl Receiver {
     /// Cancel safe.
     pub(crate) async fn head(&mut self, limits: ReceiveLimits) -> Result<Metadata, Outcome> {
         let Receiving::Head(response) = &mut self.state else {
-            return Err(Outcome::local(Failure::Internal {
-                text: "response headers were asked for twice".into(),
-            }));
+            return Err(Outcome::local(Failure::Internal { text: "response headers were asked for twice".into() }));
         };
         let response = poll_fn(|cx| Pin::new(&mut *response).poll(cx)).await;
         let response = response.map_err(|cause| self.outcome_of(&cause))?;
@@ -147,10 +135,7 @@ impl Receiver {
             }
             Head::Final(ending) => {
                 self.state = Receiving::Over;
-                Err(Outcome {
-                    ending,
-                    sent: crate::observe::trail::Sent::Processed,
-                })
+                Err(Outcome { ending, sent: crate::observe::trail::Sent::Processed })
             }
         }
     }
@@ -160,9 +145,7 @@ impl Receiver {
     /// Cancel safe.
     pub(crate) async fn message(&mut self) -> Result<Bytes, Outcome> {
         let Receiving::Body(body) = &mut self.state else {
-            return Err(Outcome::local(Failure::Internal {
-                text: "a message was asked for outside the body".into(),
-            }));
+            return Err(Outcome::local(Failure::Internal { text: "a message was asked for outside the body".into() }));
         };
         let ended = loop {
             match body.decoder.next() {
@@ -205,23 +188,16 @@ impl Receiver {
         }
         let reason = cause.reason().unwrap_or(Reason::INTERNAL_ERROR);
         if cause.is_go_away() && cause.is_remote() {
-            let told = self
-                .seen
-                .goaway()
-                .map_or_else(|| "GOAWAY".to_owned(), |goaway| goaway.to_string());
+            let told = self.seen.goaway().map_or_else(|| "GOAWAY".to_owned(), |goaway| goaway.to_string());
             return Outcome::refused(told);
         }
         if cause.is_reset() && cause.is_remote() {
             return match reason {
                 Reason::REFUSED_STREAM => Outcome::refused("REFUSED_STREAM".into()),
-                _ => Outcome::local(Failure::StreamReset {
-                    http2_code: reason.into(),
-                }),
+                _ => Outcome::local(Failure::StreamReset { http2_code: reason.into() }),
             };
         }
-        Outcome::local(Failure::Protocol {
-            rule: format!("the server broke a rule of HTTP/2: {cause}"),
-        })
+        Outcome::local(Failure::Protocol { rule: format!("the server broke a rule of HTTP/2: {cause}") })
     }
 }
 
@@ -229,30 +205,19 @@ impl Body {
     fn end(&self, trailers: Option<http::HeaderMap>) -> Outcome {
         let Some(trailers) = trailers else {
             // [WIRE-152]
-            return Outcome::local(Failure::Protocol {
-                rule: "the server ended the call without trailers".into(),
-            });
+            return Outcome::local(Failure::Protocol { rule: "the server ended the call without trailers".into() });
         };
         if !self.decoder.is_empty() {
             // [WIRE-95]
-            return Outcome::local(Failure::Protocol {
-                rule: "the server ended the call inside a message".into(),
-            });
+            return Outcome::local(Failure::Protocol { rule: "the server ended the call inside a message".into() });
         }
         match Fields::read(&trailers, self.headers_limit) {
             Err(failure) => Outcome::local(failure),
-            Ok(Fields { status: None, .. }) => Outcome::local(Failure::NoStatus {
-                found: "none in the trailers".into(),
-            }),
-            Ok(Fields {
-                status: Some(status),
-                metadata,
-                ..
-            }) => Outcome {
-                ending: Ending::Peer {
-                    status,
-                    trailing: metadata,
-                },
+            Ok(Fields { status: None, .. }) => {
+                Outcome::local(Failure::NoStatus { found: "none in the trailers".into() })
+            }
+            Ok(Fields { status: Some(status), metadata, .. }) => Outcome {
+                ending: Ending::Peer { status, trailing: metadata },
                 sent: crate::observe::trail::Sent::Processed,
             },
         }
@@ -274,25 +239,14 @@ fn read_head(response: Response<RecvStream>, headers_limit: u64) -> Result<(Head
     if receive.is_end_stream()
         && let Some(status) = fields.status
     {
-        return Ok((
-            Head::Final(Ending::Peer {
-                status,
-                trailing: fields.metadata,
-            }),
-            receive,
-        ));
+        return Ok((Head::Final(Ending::Peer { status, trailing: fields.metadata }), receive));
     }
     // [WIRE-150], [WIRE-154], [WIRE-160]
     if http != StatusCode::OK || !fields.is_grpc() {
-        return Err(Failure::HttpStatus {
-            http: http.as_u16(),
-            content_type: fields.content_type,
-        });
+        return Err(Failure::HttpStatus { http: http.as_u16(), content_type: fields.content_type });
     }
     if receive.is_end_stream() {
-        return Err(Failure::NoStatus {
-            found: "none in a response without a body".into(),
-        });
+        return Err(Failure::NoStatus { found: "none in a response without a body".into() });
     }
     Ok((Head::Initial(fields.metadata), receive))
 }

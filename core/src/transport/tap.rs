@@ -89,12 +89,7 @@ impl<S> Tap<S> {
         connection: Arc<ConnectionCounters>,
         channel: Arc<ChannelCounters>,
     ) -> Self {
-        Self {
-            stream,
-            frames: FrameReader::new(seen),
-            connection,
-            channel,
-        }
+        Self { stream, frames: FrameReader::new(seen), connection, channel }
     }
 
     fn count_sent(&self, sent: &io::Result<usize>) {
@@ -244,9 +239,7 @@ impl FrameReader {
             SETTINGS if self.header[4] & ACK == 0 => {
                 for entry in payload.chunks_exact(6) {
                     if u16::from_be_bytes([entry[0], entry[1]]) == MAX_CONCURRENT_STREAMS {
-                        self.seen
-                            .stream_limit
-                            .set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
+                        self.seen.stream_limit.set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
                     }
                 }
                 self.seen.has_settings.set(true);
@@ -303,9 +296,7 @@ mod tests {
     fn another_first_frame_is_told() {
         assert!(read(&frame(6, 0, &[0; 8]), 100).wrong_start().is_some());
         assert!(read(&frame(SETTINGS, ACK, &[]), 100).wrong_start().is_some());
-        let http1 = read(b"HTTP/1.1 400 Bad Request\r\n", 100)
-            .wrong_start()
-            .expect("not HTTP/2");
+        let http1 = read(b"HTTP/1.1 400 Bad Request\r\n", 100).wrong_start().expect("not HTTP/2");
         assert!(http1.contains("HTTP/1"), "{http1}");
     }
 
@@ -315,17 +306,8 @@ mod tests {
         let mut bytes = frame(SETTINGS, 0, &[]);
         bytes.extend(goaway(11, b"too_many_pings"));
         let seen = read(&bytes, 100);
-        assert_eq!(
-            seen.goaway(),
-            Some(Goaway {
-                code: 11,
-                debug: "too_many_pings".into()
-            })
-        );
-        assert_eq!(
-            seen.goaway().expect("there").to_string(),
-            "GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\""
-        );
+        assert_eq!(seen.goaway(), Some(Goaway { code: 11, debug: "too_many_pings".into() }));
+        assert_eq!(seen.goaway().expect("there").to_string(), "GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\"");
         let long = read(&goaway(0, &[b'x'; 10_000]), 100).goaway().expect("there");
         assert_eq!(long.debug.len(), MAX_KEPT - 8);
     }

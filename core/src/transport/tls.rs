@@ -26,28 +26,18 @@ pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
             .map_err(|cause| bad(format!("root certificates cannot be used: {cause}")))?;
         builder.dangerous().with_custom_certificate_verifier(verifier)
     } else {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     };
     let mut config = match (&options.certificate_pem, &options.key_pem) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => builder
             .with_client_auth_cert(certificates("certificate chain", certificate)?, private_key(key)?)
-            .map_err(|cause| {
-                bad(format!(
-                    "certificate chain and private key cannot be used together: {cause}"
-                ))
-            })?,
+            .map_err(|cause| bad(format!("certificate chain and private key cannot be used together: {cause}")))?,
         (Some(_), None) => {
-            return Err(bad(
-                "a certificate chain was given without a private key; give both or neither",
-            ));
+            return Err(bad("a certificate chain was given without a private key; give both or neither"));
         }
         (None, Some(_)) => {
-            return Err(bad(
-                "a private key was given without a certificate chain; give both or neither",
-            ));
+            return Err(bad("a private key was given without a certificate chain; give both or neither"));
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -88,22 +78,16 @@ fn system_roots(store: &mut RootCertStore) -> Result<(), Error> {
         return Ok(());
     }
     let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-    let causes = if causes.is_empty() {
-        "none found".to_owned()
-    } else {
-        causes.join("; ")
-    };
-    Err(bad(format!(
-        "the system has no root certificates ({causes}); install them, or give roots as PEM"
-    )))
+    let causes = if causes.is_empty() { "none found".to_owned() } else { causes.join("; ") };
+    Err(bad(format!("the system has no root certificates ({causes}); install them, or give roots as PEM")))
 }
 
 fn certificates(field: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match parsed {
-        Ok(certificates) if certificates.is_empty() => Err(bad(format!(
-            "{field}: no certificate found; PEM with \"-----BEGIN CERTIFICATE-----\" is expected"
-        ))),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(bad(format!("{field}: no certificate found; PEM with \"-----BEGIN CERTIFICATE-----\" is expected")))
+        }
         Ok(certificates) => Ok(certificates),
         Err(_) => Err(bad(format!("{field}: not valid PEM"))),
     }
@@ -174,25 +158,16 @@ mod tests {
     }
 
     fn bundled() -> TlsOptions {
-        TlsOptions {
-            roots: Roots::Bundled,
-            ..TlsOptions::default()
-        }
+        TlsOptions { roots: Roots::Bundled, ..TlsOptions::default() }
     }
 
     #[test]
     fn broken_pem_is_refused_by_field_and_never_shown() {
         let secret = b"-----BEGIN CERTIFICATE-----\nSECRET!\n-----END CERTIFICATE-----\n".to_vec();
-        let text = refusal(&TlsOptions {
-            roots: Roots::Pem(secret),
-            ..TlsOptions::default()
-        });
+        let text = refusal(&TlsOptions { roots: Roots::Pem(secret), ..TlsOptions::default() });
         assert!(text.starts_with("root certificates:"), "{text}");
         assert!(!text.contains("SECRET"), "{text}");
-        let text = refusal(&TlsOptions {
-            roots: Roots::Pem(b"nothing".to_vec()),
-            ..TlsOptions::default()
-        });
+        let text = refusal(&TlsOptions { roots: Roots::Pem(b"nothing".to_vec()), ..TlsOptions::default() });
         assert!(text.contains("no certificate found"), "{text}");
     }
 
@@ -200,26 +175,13 @@ mod tests {
     fn certificate_and_key_come_together() {
         let (certificate, key) = (Some(b"x".to_vec()), Some(b"x".to_vec()));
         assert!(
-            refusal(&TlsOptions {
-                certificate_pem: certificate.clone(),
-                ..bundled()
-            })
-            .contains("without a private key")
+            refusal(&TlsOptions { certificate_pem: certificate.clone(), ..bundled() })
+                .contains("without a private key")
         );
+        assert!(refusal(&TlsOptions { key_pem: key.clone(), ..bundled() }).contains("without a certificate chain"));
         assert!(
-            refusal(&TlsOptions {
-                key_pem: key.clone(),
-                ..bundled()
-            })
-            .contains("without a certificate chain")
-        );
-        assert!(
-            refusal(&TlsOptions {
-                certificate_pem: certificate,
-                key_pem: key,
-                ..bundled()
-            })
-            .starts_with("certificate chain:")
+            refusal(&TlsOptions { certificate_pem: certificate, key_pem: key, ..bundled() })
+                .starts_with("certificate chain:")
         );
     }
 
@@ -233,10 +195,7 @@ mod tests {
             ..bundled()
         };
         assert!(refusal(&options).contains("cannot be used together"));
-        let fitting = TlsOptions {
-            key_pem: Some(one.signing_key.serialize_pem().into_bytes()),
-            ..options
-        };
+        let fitting = TlsOptions { key_pem: Some(one.signing_key.serialize_pem().into_bytes()), ..options };
         assert_eq!(config(&fitting).expect("fits").alpn_protocols, [b"h2".to_vec()]);
     }
 }

@@ -69,25 +69,14 @@ impl PickFirst {
     fn rebuild(&mut self, actions: &mut Vec<LbAction>) {
         let mut before = std::mem::take(&mut self.subchannels);
         for address in &self.addresses {
-            let kept = before
-                .iter()
-                .position(|entry| entry.address == *address)
-                .map(|at| before.swap_remove(at));
+            let kept = before.iter().position(|entry| entry.address == *address).map(|at| before.swap_remove(at));
             let entry = kept.unwrap_or_else(|| {
                 self.next_id += 1;
                 let id = SubchannelId(self.next_id);
                 actions.push(LbAction::Create(id, address.clone()));
-                Entry {
-                    id,
-                    address: address.clone(),
-                    state: State::Idle,
-                    failed_in_this_pass: false,
-                }
+                Entry { id, address: address.clone(), state: State::Idle, failed_in_this_pass: false }
             });
-            self.subchannels.push(Entry {
-                failed_in_this_pass: false,
-                ..entry
-            });
+            self.subchannels.push(Entry { failed_in_this_pass: false, ..entry });
         }
         actions.extend(before.into_iter().map(|entry| LbAction::Remove(entry.id)));
     }
@@ -115,10 +104,7 @@ impl PickFirst {
                 State::Ready => return self.select(id, actions),
                 State::TransientFailure | State::Shutdown => {
                     entry.failed_in_this_pass = true;
-                    self.phase = Phase::Pass {
-                        next: next + 1,
-                        timer: None,
-                    };
+                    self.phase = Phase::Pass { next: next + 1, timer: None };
                 }
                 State::Idle | State::Connecting => {
                     if entry.state == State::Idle {
@@ -157,9 +143,7 @@ impl PickFirst {
     fn select(&mut self, id: SubchannelId, actions: &mut Vec<LbAction>) {
         self.phase = Phase::Selected(id);
         self.is_failing = false;
-        let (selected, others) = std::mem::take(&mut self.subchannels)
-            .into_iter()
-            .partition(|entry| entry.id == id);
+        let (selected, others) = std::mem::take(&mut self.subchannels).into_iter().partition(|entry| entry.id == id);
         self.subchannels = selected;
         actions.extend(Vec::into_iter(others).map(|entry: Entry| LbAction::Remove(entry.id)));
         actions.push(publish(State::Ready, PickResult::Complete(id)));
@@ -179,10 +163,7 @@ impl LbPolicy for PickFirst {
         match self.phase {
             Phase::Selected(id) => {
                 let still_listed = self.entry(id).is_some_and(|entry| entry.state == State::Ready)
-                    && self
-                        .subchannels
-                        .iter()
-                        .any(|entry| entry.id == id && self.addresses.contains(&entry.address));
+                    && self.subchannels.iter().any(|entry| entry.id == id && self.addresses.contains(&entry.address));
                 if !still_listed {
                     // [LB-15]: drop the connection and wait for a call.
                     self.phase = Phase::Idle;
@@ -212,10 +193,7 @@ impl LbPolicy for PickFirst {
             }
             (_, State::Ready) => self.select(id, actions),
             (Phase::Pass { next, .. }, State::TransientFailure) => {
-                let dialed_last = self
-                    .subchannels
-                    .get(next.wrapping_sub(1))
-                    .is_some_and(|entry| entry.id == id);
+                let dialed_last = self.subchannels.get(next.wrapping_sub(1)).is_some_and(|entry| entry.id == id);
                 if dialed_last || *next >= self.subchannels.len() {
                     self.take_turns(now, actions);
                 }
@@ -274,9 +252,8 @@ fn dialing_order(addresses: Vec<Address>) -> Vec<Address> {
     let Some(first_family) = distinct.first().map(Address::family) else {
         return distinct;
     };
-    let (mut first, mut other): (VecDeque<_>, VecDeque<_>) = distinct
-        .into_iter()
-        .partition(|address| address.family() == first_family);
+    let (mut first, mut other): (VecDeque<_>, VecDeque<_>) =
+        distinct.into_iter().partition(|address| address.family() == first_family);
     let mut ordered = Vec::with_capacity(first.len() + other.len());
     while !first.is_empty() || !other.is_empty() {
         ordered.extend(first.pop_front());

@@ -19,28 +19,17 @@ fn name(text: &str) -> (String, u16) {
 fn refusal(text: &str) -> String {
     let error = Target::parse(text).expect_err(text);
     assert_eq!(error.kind(), ErrorKind::BadTarget);
-    assert!(
-        error.message().contains(&format!("{text:?}")),
-        "{error} must show the target"
-    );
+    assert!(error.message().contains(&format!("{text:?}")), "{error} must show the target");
     error.message().to_owned()
 }
 
 /// [NAME-2], [NAME-8]
 #[test]
 fn names_with_and_without_scheme_and_port() {
-    for text in [
-        "localhost:50051",
-        "dns:localhost:50051",
-        "dns:///localhost:50051",
-        "DNS:///localhost:50051",
-    ] {
+    for text in ["localhost:50051", "dns:localhost:50051", "dns:///localhost:50051", "DNS:///localhost:50051"] {
         assert_eq!(name(text), ("localhost".to_owned(), 50_051), "{text}");
         let target = Target::parse(text).expect(text);
-        assert_eq!(
-            (target.canonical.as_str(), target.authority.as_str()),
-            ("dns:localhost:50051", "localhost:50051")
-        );
+        assert_eq!((target.canonical.as_str(), target.authority.as_str()), ("dns:localhost:50051", "localhost:50051"));
     }
     assert_eq!(name("example.com"), ("example.com".to_owned(), 443));
     assert_eq!(name("example.com:http"), ("example.com".to_owned(), 80));

@@ -58,15 +58,9 @@ fn timeouts_use_the_finest_unit_that_fits_and_round_up() {
 #[test]
 fn library_headers_of_the_application_do_not_reach_the_wire() {
     let mut metadata = Metadata::new();
-    for key in [
-        "te",
-        "user-agent",
-        "grpc-timeout",
-        "grpc-previous-rpc-attempts",
-        "connection",
-        "content-length",
-        "mine",
-    ] {
+    for key in
+        ["te", "user-agent", "grpc-timeout", "grpc-previous-rpc-attempts", "connection", "content-length", "mine"]
+    {
         metadata.append(key, "x").expect("valid key");
     }
     let headers = headers_of(&metadata, None);
@@ -79,9 +73,7 @@ fn library_headers_of_the_application_do_not_reach_the_wire() {
 #[test]
 fn binary_metadata_is_sent_as_base64_without_padding() {
     let mut metadata = Metadata::new();
-    metadata
-        .append("a-bin", Bytes::from_static(&[0xab, 0xab, 0xab, 0xab]))
-        .expect("valid");
+    metadata.append("a-bin", Bytes::from_static(&[0xab, 0xab, 0xab, 0xab])).expect("valid");
     metadata.append("b-bin", Bytes::new()).expect("valid");
     let headers = headers_of(&metadata, None);
     assert_eq!(headers["a-bin"], "q6urqw");
@@ -113,11 +105,7 @@ fn statuses() {
     assert_eq!(raw("16"), 16);
     assert_eq!(raw("17"), 17);
     for unreadable in ["", "-1", "OK", "1.0", "99999999999"] {
-        assert_eq!(
-            status(unreadable).expect_err(unreadable).code(),
-            Code::Unknown,
-            "{unreadable:?}"
-        );
+        assert_eq!(status(unreadable).expect_err(unreadable).code(), Code::Unknown, "{unreadable:?}");
     }
     let twice = fields(&[("grpc-status", "0"), ("grpc-status", "1")]).expect_err("two");
     assert_eq!(twice.code(), Code::Unknown);
@@ -140,10 +128,7 @@ fn a_header_block_above_the_limit_is_refused_by_its_size_on_the_wire() {
     let mut headers = HeaderMap::new();
     headers.insert("k", HeaderValue::from_static("value"));
     assert!(Fields::read(&headers, 38).is_ok());
-    assert!(matches!(
-        Fields::read(&headers, 37),
-        Err(Failure::HeadersTooLarge { size: 38, limit: 37 })
-    ));
+    assert!(matches!(Fields::read(&headers, 37), Err(Failure::HeadersTooLarge { size: 38, limit: 37 })));
 }
 
 /// [WIRE-27], [WIRE-154]

@@ -17,9 +17,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self {
-            policy: PickFirst::new(DELAY),
-        }
+        Self { policy: PickFirst::new(DELAY) }
     }
 
     fn told(&mut self, event: impl FnOnce(&mut PickFirst, &mut Vec<LbAction>)) -> Vec<String> {
@@ -64,15 +62,7 @@ fn word(action: &LbAction) -> String {
 fn dialing_first_of_two() -> Bench {
     let mut bench = Bench::new();
     let actions = bench.addresses(0, &["10.0.0.1:1", "10.0.0.2:1"]);
-    assert_eq!(
-        actions,
-        [
-            "create 1 10.0.0.1:1",
-            "create 2 10.0.0.2:1",
-            "CONNECTING queue",
-            "connect 1"
-        ]
-    );
+    assert_eq!(actions, ["create 1 10.0.0.1:1", "create 2 10.0.0.2:1", "CONNECTING queue", "connect 1"]);
     bench
 }
 
@@ -85,10 +75,7 @@ fn connected_to_first_of_two() -> Bench {
 fn failing_on_two() -> Bench {
     let mut bench = dialing_first_of_two();
     assert_eq!(bench.state(1, 1, State::TransientFailure), ["connect 2"]);
-    assert_eq!(
-        bench.state(2, 2, State::TransientFailure),
-        ["re-resolve", "TRANSIENT_FAILURE fail"]
-    );
+    assert_eq!(bench.state(2, 2, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail"]);
     bench
 }
 
@@ -122,14 +109,8 @@ fn the_first_usable_address_wins_and_the_others_are_dropped() {
 fn the_pass_is_over_only_when_every_address_has_failed() {
     let mut bench = dialing_first_of_two();
     bench.time(250);
-    assert!(
-        bench.state(260, 2, State::TransientFailure).is_empty(),
-        "the first is still being dialed"
-    );
-    assert_eq!(
-        bench.state(270, 1, State::TransientFailure),
-        ["re-resolve", "TRANSIENT_FAILURE fail"]
-    );
+    assert!(bench.state(260, 2, State::TransientFailure).is_empty(), "the first is still being dialed");
+    assert_eq!(bench.state(270, 1, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail"]);
 }
 
 /// [CONN-65], [CONN-66]
@@ -137,14 +118,8 @@ fn the_pass_is_over_only_when_every_address_has_failed() {
 fn an_address_whose_backoff_ends_during_the_pass_is_asked_for_when_the_pass_is_over() {
     let mut bench = dialing_first_of_two();
     bench.state(10, 1, State::TransientFailure);
-    assert!(
-        bench.state(1_000, 1, State::Idle).is_empty(),
-        "its turn is over in this pass"
-    );
-    assert_eq!(
-        bench.state(1_100, 2, State::TransientFailure),
-        ["re-resolve", "TRANSIENT_FAILURE fail", "connect 1"]
-    );
+    assert!(bench.state(1_000, 1, State::Idle).is_empty(), "its turn is over in this pass");
+    assert_eq!(bench.state(1_100, 2, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail", "connect 1"]);
 }
 
 /// [CONN-66], [CONN-67]
@@ -152,15 +127,9 @@ fn an_address_whose_backoff_ends_during_the_pass_is_asked_for_when_the_pass_is_o
 fn after_the_pass_each_address_is_dialed_as_its_backoff_ends_and_the_state_stays() {
     let mut bench = failing_on_two();
     assert_eq!(bench.state(1_000, 2, State::Idle), ["connect 2"]);
-    assert_eq!(
-        bench.state(1_001, 2, State::TransientFailure),
-        ["TRANSIENT_FAILURE fail"]
-    );
+    assert_eq!(bench.state(1_001, 2, State::TransientFailure), ["TRANSIENT_FAILURE fail"]);
     assert_eq!(bench.state(1_002, 1, State::Idle), ["connect 1"]);
-    assert_eq!(
-        bench.state(1_003, 1, State::TransientFailure),
-        ["re-resolve", "TRANSIENT_FAILURE fail"]
-    );
+    assert_eq!(bench.state(1_003, 1, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail"]);
 }
 
 /// [CONN-67], A62
@@ -177,10 +146,7 @@ fn a_lost_connection_means_idle_until_a_call_comes_and_then_a_pass_from_the_firs
     let mut bench = connected_to_first_of_two();
     assert_eq!(bench.state(1_000, 1, State::Idle), ["re-resolve", "IDLE queue"]);
     assert!(bench.time(5_000).is_empty());
-    assert_eq!(
-        bench.exit_idle(6_000),
-        ["create 3 10.0.0.2:1", "CONNECTING queue", "connect 1"]
-    );
+    assert_eq!(bench.exit_idle(6_000), ["create 3 10.0.0.2:1", "CONNECTING queue", "connect 1"]);
 }
 
 /// [CONN-68]
@@ -202,10 +168,7 @@ fn a_new_list_without_the_connected_address_drops_the_connection() {
 fn a_new_list_during_a_pass_starts_a_new_pass_and_keeps_known_subchannels() {
     let mut bench = dialing_first_of_two();
     let actions = bench.addresses(20, &["10.0.0.3:1", "10.0.0.1:1"]);
-    assert_eq!(
-        actions,
-        ["create 3 10.0.0.3:1", "remove 2", "CONNECTING queue", "connect 3"]
-    );
+    assert_eq!(actions, ["create 3 10.0.0.3:1", "remove 2", "CONNECTING queue", "connect 3"]);
 }
 
 /// [LB-12]
@@ -214,73 +177,42 @@ fn a_list_for_an_idle_policy_is_only_remembered() {
     let mut bench = connected_to_first_of_two();
     bench.state(1_000, 1, State::Idle);
     assert!(bench.addresses(1_100, &["10.0.0.7:1"]).is_empty());
-    assert_eq!(
-        bench.exit_idle(1_200),
-        ["create 3 10.0.0.7:1", "remove 1", "CONNECTING queue", "connect 3"]
-    );
+    assert_eq!(bench.exit_idle(1_200), ["create 3 10.0.0.7:1", "remove 1", "CONNECTING queue", "connect 3"]);
 }
 
 /// [LB-16]
 #[test]
 fn an_empty_list_fails_and_asks_again() {
     let mut bench = dialing_first_of_two();
-    assert_eq!(
-        bench.addresses(10, &[]),
-        ["remove 1", "remove 2", "re-resolve", "TRANSIENT_FAILURE fail"]
-    );
+    assert_eq!(bench.addresses(10, &[]), ["remove 1", "remove 2", "re-resolve", "TRANSIENT_FAILURE fail"]);
 }
 
 /// [CONN-67]: an update while failing starts a pass without leaving TRANSIENT_FAILURE.
 #[test]
 fn a_new_list_while_failing_starts_a_pass_and_stays_failing() {
     let mut bench = failing_on_two();
-    assert_eq!(
-        bench.addresses(500, &["10.0.0.3:1"]),
-        ["create 3 10.0.0.3:1", "remove 1", "remove 2", "connect 3"]
-    );
+    assert_eq!(bench.addresses(500, &["10.0.0.3:1"]), ["create 3 10.0.0.3:1", "remove 1", "remove 2", "connect 3"]);
 }
 
 /// [CONN-63]
 #[test]
 fn an_address_in_backoff_is_skipped_in_a_pass_and_counts_as_failed() {
     let mut bench = failing_on_two();
-    assert_eq!(
-        bench.addresses(500, &["10.0.0.1:1", "10.0.0.2:1"]),
-        ["re-resolve", "TRANSIENT_FAILURE fail"]
-    );
+    assert_eq!(bench.addresses(500, &["10.0.0.1:1", "10.0.0.2:1"]), ["re-resolve", "TRANSIENT_FAILURE fail"]);
 }
 
 /// [CONN-61], [LB-18]
 #[test]
 fn families_take_turns_and_duplicates_go() {
-    let list = [
-        "[::1]:1",
-        "[::2]:1",
-        "1.1.1.1:1",
-        "[::1]:1",
-        "2.2.2.2:1",
-        "[::3]:1",
-        "[::4]:1",
-    ];
-    let ordered: Vec<_> = dialing_order(list.iter().map(|text| address(text)).collect())
-        .iter()
-        .map(Address::to_string)
-        .collect();
-    assert_eq!(
-        ordered,
-        ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1", "[::4]:1"]
-    );
+    let list = ["[::1]:1", "[::2]:1", "1.1.1.1:1", "[::1]:1", "2.2.2.2:1", "[::3]:1", "[::4]:1"];
+    let ordered: Vec<_> =
+        dialing_order(list.iter().map(|text| address(text)).collect()).iter().map(Address::to_string).collect();
+    assert_eq!(ordered, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1", "[::4]:1"]);
 }
 
 /// [CONN-60]
 #[test]
 fn the_attempt_delay_is_clamped() {
-    assert_eq!(
-        PickFirst::new(Duration::from_millis(1)).attempt_delay,
-        Duration::from_millis(100)
-    );
-    assert_eq!(
-        PickFirst::new(Duration::from_secs(9)).attempt_delay,
-        Duration::from_secs(2)
-    );
+    assert_eq!(PickFirst::new(Duration::from_millis(1)).attempt_delay, Duration::from_millis(100));
+    assert_eq!(PickFirst::new(Duration::from_secs(9)).attempt_delay, Duration::from_secs(2));
 }

@@ -1,0 +1,154 @@
+//! What a channel shows: its state and the events that led there, and the snapshot calls read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Shown;
+use super::snapshot::Snapshot;
+use crate::failure::Failure;
+use crate::observe::events::ChannelEvent;
+use crate::observe::log::{LogLevel, log};
+use crate::observe::trail::{AttemptNote, ConnectTrail};
+use crate::policy::balancer::{FixedPicker, PickResult, Picker, SubchannelId};
+use crate::policy::connectivity::steps;
+use crate::state::State;
+use crate::time::Time;
+use crate::transport::connection::Connection;
+
+/// The control task's side of everything others see of a channel.
+pub(super) struct Showing {
+    /// The channel's name in log lines.
+    target: String,
+    shown: Arc<Shown>,
+    publisher: watch::Sender<Rc<Snapshot>>,
+    state: State,
+    picker: Rc<dyn Picker>,
+    /// Why picks fail, once something failed.
+    failure: Option<Failure>,
+    /// The newest failure of each address, oldest first.
+    notes: VecDeque<AttemptNote>,
+    /// Why the change that is being carried out happens.
+    cause: Cause,
+}
+
+/// Why a state changes.
+#[derive(Clone, Default)]
+pub(super) struct Cause {
+    pub(super) words: String,
+    pub(super) address: Option<String>,
+    pub(super) connection: Option<u64>,
+}
+
+impl From<String> for Cause {
+    fn from(words: String) -> Self {
+        Self { words, ..Self::default() }
+    }
+}
+
+/// An error names at most this many addresses; the newest failures stay.
+pub(super) const MOST_NOTES: usize = 4;
+
+impl Showing {
+    pub(super) fn new(target: String, shown: Arc<Shown>, publisher: watch::Sender<Rc<Snapshot>>) -> Self {
+        Self {
+            target,
+            shown,
+            publisher,
+            state: State::Idle,
+            picker: Rc::new(FixedPicker(PickResult::Queue)),
+            failure: None,
+            notes: VecDeque::new(),
+            cause: Cause::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// The reason of the changes that follow.
+    pub(super) fn because(&mut self, cause: impl Into<Cause>) {
+        self.cause = cause.into();
+    }
+
+    /// An address could not be connected.
+    pub(super) fn on_dial_failed(&mut self, note: AttemptNote) {
+        let last_error = format!("{}: {}", note.address, note.cause);
+        self.shown.counters.connect_failures.one();
+        self.shown.counters.note_error(last_error.clone());
+        self.notes.retain(|other| other.address != note.address);
+        if self.notes.len() == MOST_NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(note);
+        self.failure = Some(Failure::ConnectFailed { last_error });
+    }
+
+    /// The name could not be resolved, and nothing is known from before.
+    pub(super) fn on_resolve_failed(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    /// A connection is usable: what failed before is history.
+    pub(super) fn on_connected(&mut self) {
+        self.notes.clear();
+        self.failure = None;
+    }
+
+    /// Forgets failures of addresses that are not wanted any more.
+    pub(super) fn keep_notes(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        self.notes.retain(|note| is_wanted(&note.address));
+    }
+
+    /// Moves to a state and a picker, by legal steps, each told with its cause. Calls see both with the next snapshot.
+    pub(super) fn set(&mut self, now: Time, state: State, picker: Rc<dyn Picker>) {
+        for step in steps(self.state, state) {
+            self.record(now, *step);
+        }
+        self.picker = picker;
+    }
+
+    /// Publishes a snapshot of what is so now.
+    pub(super) fn publish(
+        &self,
+        connections: BTreeMap<SubchannelId, Connection>,
+        dialing: Vec<(String, Time)>,
+        next_attempt: Option<Time>,
+        is_resolving: bool,
+    ) {
+        let trail = (self.state != State::Ready).then(|| {
+            let attempts = self.notes.iter().cloned().collect();
+            // While one is being dialed, waiting for another is not what holds a call up.
+            let next_attempt = next_attempt.filter(|_| dialing.is_empty());
+            Rc::new(ConnectTrail { attempts, dialing, next_attempt })
+        });
+        let (picker, failure) = (Rc::clone(&self.picker), self.failure.clone());
+        self.publisher.send_replace(Rc::new(Snapshot::new(
+            self.state,
+            picker,
+            connections,
+            failure,
+            trail,
+            is_resolving,
+        )));
+    }
+
+    /// The channel is closed: nothing is picked any more.
+    pub(super) fn close(&mut self, now: Time) {
+        self.because("the channel was closed".to_owned());
+        self.record(now, State::Shutdown);
+        self.publisher.send_replace(Rc::new(Snapshot::closed()));
+    }
+
+    fn record(&mut self, now: Time, to: State) {
+        let from = std::mem::replace(&mut self.state, to);
+        self.shown.set_state(to);
+        let Cause { words, address, connection } = self.cause.clone();
+        let event = ChannelEvent { seq: 0, at: now.since_start(), from, to, cause: words, address, connection };
+        log(LogLevel::Info, "channel", || format!("{}: {event}", self.target));
+        self.shown.events.record(event);
+    }
+}
