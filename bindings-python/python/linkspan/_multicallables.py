@@ -1,0 +1,171 @@
+"""One method of a service, ready to be called: the four kinds of the blocking face."""
+
+from __future__ import annotations
+
+from linkspan import _grpcio, _linkspan
+from linkspan._calls import ResponseFuture, response_future, response_stream
+from linkspan._enums import INTERNAL, UNAUTHENTICATED
+from linkspan._errors import DESERIALIZING, Outcome, decided_here, failed, finished_call
+from linkspan._requests import Feed, serialized
+
+INSECURE = "Established channel does not have a sufficient security level to transfer call credential."
+
+
+class _MultiCallable(_grpcio.LateGrpcio):
+    """What the four kinds have in common. Attributes may be set on it, as wrappers of libraries do."""
+
+    def __init__(self, native: _linkspan.Channel, is_secure: bool, method, serialize, deserialize, handle: int | None):
+        self._native = native
+        self._is_secure = is_secure
+        self._method = _linkspan.Method(method)
+        self._serialize = serialize
+        self._deserialize = deserialize
+        if handle is not None:
+            self._registered_call_handle = handle
+
+    def _check(self, credentials, compression) -> None:
+        """For the arguments most calls leave out."""
+        check_compression(compression)
+        if credentials is None:
+            return
+        if not self._is_secure:
+            raise failed(decided_here(UNAUTHENTICATED, INSECURE))
+        raise NotImplementedError("call credentials are not available in this version; send the token as metadata")
+
+    def _finished(self, outcome: Outcome, message: bytes | None):
+        """The response of an ended call beside its call object; raises when it failed."""
+        if outcome.code != 0:
+            raise failed(outcome)
+        response = self._deserialized(message, outcome)
+        return response, finished_call.current(outcome, response)
+
+    def _deserialized(self, message: bytes, outcome: Outcome | None = None):
+        if self._deserialize is None:
+            return message
+        try:
+            response = self._deserialize(message)
+            if response is None:
+                raise TypeError("the deserializer returned None")
+        except Exception as error:
+            outcome = outcome or decided_here(0, "", sent=True)
+            raise failed(outcome._replace(code=INTERNAL, details=DESERIALIZING, local=True), error) from error
+        return response
+
+    def _message(self, request: object) -> object:
+        return request if self._serialize is None else serialized(self._serialize, request)
+
+
+class UnaryUnaryMultiCallable(_MultiCallable):
+    """One request, one response."""
+
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        """Makes the call and waits for its response."""
+        if _grpcio.pending:
+            _grpcio.notice()
+        if credentials is not None or compression is not None:
+            self._check(credentials, compression)
+        message = request if self._serialize is None else serialized(self._serialize, request)
+        response = self._native.unary(self._method, message, timeout, metadata, wait_for_ready)
+        if type(response) is not bytes:
+            raise failed(Outcome._make(response.unpack()))
+        return response if self._deserialize is None else self._deserialized(response)
+
+    def with_call(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        """Makes the call and waits; the response and the call, which knows metadata and status."""
+        _grpcio.notice()
+        self._check(credentials, compression)
+        response, outcome = self._native.unary_with_outcome(
+            self._method, self._message(request), timeout, metadata, wait_for_ready
+        )
+        return self._finished(Outcome._make(outcome.unpack()), response)
+
+    def future(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ) -> ResponseFuture:
+        """Starts the call; the response is asked for later."""
+        _grpcio.notice()
+        self._check(credentials, compression)
+        native = self._native.start_unary(self._method, self._message(request), timeout, metadata, wait_for_ready)
+        return response_future.current(native, self._deserialize, timeout)
+
+
+class UnaryStreamMultiCallable(_MultiCallable):
+    """One request, any number of responses."""
+
+    def __call__(
+        self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        _grpcio.notice()
+        self._check(credentials, compression)
+        native = self._native.start_stream(
+            self._method, self._message(request), timeout, metadata, wait_for_ready, False
+        )
+        return response_stream.current(native, self._deserialize, timeout)
+
+
+class StreamUnaryMultiCallable(_MultiCallable):
+    """Any number of requests, one response."""
+
+    def __call__(
+        self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        return self.with_call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)[0]
+
+    def with_call(
+        self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        _grpcio.notice()
+        self._check(credentials, compression)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready)
+        native.finish()
+        outcome = Outcome._make(native.outcome())
+        if outcome.code != 0:
+            raise failed(outcome, feed.failure)
+        return self._finished(outcome, native.next_message())
+
+    def future(
+        self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ) -> ResponseFuture:
+        _grpcio.notice()
+        self._check(credentials, compression)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready)
+        return response_future.current(native, self._deserialize, timeout, feed)
+
+    def _start(self, requests, timeout, metadata, wait_for_ready) -> tuple[_linkspan.ActiveCall, Feed]:
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, True)
+        feed = Feed(native, self._serialize)
+        feed.start(requests)
+        return native, feed
+
+
+class StreamStreamMultiCallable(_MultiCallable):
+    """Any number of requests, any number of responses."""
+
+    def __call__(
+        self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ):
+        _grpcio.notice()
+        self._check(credentials, compression)
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, False)
+        feed = Feed(native, self._serialize)
+        feed.start(request_iterator)
+        return response_stream.current(native, self._deserialize, timeout, feed)
+
+
+def check_compression(compression) -> None:
+    """Refuses what is not one of gRPC's three, and the two that are not available yet."""
+    if compression is None or compression == 0:
+        return
+    if compression in (1, 2):
+        raise NotImplementedError(
+            "compression of requests is not available in this version; leave it out or use Compression.NoCompression"
+        )
+    raise ValueError(f"compression must be a member of linkspan.Compression, not {compression!r}")
+
+
+for _kind in (UnaryUnaryMultiCallable, UnaryStreamMultiCallable, StreamUnaryMultiCallable, StreamStreamMultiCallable):
+    _grpcio.counterpart(_kind, _kind.__name__)

@@ -1,0 +1,97 @@
+"""`Channel.subscribe`: every state change, in order, on the callback thread."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+
+from linkspan import _callbacks, _linkspan
+from linkspan._enums import IDLE, SHUTDOWN, state_of
+
+
+class Subscriptions:
+    """The subscribers of one channel.
+
+    What they are told is replayed from the channel's events, so a state that passed quickly is told as well. A watch only
+    says when there is something new to read.
+    """
+
+    def __init__(self, native: _linkspan.Channel):
+        self._native = native
+        self._lock = threading.Lock()
+        # The callback, its context, and whether it was told the state it began with.
+        self._subscribers: list[list] = []
+        # The state after the last event read, and that event's number. Touched by the callback thread only.
+        self._state = IDLE
+        self._read = 0
+        self._watch: _linkspan.Watch | None = None
+
+    def add(self, callback, try_to_connect: bool) -> None:
+        with self._lock:
+            self._subscribers.append([callback, copy_context(), False])
+        _callbacks.soon(self._deliver)
+        if try_to_connect:
+            self._native.state(True)
+
+    def remove(self, callback) -> None:
+        with self._lock:
+            for subscriber in self._subscribers:
+                # Equality, because a bound method is a new object each time it is looked up.
+                if subscriber[0] == callback:
+                    self._subscribers.remove(subscriber)
+                    break
+            idle_watch = None if self._subscribers else self._watch
+        if idle_watch is not None:
+            idle_watch.cancel()
+
+    def remove_all(self) -> None:
+        """The channel object is gone; nobody can unsubscribe any more."""
+        with self._lock:
+            self._subscribers.clear()
+            watch = self._watch
+        if watch is not None:
+            watch.cancel()
+
+    def _on_watch(self) -> None:
+        with self._lock:
+            self._watch = None
+        self._deliver()
+
+    def _deliver(self) -> None:
+        events = self._native.events(self._read)
+        began_with = self._state
+        for number, _, _, state, *_ in events:
+            self._read, self._state = number, state
+        # After more changes than the channel remembers, or after closing, the state itself is the last word.
+        current = self._native.state(False)
+        changes = [state for _, _, _, state, *_ in events]
+        if current == SHUTDOWN and self._state != SHUTDOWN:
+            self._state = SHUTDOWN
+            changes.append(SHUTDOWN)
+        with self._lock:
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            is_new = not subscriber[2]
+            subscriber[2] = True
+            for state in [self._state] if is_new else changes:
+                self._tell(subscriber, state)
+        self._watch_on()
+
+    def _tell(self, subscriber: list, state: int) -> None:
+        with self._lock:
+            if not any(subscriber is present for present in self._subscribers):
+                return
+        callback, context, _ = subscriber
+        context.run(_callbacks.run, callback, state_of(state))
+
+    def _watch_on(self) -> None:
+        with self._lock:
+            if self._watch is not None or not self._subscribers or self._state == SHUTDOWN:
+                return
+            token = _callbacks.register(self._on_watch)
+            try:
+                self._watch = self._native.watch(self._state, token)
+            except ValueError:
+                # Closed between the reading of its state and here: tell that.
+                _callbacks.forget(token)
+                _callbacks.soon(self._deliver)

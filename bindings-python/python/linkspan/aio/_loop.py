@@ -1,0 +1,134 @@
+"""How completions get from the engine into one event loop.
+
+A loop with calls in flight has one queue and one file descriptor among its readers. With its last call both go, so a loop
+that is closed leaves nothing behind: whatever still refers to the queue then are calls of that loop, and what completes for
+them is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import weakref
+from collections import deque
+
+from linkspan import _linkspan
+
+# What a completion is about; `src/wake.rs` has the same numbers.
+UNARY, HEADERS, MESSAGE, WRITABLE, STATUS, CONNECTIVITY = range(6)
+_FINAL = frozenset((UNARY, STATUS, CONNECTIVITY))
+
+# One turn of the loop handles at most this many completions or this much time; then other tasks run.
+MOST_PER_TURN = 1024
+LONGEST_TURN = 0.002
+_BATCH = 128
+
+_tags = itertools.count(1)
+_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopCompletions]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def completions_of(loop: asyncio.AbstractEventLoop) -> LoopCompletions:
+    """The loop's completions; made when there are none."""
+    known = _by_loop.get(loop)
+    found = None if known is None else known()
+    if found is None:
+        found = LoopCompletions(loop)
+        _by_loop[loop] = weakref.ref(found)
+    return found
+
+
+class LoopCompletions:
+    """One loop's queue. Kept alive by the loop's reader, hence while calls are in flight. Used on the loop's thread."""
+
+    __slots__ = ("native", "_loop", "_targets", "_backlog", "_is_reading", "__weakref__")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self.native = _linkspan.LoopQueue()
+        # Weak: a reader of the loop refers to this.
+        self._loop = weakref.ref(loop)
+        self._targets: dict[int, object] = {}
+        self._backlog: deque[tuple] = deque()
+        loop.add_reader(self.native.fileno(), self._on_readable)
+        self._is_reading = True
+
+    def add(self, target: object) -> int:
+        """A tag whose completions go to `target.on_completion(what, first, second)`."""
+        tag = next(_tags)
+        self._targets[tag] = target
+        return tag
+
+    def forget(self, tag: int) -> None:
+        """The call with this tag did not start."""
+        self._targets.pop(tag, None)
+        self._retire_soon()
+
+    def _on_readable(self) -> None:
+        self.native.quiet()
+        self._drain()
+
+    def _drain(self) -> None:
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            return
+        drained_to_the_end = False
+        try:
+            drained_to_the_end = self._drain_one_turn(loop)
+        finally:
+            # Also when a user's code broke in with a KeyboardInterrupt: what was taken from the queue is not lost.
+            if not drained_to_the_end:
+                loop.call_soon(self._drain)
+        self._retire_soon()
+
+    def _drain_one_turn(self, loop: asyncio.AbstractEventLoop) -> bool:
+        backlog, targets = self._backlog, self._targets
+        started = time.monotonic()
+        handled = 0
+        while True:
+            batch = self.native.drain(_BATCH)
+            backlog.extend(batch)
+            while backlog:
+                tag, what, first, second = backlog.popleft()
+                target = targets.pop(tag, None) if what in _FINAL else targets.get(tag)
+                if target is not None:
+                    self._deliver(loop, target, what, first, second)
+            if len(batch) < _BATCH:
+                return True
+            handled += len(batch)
+            if handled >= MOST_PER_TURN or time.monotonic() - started > LONGEST_TURN:
+                return False
+
+    def _deliver(self, loop: asyncio.AbstractEventLoop, target, what: int, first, second) -> None:
+        try:
+            target.on_completion(what, first, second)
+        except Exception as error:
+            loop.call_exception_handler(
+                {"message": "linkspan: a completion could not be delivered", "exception": error, "call": target}
+            )
+
+    def _retire_soon(self) -> None:
+        """Not at once: a task that was just woken usually makes the next call."""
+        loop = self._loop()
+        if not self._targets and loop is not None and not loop.is_closed():
+            loop.call_soon(self._retire)
+
+    def _retire(self) -> None:
+        loop = self._loop()
+        if self._targets or not self._is_reading or loop is None or loop.is_closed():
+            return
+        self._is_reading = False
+        loop.remove_reader(self.native.fileno())
+        if (known := _by_loop.get(loop)) is not None and known() is self:
+            del _by_loop[loop]
+
+
+def current_loop(otherwise: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
+    """The loop a call made now belongs to."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        if otherwise is not None:
+            return otherwise
+        raise RuntimeError("a call needs an event loop: make it in a coroutine") from None

@@ -1,0 +1,160 @@
+"""One method of a service, ready to be called: the four kinds of the asyncio face."""
+
+from __future__ import annotations
+
+from linkspan import _grpcio, _linkspan
+from linkspan._callbacks import log_exception
+from linkspan._enums import INTERNAL
+from linkspan._errors import SERIALIZING
+from linkspan._multicallables import check_compression
+from linkspan.aio._calls import Call, UnaryUnaryCall
+from linkspan.aio._errors import usage_error
+from linkspan.aio._intercepted import (
+    InterceptedStreamStreamCall,
+    InterceptedStreamUnaryCall,
+    InterceptedUnaryStreamCall,
+    InterceptedUnaryUnaryCall,
+)
+from linkspan.aio._interceptors import ClientCallDetails
+from linkspan.aio._loop import completions_of, current_loop
+from linkspan.aio._streams import StreamStreamCall, StreamUnaryCall, UnaryStreamCall
+
+
+class _MultiCallable(_grpcio.LateGrpcio):
+    """What the four kinds have in common. `interceptors` is the channel's own list, read at every call."""
+
+    _intercepted_call: type
+
+    def __init__(self, channel, method, serialize, deserialize, interceptors: list):
+        self._channel = channel
+        self._method = _linkspan.Method(method)
+        self._serialize = serialize
+        self._deserialize = deserialize
+        self._interceptors = interceptors
+
+    def _call(self, request, timeout, metadata, credentials, wait_for_ready, compression):
+        _grpcio.notice()
+        if credentials is not None or compression is not None:
+            self._check(credentials, compression)
+        if not self._interceptors:
+            return self._begin(self._method, request, timeout, metadata, wait_for_ready)
+        details = ClientCallDetails(self._method.path.encode(), timeout, metadata, credentials, wait_for_ready)
+        return self._intercepted_call(self, current_loop(self._channel._loop), list(self._interceptors), details, request)
+
+    def _check(self, credentials, compression) -> None:
+        check_compression(compression)
+        if credentials is None:
+            return
+        if not self._channel._is_secure:
+            raise usage_error.current("Call credentials are only valid on secure channels")
+        raise NotImplementedError("call credentials are not available in this version; send the token as metadata")
+
+    def begin(self, details: ClientCallDetails, request) -> Call:
+        """Starts the call that the last interceptor asked for."""
+        self._check(details.credentials, None)
+        method = details.method if isinstance(details.method, str) else bytes(details.method).decode()
+        native = self._method if method == self._method.path else _linkspan.Method(method)
+        return self._begin(native, request, details.timeout, details.metadata, details.wait_for_ready)
+
+    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> Call:
+        raise NotImplementedError
+
+    def _start_with(self, call: Call, target, start, method, request, timeout, metadata, wait_for_ready) -> Call:
+        """Starts a call whose one request is here."""
+        message = request
+        if self._serialize is not None:
+            try:
+                message = self._serialize(request)
+                if message is None:
+                    raise TypeError("the serializer returned None")
+            except Exception as error:
+                log_exception(SERIALIZING)
+                call._end_here(INTERNAL, SERIALIZING, error)
+                return call
+        return self._start(call, target, start, method, message, timeout, metadata, wait_for_ready)
+
+    def _start(self, call: Call, target, start, method, message, timeout, metadata, wait_for_ready) -> Call:
+        completions = completions_of(call._loop)
+        tag = completions.add(target)
+        try:
+            call._started(start(completions.native, tag, method, message, timeout, metadata, wait_for_ready))
+        except BaseException as error:
+            completions.forget(tag)
+            if getattr(error, "kind", None) == "Closed":
+                raise usage_error.current("Channel is closed.") from error
+            raise
+        if call._native is None:
+            completions.forget(tag)
+        return call
+
+
+class UnaryUnaryMultiCallable(_MultiCallable):
+    """One request, one response."""
+
+    _intercepted_call = InterceptedUnaryUnaryCall
+
+    def __call__(
+        self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ) -> UnaryUnaryCall:
+        return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
+
+    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryUnaryCall:
+        channel = self._channel
+        call = UnaryUnaryCall(channel, current_loop(channel._loop), self._deserialize, timeout)
+        start = channel._open().start_unary_on
+        return self._start_with(call, call, start, method, request, timeout, metadata, wait_for_ready)
+
+
+class UnaryStreamMultiCallable(_MultiCallable):
+    """One request, any number of responses."""
+
+    _intercepted_call = InterceptedUnaryStreamCall
+
+    def __call__(
+        self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
+    ) -> UnaryStreamCall:
+        return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
+
+    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryStreamCall:
+        channel = self._channel
+        call = UnaryStreamCall(channel, current_loop(channel._loop), self._deserialize, timeout)
+        start = channel._open().start_stream_on
+        return self._start_with(call, call.inbox, start, method, request, timeout, metadata, wait_for_ready)
+
+
+class _StreamRequestMultiCallable(_MultiCallable):
+    _plain_call: type
+
+    def __call__(
+        self,
+        request_iterator=None,
+        timeout=None,
+        metadata=None,
+        credentials=None,
+        wait_for_ready=None,
+        compression=None,
+    ):
+        return self._call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
+
+    def _begin(self, method, request_iterator, timeout, metadata, wait_for_ready):
+        channel = self._channel
+        loop = current_loop(channel._loop)
+        call = self._plain_call(self._serialize, channel, loop, self._deserialize, timeout)
+        start = channel._open().start_stream_on
+        self._start(call, call.inbox, start, method, None, timeout, metadata, wait_for_ready)
+        call.feed_from(request_iterator)
+        return call
+
+
+class StreamUnaryMultiCallable(_StreamRequestMultiCallable):
+    """Any number of requests, one response."""
+
+    _intercepted_call = InterceptedStreamUnaryCall
+    _plain_call = StreamUnaryCall
+
+
+class StreamStreamMultiCallable(_StreamRequestMultiCallable):
+    """Any number of requests, any number of responses."""
+
+    _intercepted_call = InterceptedStreamStreamCall
+    _plain_call = StreamStreamCall

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Makes .tools/venv with the pinned tools that build and test the Python package.
+# Quick when it is already as this file wants it: the stamp holds the pins it was made from.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+venv="$root/.tools/venv"
+requirements="$root/bindings-python/scripts/requirements.txt"
+stamp="$venv/.linkspan-requirements"
+interpreter=${PYTHON:-python3}
+
+if [ -x "$venv/bin/python" ] && cmp -s "$requirements" "$stamp"; then
+    exit 0
+fi
+
+"$interpreter" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    echo "venv.sh: $interpreter is older than Python 3.10; set PYTHON to a newer interpreter" >&2
+    exit 1
+}
+mkdir -p "$root/.tools"
+[ -x "$venv/bin/python" ] || "$interpreter" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+cp "$requirements" "$stamp"

@@ -1,0 +1,315 @@
+//! The state of a blocking stream or future, shared by the engine's thread and any number of Python threads.
+//!
+//! The engine's thread stores what it reports and wakes who waits; it never waits itself. The lock is held for a few
+//! lines, never across a call into the engine or the interpreter.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan_core::{CallEnd, CallHandle, Code, Event, Metadata, Sent};
+
+use super::outcome::Outcome;
+use super::sending::{Sending, Step};
+use crate::callbacks;
+
+/// Messages that may wait undelivered in one stream.
+pub(crate) const RECEIVE_MESSAGES: u32 = 8;
+/// With this much waiting no further message is asked for; one larger message is always let in.
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// One call's state and those who wait for it.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// OK needs exactly one message.
+    single_response: bool,
+}
+
+struct State {
+    /// From the engine's acceptance to the call's end.
+    handle: Option<CallHandle>,
+    initial: Option<Metadata>,
+    peer: Option<Arc<str>>,
+    received: VecDeque<Bytes>,
+    received_bytes: usize,
+    received_total: u64,
+    /// Messages the engine may still report.
+    credit: u32,
+    sending: Sending,
+    /// Set once, by the engine's report or by a cancel from here, whichever is first.
+    outcome: Option<Arc<Outcome>>,
+    /// Told to the callback thread at the end.
+    observers: Vec<u64>,
+    /// How many threads wait on `changed`; without one, telling costs nothing.
+    waiting: u32,
+}
+
+/// What a thread may wait for.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// A message or the end.
+    Message,
+    /// The initial metadata or the end.
+    Headers,
+    /// Room for a request message, or the end.
+    Room,
+    /// The end.
+    End,
+}
+
+impl Shared {
+    pub(crate) fn new(sending: Sending, credit: u32, single_response: bool) -> Self {
+        let state = State {
+            handle: None,
+            initial: None,
+            peer: None,
+            received: VecDeque::new(),
+            received_bytes: 0,
+            received_total: 0,
+            credit,
+            sending,
+            outcome: None,
+            observers: Vec::new(),
+            waiting: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            single_response,
+        }
+    }
+
+    /// The engine accepted the call. It may have reported already, its end included.
+    pub(crate) fn on_started(&self, handle: CallHandle) {
+        let mut state = self.lock();
+        if state.outcome.is_none() {
+            state.handle = Some(handle);
+        }
+    }
+
+    /// The engine refused the call.
+    pub(crate) fn on_refused(&self, outcome: Outcome) {
+        self.end(self.lock(), outcome);
+    }
+
+    /// The engine's thread reports.
+    pub(crate) fn on_event(&self, event: Event) {
+        let mut state = self.lock();
+        match event {
+            Event::Headers { initial, peer } => {
+                state.initial = Some(initial);
+                state.peer = Some(peer);
+                self.tell(&state);
+            }
+            Event::Message(message) => {
+                state.store(message);
+                self.tell(&state);
+            }
+            Event::Writable => {
+                state.sending.on_room();
+                drop(state);
+                self.flush();
+            }
+            Event::Status(end) => self.on_end(state, *end),
+            Event::Unary(unary) => {
+                state.initial = unary.initial;
+                if let Some(message) = unary.message {
+                    state.store(message);
+                }
+                self.on_end(state, unary.end);
+            }
+            // Only a watch reports this.
+            Event::Connectivity { .. } => {}
+        }
+    }
+
+    fn on_end(&self, state: MutexGuard<'_, State>, end: CallEnd) {
+        if state.outcome.is_some() {
+            return;
+        }
+        let initial = state.initial.clone();
+        let wrong = |text| Outcome::decided_here(Code::Unimplemented, text, initial.clone(), Sent::Processed);
+        let outcome = match state.received_total {
+            0 if self.single_response && end.status.is_ok() => wrong("the server sent no message where one was due"),
+            2.. if self.single_response && end.status.is_ok() => {
+                wrong("the server sent a second message where one was due")
+            }
+            _ => Outcome::new(end, initial),
+        };
+        self.end(state, outcome);
+    }
+
+    /// Ends the call from this side; false when it had ended.
+    pub(crate) fn cancel(&self, code: Code, details: &str) -> bool {
+        let mut state = self.lock();
+        if state.outcome.is_some() {
+            return false;
+        }
+        state.received.clear();
+        let handle = state.handle.take();
+        let outcome = Outcome::decided_here(code, details, state.initial.clone(), Sent::Processed);
+        self.end(state, outcome);
+        if let Some(handle) = handle {
+            handle.cancel(code, details);
+        }
+        true
+    }
+
+    fn end(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) {
+        state.outcome = Some(Arc::new(outcome));
+        state.handle = None;
+        state.sending.stop();
+        let observers = std::mem::take(&mut state.observers);
+        self.tell(&state);
+        drop(state);
+        for token in observers {
+            callbacks::push(token);
+        }
+    }
+
+    /// Adds request messages behind those that wait; `complete` says that these are the last.
+    pub(crate) fn send(&self, messages: impl IntoIterator<Item = Bytes>, complete: bool) {
+        {
+            let mut state = self.lock();
+            if state.outcome.is_some() {
+                return;
+            }
+            state.sending.add(messages, complete);
+        }
+        self.flush();
+    }
+
+    /// Hands waiting messages to the engine until it has no room or none is left.
+    fn flush(&self) {
+        loop {
+            let (handle, step) = {
+                let mut state = self.lock();
+                let Some(handle) = state.handle.clone() else { return };
+                let Some(step) = state.sending.next_step() else { return };
+                (handle, step)
+            };
+            let answer = match step {
+                Step::Message(message, last) => handle.send(message, last),
+                Step::HalfClose => handle.half_close(),
+            };
+            let mut state = self.lock();
+            state.sending.on_answer(answer);
+            if state.sending.has_room() {
+                self.tell(&state);
+            }
+        }
+    }
+
+    /// The next response message, if one is here.
+    pub(crate) fn take_message(&self) -> Option<Bytes> {
+        let (message, handle, credit) = {
+            let mut state = self.lock();
+            let message = state.received.pop_front()?;
+            state.received_bytes -= message.len();
+            let credit = state.credit_to_give();
+            (message, state.handle.clone(), credit)
+        };
+        if let (Some(handle), 1..) = (handle, credit) {
+            handle.read(credit);
+        }
+        Some(message)
+    }
+
+    /// Waits for `until`, at most `longest`; true when it holds.
+    pub(crate) fn wait(&self, until: Until, longest: Option<Duration>) -> bool {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let pending = |state: &mut State| !state.holds(until);
+        let mut state = match longest {
+            Some(longest) => {
+                self.changed
+                    .wait_timeout_while(state, longest, pending)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+            None => self
+                .changed
+                .wait_while(state, pending)
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        state.waiting -= 1;
+        state.holds(until)
+    }
+
+    /// Whether `until` holds now.
+    pub(crate) fn holds(&self, until: Until) -> bool {
+        self.lock().holds(until)
+    }
+
+    /// Has `token` marked as due at the end; false, and nothing will be, when the call has ended.
+    pub(crate) fn observe(&self, token: u64) -> bool {
+        let mut state = self.lock();
+        if state.outcome.is_some() {
+            return false;
+        }
+        state.observers.push(token);
+        true
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.lock().outcome.clone()
+    }
+
+    pub(crate) fn initial(&self) -> Option<Metadata> {
+        self.lock().initial.clone()
+    }
+
+    pub(crate) fn peer(&self) -> Option<Arc<str>> {
+        self.lock().peer.clone()
+    }
+
+    fn tell(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock can panic halfway through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn store(&mut self, message: Bytes) {
+        self.credit = self.credit.saturating_sub(1);
+        self.received_total += 1;
+        // After a cancel from here nobody asks for messages any more.
+        if self.outcome.is_none() {
+            self.received_bytes += message.len();
+            self.received.push_back(message);
+        }
+    }
+
+    /// How many further messages the engine may report now; given in halves, so that not every message costs a trip.
+    fn credit_to_give(&mut self) -> u32 {
+        let held = u32::try_from(self.received.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(self.credit);
+        let wanted = match self.received_bytes {
+            ..RECEIVE_BYTES => RECEIVE_MESSAGES.saturating_sub(held),
+            _ => 0,
+        };
+        let due = wanted >= RECEIVE_MESSAGES / 2 || (self.credit == 0 && self.received.is_empty());
+        let given = if due { wanted } else { 0 };
+        self.credit += given;
+        given
+    }
+
+    fn holds(&self, until: Until) -> bool {
+        self.outcome.is_some()
+            || match until {
+                Until::Message => !self.received.is_empty(),
+                Until::Headers => self.initial.is_some(),
+                Until::Room => self.sending.has_room(),
+                Until::End => false,
+            }
+    }
+}

@@ -1,0 +1,367 @@
+//! A channel: where calls start and states are read.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use linkspan_core::{CallRequest, ChannelOptions, Dialect, Preset, Reply, State, WatchHandle};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::call::active::ActiveCall;
+use crate::call::looped::LoopCall;
+use crate::call::outcome::Outcome;
+use crate::call::request::{Asked, Method};
+use crate::call::sending::Sending;
+use crate::call::shared::RECEIVE_MESSAGES;
+use crate::call::{message, unary};
+use crate::credentials::Credentials;
+use crate::errors::{exception, type_name};
+use crate::wake::LoopQueue;
+use crate::{callbacks, observe, options};
+
+/// An argument of a call that may be left out.
+type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// One engine channel; both faces of a Python channel share it.
+#[pyclass(frozen, module = "linkspan._linkspan")]
+pub(crate) struct Channel {
+    inner: linkspan_core::Channel,
+}
+
+impl Channel {
+    fn start_active(
+        &self,
+        py: Python<'_>,
+        asked: &Asked<'_, '_>,
+        request: Option<&Bound<'_, PyAny>>,
+        kind: Kind,
+    ) -> PyResult<ActiveCall> {
+        let built = asked.request(request.map(message::from_python).transpose()?)?;
+        let sending = if request.is_some() {
+            Sending::finished()
+        } else {
+            Sending::default()
+        };
+        ActiveCall::start(
+            py,
+            sending,
+            RECEIVE_MESSAGES,
+            kind == Kind::StreamWithOneResponse,
+            |reply| {
+                let request = built?;
+                match kind {
+                    Kind::Unary => self.inner.start_unary(request, reply),
+                    Kind::Stream | Kind::StreamWithOneResponse => self.inner.start_stream(streaming(request), reply),
+                }
+            },
+        )
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unary,
+    Stream,
+    StreamWithOneResponse,
+}
+
+/// A stream's request: with a message it is the only one.
+fn streaming(mut request: CallRequest) -> CallRequest {
+    request.last = request.message.is_some();
+    request.read_credit = RECEIVE_MESSAGES;
+    request
+}
+
+#[pymethods]
+impl Channel {
+    /// `drop_in`: grpcio's defaults and words; else linkspan's own.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        target: &Bound<'_, PyAny>,
+        credentials: &Credentials,
+        options: Option<&Bound<'_, PyAny>>,
+        drop_in: bool,
+    ) -> PyResult<Self> {
+        let target = target_of(target)?;
+        let mut converted = ChannelOptions::new();
+        converted.set_language("python");
+        let (preset, dialect) = if drop_in {
+            (Preset::Grpc, Dialect::Grpcio)
+        } else {
+            (Preset::Resilient, Dialect::Native)
+        };
+        converted.set_preset(preset);
+        converted.set_dialect(dialect);
+        if let Some(options) = options {
+            options::read(options, &mut converted)?;
+        }
+        linkspan_core::Channel::new(&target, &credentials.inner, &converted)
+            .map(|inner| Self { inner })
+            .map_err(|refusal| exception(py, &refusal))
+    }
+
+    /// A whole unary call: the response as bytes, or the [`Outcome`] of a failed call.
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    fn unary<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Method,
+        request: &Bound<'py, PyAny>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (response, outcome) = self.unary_with_outcome(py, method, request, timeout, metadata, wait_for_ready)?;
+        match response {
+            Some(response) => Ok(response.into_any()),
+            None => Ok(Bound::new(py, outcome)?.into_any()),
+        }
+    }
+
+    /// The same with both: the response, None unless the call is OK, and the outcome.
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    fn unary_with_outcome<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Method,
+        request: &Bound<'py, PyAny>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+    ) -> PyResult<(Option<Bound<'py, PyBytes>>, Outcome)> {
+        let asked = Asked {
+            method,
+            timeout,
+            metadata,
+            wait_for_ready,
+        };
+        let ended = match asked.request(Some(message::from_python(request)?))? {
+            Ok(request) => unary::call(py, &self.inner, request)?,
+            Err(refusal) => Err(refusal),
+        };
+        match ended {
+            Ok(unary) => {
+                let outcome = Outcome::new(unary.end, unary.initial);
+                let response = unary.message.filter(|_| outcome.is_ok());
+                Ok((
+                    response.map(|response| message::to_python(py, &response)).transpose()?,
+                    outcome,
+                ))
+            }
+            Err(refusal) => Ok((None, Outcome::of_refusal(py, &refusal)?)),
+        }
+    }
+
+    /// Starts a unary call whose end is awaited elsewhere.
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    fn start_unary<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Method,
+        request: &Bound<'py, PyAny>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+    ) -> PyResult<ActiveCall> {
+        let asked = Asked {
+            method,
+            timeout,
+            metadata,
+            wait_for_ready,
+        };
+        self.start_active(py, &asked, Some(request), Kind::Unary)
+    }
+
+    /// Starts a stream; `request` is the only request message, None when messages follow.
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, single_response))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
+    fn start_stream<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Method,
+        request: Optional<'_, 'py>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+        single_response: bool,
+    ) -> PyResult<ActiveCall> {
+        let asked = Asked {
+            method,
+            timeout,
+            metadata,
+            wait_for_ready,
+        };
+        let kind = if single_response {
+            Kind::StreamWithOneResponse
+        } else {
+            Kind::Stream
+        };
+        self.start_active(py, &asked, request, kind)
+    }
+
+    /// Starts a unary call that reports to a loop: its handle, or the [`Outcome`] of one that was refused.
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
+    fn start_unary_on<'py>(
+        &self,
+        py: Python<'py>,
+        queue: &LoopQueue,
+        tag: u64,
+        method: &Method,
+        request: &Bound<'py, PyAny>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let asked = Asked {
+            method,
+            timeout,
+            metadata,
+            wait_for_ready,
+        };
+        let built = asked.request(Some(message::from_python(request)?))?;
+        looped(
+            py,
+            built.and_then(|request| self.inner.start_unary(request, queue.reply(tag))),
+        )
+    }
+
+    /// Starts a stream that reports to a loop.
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
+    fn start_stream_on<'py>(
+        &self,
+        py: Python<'py>,
+        queue: &LoopQueue,
+        tag: u64,
+        method: &Method,
+        request: Optional<'_, 'py>,
+        timeout: Optional<'_, 'py>,
+        metadata: Optional<'_, 'py>,
+        wait_for_ready: Optional<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let asked = Asked {
+            method,
+            timeout,
+            metadata,
+            wait_for_ready,
+        };
+        let built = asked.request(request.map(message::from_python).transpose()?)?;
+        looped(
+            py,
+            built.and_then(|request| self.inner.start_stream(streaming(request), queue.reply(tag))),
+        )
+    }
+
+    /// The state's number; with `try_to_connect` an idle channel starts to connect.
+    fn state(&self, try_to_connect: bool) -> u8 {
+        self.inner.state(try_to_connect).number()
+    }
+
+    /// Has the callback thread find `token` due once the state is no longer `last`.
+    fn watch(&self, py: Python<'_>, last: u8, token: u64) -> PyResult<Watch> {
+        let reply = Reply::callback(move |_| callbacks::push(token));
+        self.watch_with(py, last, reply)
+    }
+
+    /// The same for a loop: a CONNECTIVITY completion with this tag.
+    fn watch_on(&self, py: Python<'_>, queue: &LoopQueue, tag: u64, last: u8) -> PyResult<Watch> {
+        self.watch_with(py, last, queue.reply(tag))
+    }
+
+    /// State changes later than `after`, oldest first.
+    fn events<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Vec<observe::Event<'py>>> {
+        self.inner
+            .events(after)
+            .iter()
+            .map(|event| observe::event(py, event))
+            .collect()
+    }
+
+    /// Counters as a dict of plain values.
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        observe::metrics(py, &self.inner.metrics())
+    }
+
+    fn reset_connect_backoff(&self) {
+        self.inner.reset_connect_backoff();
+    }
+
+    /// Closes: with `grace` in seconds running calls are cancelled after it, with None they may finish.
+    fn close(&self, py: Python<'_>, grace: Option<f64>) {
+        let grace = grace.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
+        py.detach(|| self.inner.close(grace));
+    }
+
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
+    #[getter]
+    fn target(&self) -> &str {
+        self.inner.target()
+    }
+
+    #[getter]
+    fn authority(&self) -> &str {
+        self.inner.authority()
+    }
+}
+
+impl Channel {
+    fn watch_with(&self, py: Python<'_>, last: u8, reply: Reply) -> PyResult<Watch> {
+        let last = State::from_number(i64::from(last))
+            .ok_or_else(|| PyValueError::new_err(format!("{last} is not the number of a connectivity state")))?;
+        match self.inner.watch(last, None, reply) {
+            Ok(handle) => Ok(Watch {
+                handle: Mutex::new(Some(handle)),
+            }),
+            Err(refusal) => Err(exception(py, &refusal)),
+        }
+    }
+}
+
+/// A pending wait for a state change.
+#[pyclass(frozen, module = "linkspan._linkspan")]
+pub(crate) struct Watch {
+    /// Taken by the cancel that uses it.
+    handle: Mutex<Option<WatchHandle>>,
+}
+
+#[pymethods]
+impl Watch {
+    /// Ends the wait; what was to be told of it is told now.
+    fn cancel(&self) {
+        let handle = self.handle.lock().ok().and_then(|mut handle| handle.take());
+        if let Some(handle) = handle {
+            handle.cancel();
+        }
+    }
+}
+
+fn looped<'py>(
+    py: Python<'py>,
+    started: Result<linkspan_core::CallHandle, linkspan_core::Error>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match started {
+        Ok(handle) => Ok(Bound::new(py, LoopCall::new(handle))?.into_any()),
+        Err(refusal) => Ok(Bound::new(py, Outcome::of_refusal(py, &refusal)?)?.into_any()),
+    }
+}
+
+fn target_of(target: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = target.cast::<PyString>() {
+        return Ok(text.to_cow()?.into_owned());
+    }
+    match target.cast::<PyBytes>() {
+        Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec())
+            .map_err(|_| PyValueError::new_err(format!("target {:?} is not UTF-8 text", bytes.as_bytes()))),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "target must be str or bytes, not {}",
+            type_name(target)
+        ))),
+    }
+}
