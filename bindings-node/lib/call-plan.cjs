@@ -17,6 +17,8 @@ class CallPlan {
   #expires;
   #waitForReady;
   #authority;
+  /** Of a stream: set for a method with one response message. */
+  singleResponse;
 
   /** Throws a TypeError for what is not allowed. */
   constructor(channel, method, options = NONE) {
@@ -44,6 +46,7 @@ class CallPlan {
       timeout: this.#expires - performance.now(),
       waitForReady: this.#waitForReady,
       authority: this.#authority,
+      singleResponse: this.singleResponse,
     };
   }
 

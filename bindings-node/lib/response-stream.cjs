@@ -125,8 +125,8 @@ function callServerStreaming(channel, method, request, options) {
 }
 
 function callBidi(channel, method, requests, options) {
-  const exchange = beginWithFeed(channel, method, requests, options);
-  return new ResponseStream(exchange);
+  const plan = new CallPlan(channel, method, options);
+  return new ResponseStream(beginWithFeed(channel, plan, requests));
 }
 
 function callOpen(channel, method, options) {
@@ -137,26 +137,17 @@ function callOpen(channel, method, options) {
 }
 
 async function callClientStreaming(channel, method, requests, options) {
-  const exchange = beginWithFeed(channel, method, requests, options);
-  const first = await exchange.nextMessage();
-  const second = first === undefined ? undefined : await exchange.nextMessage();
-  if (second !== undefined) throw tooMany(exchange);
-  const trailer = await exchange.trailer;
-  if (first === undefined) {
-    throw new RpcError(Code.UNIMPLEMENTED, "No message received", trailer, exchange.peer);
-  }
-  const header = await exchange.header;
-  return new UnaryResponse(exchange.decoded(first.message), header, trailer, exchange.peer);
-}
-
-function tooMany(exchange) {
-  const error = new RpcError(Code.UNIMPLEMENTED, "Too many responses received", undefined, exchange.peer);
-  exchange.cancel(Code.UNIMPLEMENTED, error.details, error);
-  return error;
-}
-
-function beginWithFeed(channel, method, requests, options) {
   const plan = new CallPlan(channel, method, options);
+  // The engine sees to it that there is one response and no second.
+  plan.singleResponse = true;
+  const exchange = beginWithFeed(channel, plan, requests);
+  const { message } = await exchange.nextMessage();
+  await exchange.nextMessage();
+  const [header, trailer] = await Promise.all([exchange.header, exchange.trailer]);
+  return new UnaryResponse(exchange.decoded(message), header, trailer, exchange.peer);
+}
+
+function beginWithFeed(channel, plan, requests) {
   const exchange = new Exchange(channel, plan);
   const feed = new Feed(requests, exchange, plan);
   exchange.begin(undefined, false);

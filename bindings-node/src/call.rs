@@ -84,17 +84,18 @@ pub struct CallPlan {
     pub timeout: f64,
     pub wait_for_ready: Option<bool>,
     pub authority: Option<String>,
+    /// Of a stream: an OK without exactly one message is none.
+    pub single_response: Option<bool>,
 }
 
 impl CallPlan {
     pub(crate) fn request(self, environment: &Environment) -> Result<CallRequest> {
         let mut request = CallRequest::new(environment.method(self.method)?);
-        request.metadata = environment
-            .header_set(self.metadata)
-            .map_err(|error| errors::to_js(&error))?;
+        request.metadata = environment.header_set(self.metadata).map_err(|error| errors::to_js(&error))?;
         request.timeout = timeout(self.timeout);
         request.wait_for_ready = self.wait_for_ready;
         request.authority = self.authority.map(Arc::from);
+        request.single_response = self.single_response.unwrap_or(false);
         Ok(request)
     }
 }

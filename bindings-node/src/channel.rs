@@ -43,10 +43,7 @@ impl NativeChannel {
         let mut request = plan.request(&self.environment)?;
         request.message = Some(Bytes::copy_from_slice(message));
         request.last = true;
-        let handle = self
-            .channel
-            .start_unary(request, self.reply(slot))
-            .map_err(|error| errors::to_js(&error))?;
+        let handle = self.channel.start_unary(request, self.reply(slot)).map_err(|error| errors::to_js(&error))?;
         self.environment.open(slot, Open::call(handle));
         Ok(())
     }
@@ -65,10 +62,7 @@ impl NativeChannel {
         request.message = message.map(Bytes::copy_from_slice);
         request.last = last;
         request.read_credit = read_credit;
-        let handle = self
-            .channel
-            .start_stream(request, self.reply(slot))
-            .map_err(|error| errors::to_js(&error))?;
+        let handle = self.channel.start_stream(request, self.reply(slot)).map_err(|error| errors::to_js(&error))?;
         self.environment.open(slot, Open::call(handle));
         Ok(())
     }
@@ -158,9 +152,5 @@ pub(crate) fn abandon(channel: &Channel) {
 }
 
 fn other_than(state: State) -> State {
-    if state == State::Idle {
-        State::Connecting
-    } else {
-        State::Idle
-    }
+    if state == State::Idle { State::Connecting } else { State::Idle }
 }

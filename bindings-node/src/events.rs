@@ -69,13 +69,7 @@ impl Encoder {
         open: &mut [Option<Open>],
         (header, slab, large): Buffers<'_, '_>,
     ) -> Result<u32> {
-        let mut batch = Batch {
-            env,
-            slab,
-            used: 0,
-            large,
-            separate: 0,
-        };
+        let mut batch = Batch { env, slab, used: 0, large, separate: 0 };
         let mut events = 0;
         for fields in header.chunks_exact_mut(FIELDS) {
             let Some(completion) = pending.front() else { break };
@@ -116,18 +110,10 @@ impl Encoder {
 /// The event as numbers. Final events close their slot; None for an event JavaScript need not see.
 fn settle(tag: u64, event: Event, open: &mut [Option<Open>]) -> Option<Record> {
     let slot = usize::try_from(tag).ok().and_then(|slot| open.get_mut(slot));
-    let plain = |kind| Record {
-        kind,
-        code: 0.0,
-        flags: 0,
-        message: None,
-    };
+    let plain = |kind| Record { kind, code: 0.0, flags: 0, message: None };
     match event {
         Event::Headers { .. } => Some(plain(Kind::Headers)),
-        Event::Message(message) => Some(Record {
-            message: Some(message),
-            ..plain(Kind::Message)
-        }),
+        Event::Message(message) => Some(Record { message: Some(message), ..plain(Kind::Message) }),
         Event::Writable => {
             let told = slot.and_then(Option::as_mut).is_some_and(Open::writable);
             told.then(|| plain(Kind::Writable))
@@ -136,30 +122,16 @@ fn settle(tag: u64, event: Event, open: &mut [Option<Open>]) -> Option<Record> {
             slot.map(Option::take);
             let UnaryEnd { end, initial, message } = *end;
             let flags = flags_of(&end) | if initial.is_some() { HAS_INITIAL } else { 0 };
-            Some(Record {
-                kind: Kind::Unary,
-                code: code_of(&end),
-                flags,
-                message,
-            })
+            Some(Record { kind: Kind::Unary, code: code_of(&end), flags, message })
         }
         Event::Status(end) => {
             slot.map(Option::take);
-            Some(Record {
-                kind: Kind::Status,
-                code: code_of(&end),
-                flags: flags_of(&end),
-                message: None,
-            })
+            Some(Record { kind: Kind::Status, code: code_of(&end), flags: flags_of(&end), message: None })
         }
         Event::Connectivity { state, timed_out } => {
             slot.map(Option::take);
             let flags = if timed_out { TIMED_OUT } else { 0 };
-            Some(Record {
-                code: state_number(state),
-                flags,
-                ..plain(Kind::Connectivity)
-            })
+            Some(Record { code: state_number(state), flags, ..plain(Kind::Connectivity) })
         }
     }
 }
@@ -204,10 +176,7 @@ fn message_length(event: &Event) -> usize {
 
 /// The number the peer sent, also outside 0 to 16: which of the two a face shows is the face's choice.
 fn code_of(end: &CallEnd) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a status code of more than 53 bits means nothing to anybody"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a status code of more than 53 bits means nothing to anybody")]
     let code = end.status.raw_code() as f64;
     code
 }
@@ -237,11 +206,7 @@ struct Batch<'a, 'env> {
 impl Batch<'_, '_> {
     fn has_room(&self, text: usize, message: usize) -> bool {
         let message = if message <= SLAB_MESSAGE { message } else { 0 };
-        let text = if text <= self.slab.len() - SLAB_MESSAGE {
-            text
-        } else {
-            0
-        };
+        let text = if text <= self.slab.len() - SLAB_MESSAGE { text } else { 0 };
         self.used + text + message <= self.slab.len()
     }
 

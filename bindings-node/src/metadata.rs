@@ -80,19 +80,12 @@ fn decode(block: &[u8]) -> Result<Metadata, Error> {
 fn split(block: &[u8]) -> Result<(&[u8], &[u8]), Error> {
     let colon = block.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
     let (digits, rest) = block.split_at(colon);
-    let length = str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| digits.parse::<usize>().ok());
-    rest.get(1..)
-        .and_then(|rest| rest.split_at_checked(length?))
-        .ok_or_else(malformed)
+    let length = str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
+    rest.get(1..).and_then(|rest| rest.split_at_checked(length?)).ok_or_else(malformed)
 }
 
 fn malformed() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "a metadata block is malformed: addon and JavaScript are of different builds",
-    )
+    Error::new(ErrorKind::Internal, "a metadata block is malformed: addon and JavaScript are of different builds")
 }
 
 /// The bytes a string of one-byte characters stands for.
@@ -101,7 +94,5 @@ fn bytes_of(text: &str) -> Vec<u8> {
         return text.as_bytes().to_vec();
     }
     // JavaScript writes bytes as the characters U+0000 to U+00FF; what lies above becomes a byte no header may hold.
-    text.chars()
-        .map(|character| u8::try_from(u32::from(character)).unwrap_or(0))
-        .collect()
+    text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(0)).collect()
 }

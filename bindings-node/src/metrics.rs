@@ -103,10 +103,7 @@ impl Calls {
             by_code: (0i64..)
                 .zip(metrics.by_code)
                 .filter(|(_, count)| *count > 0)
-                .map(|(code, count)| CodeCount {
-                    name: Code::from_number(code).name(),
-                    count: number(count),
-                })
+                .map(|(code, count)| CodeCount { name: Code::from_number(code).name(), count: number(count) })
                 .collect(),
         }
     }

@@ -37,16 +37,8 @@ pub(crate) fn kind_name(key: &str) -> Option<&'static str> {
 pub(crate) fn channel_options(settings: Vec<Setting>, face: &Face) -> Result<ChannelOptions> {
     let mut options = ChannelOptions::new();
     options.set_language("node");
-    options.set_preset(if face.preset == "grpc" {
-        Preset::Grpc
-    } else {
-        Preset::Resilient
-    });
-    options.set_dialect(if face.dialect == "grpc-js" {
-        Dialect::GrpcJs
-    } else {
-        Dialect::Native
-    });
+    options.set_preset(if face.preset == "grpc" { Preset::Grpc } else { Preset::Resilient });
+    options.set_dialect(if face.dialect == "grpc-js" { Dialect::GrpcJs } else { Dialect::Native });
     for Setting { key, value } in settings {
         let value = match value {
             Either3::A(flag) => OptionValue::Bool(flag),
@@ -82,9 +74,7 @@ pub struct NativeCredentials {
 impl NativeCredentials {
     #[napi(factory, catch_unwind)]
     pub fn insecure() -> Self {
-        Self {
-            credentials: Credentials::insecure(),
-        }
+        Self { credentials: Credentials::insecure() }
     }
 
     /// `roots` is PEM text; without it the system's roots are trusted.

@@ -73,10 +73,7 @@ pub(crate) struct Environment {
 impl Environment {
     fn new(doorbell: Doorbell) -> Self {
         let completions = CompletionQueue::new(CAPACITY);
-        let bell = Arc::new(Bell {
-            doorbell: Mutex::new(Some(doorbell)),
-            rung: AtomicBool::new(false),
-        });
+        let bell = Arc::new(Bell { doorbell: Mutex::new(Some(doorbell)), rung: AtomicBool::new(false) });
         let ringer = Arc::clone(&bell);
         completions.set_bell(Some(Box::new(move || ringer.ring())));
         Self {
@@ -96,11 +93,7 @@ impl Environment {
     }
 
     pub(crate) fn method(&self, number: u32) -> Result<Arc<str>> {
-        self.methods
-            .borrow()
-            .get(number as usize)
-            .cloned()
-            .ok_or_else(|| unknown("method", number))
+        self.methods.borrow().get(number as usize).cloned().ok_or_else(|| unknown("method", number))
     }
 
     pub(crate) fn header_set(&self, block: String) -> std::result::Result<Metadata, Error> {
@@ -175,11 +168,8 @@ impl Queue {
     /// `doorbell` is called without arguments when there are events to drain.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, doorbell: Function<'_, (), ()>) -> Result<Self> {
-        let doorbell: Doorbell = doorbell
-            .build_threadsafe_function()
-            .weak::<true>()
-            .build()
-            .map_err(errors::from_napi)?;
+        let doorbell: Doorbell =
+            doorbell.build_threadsafe_function().weak::<true>().build().map_err(errors::from_napi)?;
         let environment = Rc::new(Environment::new(doorbell));
         // Registered after the thread-safe function made its own hook: hooks run in reverse, so ours comes first.
         env.add_env_cleanup_hook(Rc::clone(&environment), |environment| environment.end())
@@ -208,9 +198,7 @@ impl Queue {
         let mut pending = environment.pending.borrow_mut();
         let mut open = environment.open.borrow_mut();
         let mut encoder = environment.encoder.borrow_mut();
-        encoder
-            .encode(env, &mut pending, &mut open, (header, slab, &mut large))
-            .map_err(errors::from_napi)
+        encoder.encode(env, &mut pending, &mut open, (header, slab, &mut large)).map_err(errors::from_napi)
     }
 
     /// A number for a method path, to be used in a `CallPlan`.
@@ -218,10 +206,7 @@ impl Queue {
     pub fn method(&self, path: String) -> u32 {
         let mut methods = self.environment.methods.borrow_mut();
         methods.push(Arc::from(path));
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "lib/environment.cjs forgets them long before"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "lib/environment.cjs forgets them long before")]
         let number = (methods.len() - 1) as u32;
         number
     }
@@ -235,8 +220,7 @@ impl Queue {
     #[napi(catch_unwind)]
     pub fn send(&self, slot: u32, message: &[u8], last: bool) -> u32 {
         let message = Bytes::copy_from_slice(message);
-        self.environment
-            .with_open(slot, Sending::Ended, |open| open.send(message, last)) as u32
+        self.environment.with_open(slot, Sending::Ended, |open| open.send(message, last)) as u32
     }
 
     #[napi(catch_unwind)]
@@ -291,9 +275,6 @@ impl Queue {
 }
 
 fn unknown(what: &str, number: u32) -> napi::Error<errors::ErrorCode> {
-    let error = Error::new(
-        linkspan_core::ErrorKind::Internal,
-        format!("there is no {what} with number {number}"),
-    );
+    let error = Error::new(linkspan_core::ErrorKind::Internal, format!("there is no {what} with number {number}"));
     errors::to_js(&error)
 }

@@ -1,0 +1,89 @@
+"use strict";
+
+/** What the interop cases need of a client, done with a client of @grpc/grpc-js over a linkspan channel. */
+
+const { Channel } = require("../../../bindings-node/index.cjs");
+const { clientOver, grpc } = require("../service.cjs");
+
+class GrpcJsFace {
+  name = "grpc-js";
+  #channel;
+
+  constructor(target) {
+    this.#channel = new Channel(target);
+  }
+
+  unary(name, request, { metadata, service } = {}) {
+    return new Promise((resolve, reject) => {
+      const answer = {};
+      const call = this.#client(service)[name](request, grpcMetadata(metadata), (error, message) => {
+        if (error) reject(error);
+        else answer.message = message;
+      });
+      call.on("metadata", (header) => (answer.header = readable(header)));
+      call.on("status", ({ code, metadata: trailer }) => {
+        if (code === grpc.status.OK) resolve({ ...answer, trailer: readable(trailer) });
+      });
+    });
+  }
+
+  clientStreaming(name, requests) {
+    return new Promise((resolve, reject) => {
+      const call = this.#client()[name]((error, message) => (error ? reject(error) : resolve(message)));
+      for (const request of requests) call.write(request);
+      call.end();
+    });
+  }
+
+  async serverStreaming(name, request) {
+    const messages = [];
+    for await (const message of this.#client()[name](request)) messages.push(message);
+    return messages;
+  }
+
+  cancelledClientStreaming(name) {
+    return new Promise((resolve, reject) => {
+      const call = this.#client()[name]((error, message) => (error ? reject(error) : resolve(message)));
+      call.cancel();
+    });
+  }
+
+  duplex(name, { metadata, timeoutMs } = {}) {
+    const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+    const call = this.#client()[name](grpcMetadata(metadata), options);
+    const header = new Promise((resolve) => call.once("metadata", resolve));
+    const trailer = new Promise((resolve) => call.once("status", (status) => resolve(status.metadata)));
+    const messages = call[Symbol.asyncIterator]();
+    return {
+      write: (message) => new Promise((resolve) => call.write(message, resolve)),
+      end: () => call.end(),
+      cancel: () => call.cancel(),
+      async read() {
+        const { value, done } = await messages.next();
+        return done ? undefined : value;
+      },
+      header: async () => readable(await header),
+      trailer: async () => readable(await trailer),
+    };
+  }
+
+  close() {
+    this.#channel.close();
+  }
+
+  #client(service) {
+    return clientOver(this.#channel, service);
+  }
+}
+
+function grpcMetadata(entries = {}) {
+  const metadata = new grpc.Metadata();
+  for (const [key, value] of Object.entries(entries)) metadata.add(key, value);
+  return metadata;
+}
+
+function readable(metadata) {
+  return { all: (key) => metadata.get(key) };
+}
+
+module.exports = { GrpcJsFace };

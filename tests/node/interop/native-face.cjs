@@ -1,0 +1,69 @@
+"use strict";
+
+/** What the interop cases need of a client, done with linkspan's native API. */
+
+const { Channel } = require("../../../bindings-node/index.cjs");
+const { method } = require("../service.cjs");
+
+class NativeFace {
+  name = "native";
+  #channel;
+
+  constructor(target) {
+    this.#channel = new Channel(target);
+  }
+
+  async unary(name, request, { metadata, service } = {}) {
+    const { message, header, trailer } = await this.#channel.unary(method(name, service), request, { metadata });
+    return { message, header: readable(header), trailer: readable(trailer) };
+  }
+
+  async clientStreaming(name, requests) {
+    const { message } = await this.#channel.clientStreaming(method(name), requests);
+    return message;
+  }
+
+  async serverStreaming(name, request) {
+    const messages = [];
+    for await (const message of this.#channel.serverStreaming(method(name), request)) messages.push(message);
+    return messages;
+  }
+
+  /** A call that is cancelled by its caller before anything else happens on it. */
+  async cancelledClientStreaming(name) {
+    const abort = new AbortController();
+    const answer = this.#channel.clientStreaming(method(name), endless(), { signal: abort.signal });
+    abort.abort();
+    return answer;
+  }
+
+  duplex(name, { metadata, timeoutMs } = {}) {
+    const call = this.#channel.open(method(name), { metadata, timeoutMs });
+    const messages = call[Symbol.asyncIterator]();
+    return {
+      write: (message) => call.write(message),
+      end: () => call.end(),
+      cancel: () => call.cancel(),
+      async read() {
+        const { value, done } = await messages.next();
+        return done ? undefined : value;
+      },
+      header: async () => readable(await call.header),
+      trailer: async () => readable(await call.trailer),
+    };
+  }
+
+  close() {
+    this.#channel.close();
+  }
+}
+
+async function* endless() {
+  await new Promise(() => {});
+}
+
+function readable(metadata) {
+  return { all: (key) => metadata.getAll(key) };
+}
+
+module.exports = { NativeFace };
