@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -44,6 +45,11 @@ pub(crate) struct Dialed<S: Socket> {
 /// HTTP/2 lets a header block be as large as this; the gRPC limit is checked by us, because the HTTP/2 library cuts a longer
 /// block silently, a lost `grpc-status` included.
 const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
+
+/// Cancelled streams are remembered so that frames the server had on the way are told from broken ones ([WIRE-177]). Fewer, and a
+/// burst of cancellations answers late frames with resets of its own; more, and a hostile server could fill the memory.
+const REMEMBERED_RESETS: usize = 1_024;
+const RESETS_ARE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// Dials once. The error is a text for people; the address is added by whoever tells it.
 pub(crate) async fn dial<D: Driver>(
@@ -107,6 +113,8 @@ async fn attempt<D: Driver>(
         .initial_window_size(settings.stream_window)
         .initial_connection_window_size(settings.connection_window)
         .max_header_list_size(HTTP2_HEADER_LIMIT)
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        .reset_stream_duration(RESETS_ARE_REMEMBERED_FOR)
         .handshake::<_, Outbound>(tap)
         .await
         .map_err(|cause| format!("HTTP/2 could not be started: {cause}"))?;
