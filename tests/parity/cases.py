@@ -6,6 +6,8 @@ A case is one channel and one unary call on it. The programs get them as lines o
 
 import dataclasses
 
+from parity.sources import registry
+
 EMPTY_CALL = "/grpc.testing.TestService/EmptyCall"
 UNARY_CALL = "/grpc.testing.TestService/UnaryCall"
 
@@ -42,6 +44,7 @@ def cases(server, refused, other_refused, silent):
         *_statuses(f"ipv4:{server}", f"ipv4:{refused}", f"ipv4:{refused},{other_refused}", f"ipv4:{silent}"),
         *_bad_targets(),
         *_bad_options(f"ipv4:{server}"),
+        *_every_option_with_a_wrong_type(f"ipv4:{server}"),
         *_bad_calls(f"ipv4:{server}"),
     ]
 
@@ -105,6 +108,13 @@ def _bad_options(server):
                 "grpc.max_receive_message_length", "large"),
         refused("preset_that_does_not_exist", "BadOption", "linkspan.preset=s:fancy", "fancy", "resilient"),
     ]
+
+
+def _every_option_with_a_wrong_type(server):
+    """Only a language that knows the key and its type can refuse the value so: option names are the same everywhere."""
+    for key, kind in registry().items():
+        value = "i:1" if kind == "text" else "s:wrong"
+        yield Case(f"wrong_type_of_{key}", server, "create", "BadOption", "", (key,), options=f"{key}={value}")
 
 
 def _bad_calls(server):

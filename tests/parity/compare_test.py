@@ -56,7 +56,8 @@ class Expecting(unittest.TestCase):
         self.assertEqual(list(surprises(CASE, GOOD)), [])
 
     def test_the_same_wrong_answer_everywhere_is_still_wrong(self):
-        for field, value in (("error_at", "call"), ("kind_or_code", "INTERNAL"), ("final_state", "READY"), ("text", "no")):
+        wrong = {"error_at": "call", "kind_or_code": "INTERNAL", "final_state": "READY", "text": "no"}
+        for field, value in wrong.items():
             self.assertEqual(len(list(surprises(CASE, {**GOOD, field: value}))), 1, field)
 
     def test_a_channel_that_told_no_event_is_a_surprise(self):

@@ -64,7 +64,7 @@ def run_program(language, file_name):
         timeout=HANG_GUARD_SECONDS, encoding="utf-8", check=False,
     )
     if done.returncode != 0:
-        sys.exit(f"the {language} program ended with exit code {done.returncode}; its last words:\n{done.stdout[-2000:]}")
+        sys.exit(f"the {language} program ended with exit code {done.returncode} after:\n{done.stdout[-2000:]}")
     answers = {}
     for line in done.stdout.splitlines():
         answer = json.loads(line)
