@@ -61,6 +61,7 @@ TESTS = [
     suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
     suite("node", "npm --prefix bindings-node test --silent"),
     suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/demo tests/parity"),
+    suite("readme", "python3 tests/readme/run.py"),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
     *per_language("endurance", "20000", "--release", shows_output=True),

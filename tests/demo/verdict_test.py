@@ -85,7 +85,7 @@ class Verdict(unittest.TestCase):
 
     def test_a_channel_that_stayed_ready_is_found(self):
         record = good_record()
-        del record.states[2:]
+        record.states[2:] = [change(9000, "READY", "SHUTDOWN", "the channel was closed")]
         self.assert_found(record, "did not notice the kill")
 
     def test_a_channel_that_did_not_come_back_is_found(self):
