@@ -9,6 +9,12 @@ requirements="$root/bindings-python/scripts/requirements.txt"
 stamp="$venv/.linkspan-requirements"
 interpreter=${PYTHON:-python3}
 
+# One at a time: two installers in one environment take each other's files away.
+if [ -z "${LINKSPAN_VENV_LOCKED:-}" ] && command -v flock >/dev/null; then
+    mkdir -p "$root/.tools"
+    LINKSPAN_VENV_LOCKED=1 exec flock "$root/.tools/venv.lock" "$0" "$@"
+fi
+
 if [ -x "$venv/bin/python" ] && cmp -s "$requirements" "$stamp"; then
     exit 0
 fi

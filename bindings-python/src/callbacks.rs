@@ -14,10 +14,7 @@ struct Due {
     arrived: Condvar,
 }
 
-static DUE: Due = Due {
-    tokens: Mutex::new(VecDeque::new()),
-    arrived: Condvar::new(),
-};
+static DUE: Due = Due { tokens: Mutex::new(VecDeque::new()), arrived: Condvar::new() };
 
 /// Marks what `token` stands for as due. Never waits, never touches the interpreter.
 pub(crate) fn push(token: u64) {

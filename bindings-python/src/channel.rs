@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use linkspan_core::{CallRequest, ChannelOptions, Dialect, Preset, Reply, State, WatchHandle};
+use linkspan_core::{CallRequest, ChannelOptions, Dialect, Error, ErrorKind, Preset, Reply, State, WatchHandle};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -27,6 +27,8 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 #[pyclass(frozen, module = "linkspan._linkspan")]
 pub(crate) struct Channel {
     inner: linkspan_core::Channel,
+    /// grpcio's words for what is refused here and not in core's table of statuses.
+    drop_in: bool,
 }
 
 impl Channel {
@@ -38,36 +40,27 @@ impl Channel {
         kind: Kind,
     ) -> PyResult<ActiveCall> {
         let built = asked.request(request.map(message::from_python).transpose()?)?;
-        let sending = if request.is_some() {
-            Sending::finished()
-        } else {
-            Sending::default()
-        };
-        ActiveCall::start(
-            py,
-            sending,
-            RECEIVE_MESSAGES,
-            kind == Kind::StreamWithOneResponse,
-            |reply| {
-                let request = built?;
-                match kind {
-                    Kind::Unary => self.inner.start_unary(request, reply),
-                    Kind::Stream | Kind::StreamWithOneResponse => self.inner.start_stream(streaming(request), reply),
-                }
-            },
-        )
+        let sending = if request.is_some() { Sending::finished() } else { Sending::default() };
+        ActiveCall::start(py, sending, RECEIVE_MESSAGES, |reply| {
+            let request = built?;
+            let started = match kind {
+                Kind::Unary => self.inner.start_unary(request, reply),
+                Kind::Stream { single_response } => self.inner.start_stream(streaming(request, single_response), reply),
+            };
+            started.map_err(|refusal| self.in_its_words(refusal))
+        })
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Unary,
-    Stream,
-    StreamWithOneResponse,
+    Stream { single_response: bool },
 }
 
 /// A stream's request: with a message it is the only one.
-fn streaming(mut request: CallRequest) -> CallRequest {
+fn streaming(mut request: CallRequest, single_response: bool) -> CallRequest {
+    request.single_response = single_response;
     request.last = request.message.is_some();
     request.read_credit = RECEIVE_MESSAGES;
     request
@@ -87,18 +80,15 @@ impl Channel {
         let target = target_of(target)?;
         let mut converted = ChannelOptions::new();
         converted.set_language("python");
-        let (preset, dialect) = if drop_in {
-            (Preset::Grpc, Dialect::Grpcio)
-        } else {
-            (Preset::Resilient, Dialect::Native)
-        };
+        let (preset, dialect) =
+            if drop_in { (Preset::Grpc, Dialect::Grpcio) } else { (Preset::Resilient, Dialect::Native) };
         converted.set_preset(preset);
         converted.set_dialect(dialect);
         if let Some(options) = options {
             options::read(options, &mut converted)?;
         }
         linkspan_core::Channel::new(&target, &credentials.inner, &converted)
-            .map(|inner| Self { inner })
+            .map(|inner| Self { inner, drop_in })
             .map_err(|refusal| exception(py, &refusal))
     }
 
@@ -131,12 +121,7 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
     ) -> PyResult<(Option<Bound<'py, PyBytes>>, Outcome)> {
-        let asked = Asked {
-            method,
-            timeout,
-            metadata,
-            wait_for_ready,
-        };
+        let asked = Asked { method, timeout, metadata, wait_for_ready };
         let ended = match asked.request(Some(message::from_python(request)?))? {
             Ok(request) => unary::call(py, &self.inner, request)?,
             Err(refusal) => Err(refusal),
@@ -145,12 +130,9 @@ impl Channel {
             Ok(unary) => {
                 let outcome = Outcome::new(unary.end, unary.initial);
                 let response = unary.message.filter(|_| outcome.is_ok());
-                Ok((
-                    response.map(|response| message::to_python(py, &response)).transpose()?,
-                    outcome,
-                ))
+                Ok((response.map(|response| message::to_python(py, &response)).transpose()?, outcome))
             }
-            Err(refusal) => Ok((None, Outcome::of_refusal(py, &refusal)?)),
+            Err(refusal) => Ok((None, Outcome::of_refusal(py, &self.in_its_words(refusal))?)),
         }
     }
 
@@ -165,12 +147,7 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked {
-            method,
-            timeout,
-            metadata,
-            wait_for_ready,
-        };
+        let asked = Asked { method, timeout, metadata, wait_for_ready };
         self.start_active(py, &asked, Some(request), Kind::Unary)
     }
 
@@ -187,18 +164,8 @@ impl Channel {
         wait_for_ready: Optional<'_, 'py>,
         single_response: bool,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked {
-            method,
-            timeout,
-            metadata,
-            wait_for_ready,
-        };
-        let kind = if single_response {
-            Kind::StreamWithOneResponse
-        } else {
-            Kind::Stream
-        };
-        self.start_active(py, &asked, request, kind)
+        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        self.start_active(py, &asked, request, Kind::Stream { single_response })
     }
 
     /// Starts a unary call that reports to a loop: its handle, or the [`Outcome`] of one that was refused.
@@ -215,21 +182,13 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked {
-            method,
-            timeout,
-            metadata,
-            wait_for_ready,
-        };
+        let asked = Asked { method, timeout, metadata, wait_for_ready };
         let built = asked.request(Some(message::from_python(request)?))?;
-        looped(
-            py,
-            built.and_then(|request| self.inner.start_unary(request, queue.reply(tag))),
-        )
+        looped(py, built.and_then(|request| self.inner.start_unary(request, queue.reply(tag))))
     }
 
     /// Starts a stream that reports to a loop.
-    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready))]
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, single_response))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_stream_on<'py>(
         &self,
@@ -241,17 +200,13 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        single_response: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked {
-            method,
-            timeout,
-            metadata,
-            wait_for_ready,
-        };
+        let asked = Asked { method, timeout, metadata, wait_for_ready };
         let built = asked.request(request.map(message::from_python).transpose()?)?;
         looped(
             py,
-            built.and_then(|request| self.inner.start_stream(streaming(request), queue.reply(tag))),
+            built.and_then(|request| self.inner.start_stream(streaming(request, single_response), queue.reply(tag))),
         )
     }
 
@@ -273,11 +228,7 @@ impl Channel {
 
     /// State changes later than `after`, oldest first.
     fn events<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Vec<observe::Event<'py>>> {
-        self.inner
-            .events(after)
-            .iter()
-            .map(|event| observe::event(py, event))
-            .collect()
+        self.inner.events(after).iter().map(|event| observe::event(py, event)).collect()
     }
 
     /// Counters as a dict of plain values.
@@ -312,13 +263,18 @@ impl Channel {
 }
 
 impl Channel {
+    fn in_its_words(&self, refusal: Error) -> Error {
+        if self.drop_in && refusal.kind() == ErrorKind::Closed {
+            return Error::new(ErrorKind::Closed, "Cannot invoke RPC on closed channel!");
+        }
+        refusal
+    }
+
     fn watch_with(&self, py: Python<'_>, last: u8, reply: Reply) -> PyResult<Watch> {
         let last = State::from_number(i64::from(last))
             .ok_or_else(|| PyValueError::new_err(format!("{last} is not the number of a connectivity state")))?;
         match self.inner.watch(last, None, reply) {
-            Ok(handle) => Ok(Watch {
-                handle: Mutex::new(Some(handle)),
-            }),
+            Ok(handle) => Ok(Watch { handle: Mutex::new(Some(handle)) }),
             Err(refusal) => Err(exception(py, &refusal)),
         }
     }
@@ -342,10 +298,7 @@ impl Watch {
     }
 }
 
-fn looped<'py>(
-    py: Python<'py>,
-    started: Result<linkspan_core::CallHandle, linkspan_core::Error>,
-) -> PyResult<Bound<'py, PyAny>> {
+fn looped<'py>(py: Python<'py>, started: Result<linkspan_core::CallHandle, Error>) -> PyResult<Bound<'py, PyAny>> {
     match started {
         Ok(handle) => Ok(Bound::new(py, LoopCall::new(handle))?.into_any()),
         Err(refusal) => Ok(Bound::new(py, Outcome::of_refusal(py, &refusal)?)?.into_any()),
@@ -359,9 +312,6 @@ fn target_of(target: &Bound<'_, PyAny>) -> PyResult<String> {
     match target.cast::<PyBytes>() {
         Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec())
             .map_err(|_| PyValueError::new_err(format!("target {:?} is not UTF-8 text", bytes.as_bytes()))),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "target must be str or bytes, not {}",
-            type_name(target)
-        ))),
+        Err(_) => Err(PyTypeError::new_err(format!("target must be str or bytes, not {}", type_name(target)))),
     }
 }

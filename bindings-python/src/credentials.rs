@@ -15,9 +15,7 @@ pub(crate) struct Credentials {
 impl Credentials {
     #[staticmethod]
     fn insecure() -> Self {
-        Self {
-            inner: linkspan_core::Credentials::insecure(),
-        }
+        Self { inner: linkspan_core::Credentials::insecure() }
     }
 
     #[staticmethod]
@@ -36,8 +34,7 @@ impl Credentials {
         };
         // Reading the system's roots touches files.
         let made = py.detach(|| linkspan_core::Credentials::tls(options));
-        made.map(|inner| Self { inner })
-            .map_err(|refusal| exception(py, &refusal))
+        made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
     }
 
     #[getter]

@@ -30,8 +30,5 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
 
 /// What a value is, for "must be …, not …" texts.
 pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value
-        .get_type()
-        .name()
-        .map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+    value.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }

@@ -16,10 +16,7 @@ const COMPRESSION_REQUEST: &str = "grpc-internal-encoding-request";
 pub(crate) fn from_python(metadata: &Bound<'_, PyAny>) -> PyResult<Result<Metadata, Error>> {
     let mut converted = Metadata::new();
     let pairs = metadata.try_iter().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "metadata must be an iterable of (key, value) pairs, not {}",
-            type_name(metadata)
-        ))
+        PyTypeError::new_err(format!("metadata must be an iterable of (key, value) pairs, not {}", type_name(metadata)))
     })?;
     for pair in pairs {
         let (key, value) = pair_of(&pair?)?;
@@ -49,12 +46,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, metadata: &Metadata) -> PyResult<B
 }
 
 fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let wrong = || {
-        PyTypeError::new_err(format!(
-            "metadata must hold (key, value) pairs; it holds {}",
-            type_name(pair)
-        ))
-    };
+    let wrong = || PyTypeError::new_err(format!("metadata must hold (key, value) pairs; it holds {}", type_name(pair)));
     if let Ok(pair) = pair.cast::<PyTuple>() {
         return pair.extract().map_err(|_| wrong());
     }
@@ -71,10 +63,7 @@ fn text_of(key: &Bound<'_, PyAny>) -> PyResult<String> {
     match key.cast::<PyBytes>() {
         // A byte outside ASCII is refused by core's own rule, so the loss here is never sent.
         Ok(key) => Ok(String::from_utf8_lossy(key.as_bytes()).into_owned()),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "a metadata key must be str or bytes, not {}",
-            type_name(key)
-        ))),
+        Err(_) => Err(PyTypeError::new_err(format!("a metadata key must be str or bytes, not {}", type_name(key)))),
     }
 }
 

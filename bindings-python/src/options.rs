@@ -25,19 +25,14 @@ pub(crate) fn read(options: &Bound<'_, PyAny>, converted: &mut ChannelOptions) -
             continue;
         }
         if let Some(value) = value_of(&key, &value)? {
-            converted
-                .set(&key, value)
-                .map_err(|refusal| exception(options.py(), &refusal))?;
+            converted.set(&key, value).map_err(|refusal| exception(options.py(), &refusal))?;
         }
     }
     Ok(())
 }
 
 fn not_pairs(given: &Bound<'_, PyAny>) -> PyErr {
-    PyValueError::new_err(format!(
-        "options must be (key, value) pairs; they hold {}",
-        type_name(given)
-    ))
+    PyValueError::new_err(format!("options must be (key, value) pairs; they hold {}", type_name(given)))
 }
 
 fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
@@ -56,10 +51,7 @@ fn key_of(key: &Bound<'_, PyAny>) -> PyResult<String> {
     }
     match key.cast::<PyBytes>() {
         Ok(key) => utf8(key.as_bytes(), "an option key"),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "an option key must be str or bytes, not {}",
-            type_name(key)
-        ))),
+        Err(_) => Err(PyTypeError::new_err(format!("an option key must be str or bytes, not {}", type_name(key)))),
     }
 }
 
@@ -76,11 +68,7 @@ fn value_of(key: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<OptionValue>
     if let Ok(value) = value.cast::<PyBool>() {
         // In Python a bool is an int; grpc's bool options are written either way.
         let value = value.is_true();
-        return Ok(Some(if wanted == Some(OptionKind::Bool) {
-            value.into()
-        } else {
-            i64::from(value).into()
-        }));
+        return Ok(Some(if wanted == Some(OptionKind::Bool) { value.into() } else { i64::from(value).into() }));
     }
     if let Ok(value) = value.cast::<PyFloat>() {
         return if wanted == Some(OptionKind::Float) {
@@ -96,11 +84,7 @@ fn value_of(key: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<OptionValue>
         return integer(key, value, wanted).map(Some);
     }
     // Objects that wrap a native pointer answer `__int__` only.
-    if value.hasattr("__int__")? {
-        Ok(None)
-    } else {
-        Err(refuse())
-    }
+    if value.hasattr("__int__")? { Ok(None) } else { Err(refuse()) }
 }
 
 fn integer(key: &str, value: &Bound<'_, PyAny>, wanted: Option<OptionKind>) -> PyResult<OptionValue> {

@@ -108,10 +108,7 @@ impl Bell {
     #[cfg(target_os = "linux")]
     fn new() -> std::io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
-        Ok(Self {
-            read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-            write: None,
-        })
+        Ok(Self { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?, write: None })
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -121,10 +118,7 @@ impl Bell {
             rustix::io::ioctl_fionbio(end, true)?;
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
         }
-        Ok(Self {
-            read,
-            write: Some(write),
-        })
+        Ok(Self { read, write: Some(write) })
     }
 
     fn readable(&self) -> &OwnedFd {

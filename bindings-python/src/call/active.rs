@@ -28,10 +28,9 @@ impl ActiveCall {
         py: Python<'_>,
         sending: Sending,
         credit: u32,
-        single_response: bool,
         start: impl FnOnce(Reply) -> Result<linkspan_core::CallHandle, Error>,
     ) -> PyResult<Self> {
-        let shared = Arc::new(Shared::new(sending, credit, single_response));
+        let shared = Arc::new(Shared::new(sending, credit));
         let reported = Arc::clone(&shared);
         match start(Reply::callback(move |event| reported.on_event(event))) {
             Ok(handle) => shared.on_started(handle),
@@ -85,18 +84,12 @@ impl ActiveCall {
     /// Waits for the initial metadata; None when the call ended without any.
     fn initial<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         self.wait(py, Until::Headers, None)?;
-        self.shared
-            .initial()
-            .map(|initial| metadata::to_python(py, &initial))
-            .transpose()
+        self.shared.initial().map(|initial| metadata::to_python(py, &initial)).transpose()
     }
 
     /// The end, once it came: as [`Outcome`]'s `unpack`.
     fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.shared
-            .outcome()
-            .map(|outcome| outcome.unpacked(py)?.into_pyobject(py))
-            .transpose()
+        self.shared.outcome().map(|outcome| outcome.unpacked(py)?.into_pyobject(py)).transpose()
     }
 
     #[getter]
@@ -119,10 +112,7 @@ impl ActiveCall {
 
     /// Sends these messages as the engine has room and then ends the request stream; waits for nothing.
     fn send_all(&self, messages: &Bound<'_, PyList>) -> PyResult<()> {
-        let messages = messages
-            .iter()
-            .map(|item| message::from_python(&item))
-            .collect::<PyResult<Vec<Bytes>>>()?;
+        let messages = messages.iter().map(|item| message::from_python(&item)).collect::<PyResult<Vec<Bytes>>>()?;
         self.shared.send(messages, true);
         Ok(())
     }
@@ -146,9 +136,7 @@ impl ActiveCall {
 fn duration_of(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let Some(seconds) = seconds else { return Ok(None) };
     if seconds.is_nan() {
-        return Err(PyValueError::new_err(
-            "timeout must be a number of seconds or None, not NaN",
-        ));
+        return Err(PyValueError::new_err("timeout must be a number of seconds or None, not NaN"));
     }
     // What a Duration cannot hold is longer than any process lives.
     Ok(Duration::try_from_secs_f64(seconds.max(0.0)).ok())

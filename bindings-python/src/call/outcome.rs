@@ -17,16 +17,8 @@ pub(crate) struct Outcome {
 }
 
 /// Code, details, initial and trailing metadata, trail, peer, sent, local.
-type Unpacked<'a, 'py> = (
-    i32,
-    &'a str,
-    Option<Bound<'py, PyList>>,
-    Bound<'py, PyList>,
-    &'a str,
-    Option<&'a str>,
-    bool,
-    bool,
-);
+type Unpacked<'a, 'py> =
+    (i32, &'a str, Option<Bound<'py, PyList>>, Bound<'py, PyList>, &'a str, Option<&'a str>, bool, bool);
 
 impl Outcome {
     pub(crate) fn new(end: CallEnd, initial: Option<Metadata>) -> Self {
@@ -73,10 +65,7 @@ impl Outcome {
         Ok((
             self.code(),
             self.end.status.message(),
-            self.initial
-                .as_ref()
-                .map(|initial| metadata::to_python(py, initial))
-                .transpose()?,
+            self.initial.as_ref().map(|initial| metadata::to_python(py, initial)).transpose()?,
             metadata::to_python(py, &self.end.trailing)?,
             &self.end.trail,
             self.end.peer.as_deref(),

@@ -18,9 +18,7 @@ pub(crate) fn longest_wait(py: Python<'_>) -> PyResult<Option<Duration>> {
         Some(known) => known,
         None => {
             let threading = py.import("threading")?;
-            let is_main = threading
-                .call_method0("current_thread")?
-                .is(threading.call_method0("main_thread")?);
+            let is_main = threading.call_method0("current_thread")?.is(threading.call_method0("main_thread")?);
             IS_MAIN.set(Some(is_main));
             is_main
         }

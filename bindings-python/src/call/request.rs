@@ -31,10 +31,7 @@ impl Method {
             String::from_utf8(bytes.as_bytes().to_vec())
                 .map_err(|_| PyValueError::new_err(format!("method {:?} is not UTF-8 text", bytes.as_bytes())))?
         } else {
-            return Err(PyTypeError::new_err(format!(
-                "method must be str or bytes, not {}",
-                type_name(method)
-            )));
+            return Err(PyTypeError::new_err(format!("method must be str or bytes, not {}", type_name(method))));
         };
         if !path.starts_with('/') {
             return Err(PyValueError::new_err(format!(
@@ -80,15 +77,10 @@ fn timeout_of(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
         return Ok(Timeout::ChannelDefault);
     };
     let seconds: f64 = timeout.extract().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "timeout must be a number of seconds or None, not {}",
-            type_name(timeout)
-        ))
+        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {}", type_name(timeout)))
     })?;
     if seconds.is_nan() {
-        return Err(PyValueError::new_err(
-            "timeout must be a number of seconds or None, not NaN",
-        ));
+        return Err(PyValueError::new_err("timeout must be a number of seconds or None, not NaN"));
     }
     Ok(if seconds <= 0.0 {
         Timeout::AlreadyPast

@@ -32,11 +32,7 @@ pub(crate) enum Step {
 impl Sending {
     /// The way out of a call whose only request message went with its start.
     pub(crate) fn finished() -> Self {
-        Self {
-            complete: true,
-            half_closed: true,
-            ..Self::default()
-        }
+        Self { complete: true, half_closed: true, ..Self::default() }
     }
 
     pub(crate) fn add(&mut self, messages: impl IntoIterator<Item = Bytes>, complete: bool) {

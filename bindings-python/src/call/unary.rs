@@ -49,11 +49,7 @@ fn wait(py: Python<'_>, queue: &CompletionQueue, slice: Option<Duration>) -> PyR
     loop {
         match py.detach(|| queue.wait(&mut batch, 1, slice)) {
             Waited::Ready(_) => {
-                if let Some(Completion {
-                    event: Event::Unary(end),
-                    ..
-                }) = batch.pop()
-                {
+                if let Some(Completion { event: Event::Unary(end), .. }) = batch.pop() {
                     return Ok(*end);
                 }
             }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from linkspan import _grpcio, _linkspan
 from linkspan._callbacks import log_exception
 from linkspan._enums import INTERNAL
@@ -118,7 +120,7 @@ class UnaryStreamMultiCallable(_MultiCallable):
     def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryStreamCall:
         channel = self._channel
         call = UnaryStreamCall(channel, current_loop(channel._loop), self._deserialize, timeout)
-        start = channel._open().start_stream_on
+        start = partial(channel._open().start_stream_on, single_response=False)
         return self._start_with(call, call.inbox, start, method, request, timeout, metadata, wait_for_ready)
 
 
@@ -140,7 +142,7 @@ class _StreamRequestMultiCallable(_MultiCallable):
         channel = self._channel
         loop = current_loop(channel._loop)
         call = self._plain_call(self._serialize, channel, loop, self._deserialize, timeout)
-        start = channel._open().start_stream_on
+        start = partial(channel._open().start_stream_on, single_response=self._plain_call is StreamUnaryCall)
         self._start(call, call.inbox, start, method, None, timeout, metadata, wait_for_ready)
         call.feed_from(request_iterator)
         return call

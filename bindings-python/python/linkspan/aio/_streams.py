@@ -8,7 +8,7 @@ from collections import deque
 
 from linkspan import _callbacks, _grpcio
 from linkspan._enums import CANCELLED, INTERNAL, UNKNOWN
-from linkspan._errors import DESERIALIZING, GARBAGE_COLLECTED, ITERATING, SERIALIZING, Outcome, decided_here
+from linkspan._errors import DESERIALIZING, GARBAGE_COLLECTED, ITERATING, SERIALIZING
 from linkspan.aio._calls import Call, UnaryResponseMixin, wake
 from linkspan.aio._errors import usage_error
 from linkspan.aio._loop import HEADERS, MESSAGE, STATUS, WRITABLE
@@ -16,7 +16,6 @@ from linkspan.aio._loop import HEADERS, MESSAGE, STATUS, WRITABLE
 MIXED = "The iterator and read/write APIs may not be mixed on a single RPC."
 FINISHED = "RPC already finished."
 HALF_CLOSED = 'RPC is half closed after calling "done_writing".'
-UNIMPLEMENTED = 12
 
 # Consumed messages are paid back in halves of what `src/call/shared.rs` allows, unless this much waits already.
 _PAY_BACK = 4
@@ -321,19 +320,13 @@ class UnaryStreamCall(_StreamResponseMixin, _StreamCall):
 class StreamUnaryCall(_StreamRequestMixin, UnaryResponseMixin, _StreamCall):
     """A call with any number of requests and one response."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self._received: list[bytes] = []
+    _message_received: bytes | None = None
 
     def _on_message(self, message: bytes) -> None:
-        self._received.append(message)
+        self._message_received = message
 
     def _on_status(self, outcome) -> None:
-        if outcome.code == 0 and len(self._received) != 1:
-            found = "a second message" if self._received else "no message"
-            outcome = decided_here(UNIMPLEMENTED, f"the server sent {found} where one was due", sent=True)
-        self._finish_with(self._received[0] if outcome.code == 0 else None, outcome)
-        self._received.clear()
+        self._finish_with(self._message_received if outcome.code == 0 else None, outcome)
 
 
 class StreamStreamCall(_StreamRequestMixin, _StreamResponseMixin, _StreamCall):

@@ -1,0 +1,167 @@
+"""The interop cases through the asyncio face, over generated stubs."""
+
+import asyncio
+
+import grpc
+
+from generated import messages, services
+from interop_cases import (
+    CUSTOM_METADATA,
+    GUARD_SECONDS,
+    LARGE_RESPONSE,
+    REQUEST_SIZES,
+    RESPONSE_SIZES,
+    SLEEPING_SERVER_TIMEOUT_SECONDS,
+    SPECIAL_MESSAGE,
+    STATUS_CODE,
+    STATUS_MESSAGE,
+    Unexpected,
+    expect,
+    expect_body,
+    expect_echoes,
+    expect_status,
+    input_requests,
+    large_request,
+    output_request,
+    shown,
+    small_request,
+    status_output_request,
+    status_request,
+)
+from linkspan import aio
+
+
+class Asyncio:
+    """One loop and one channel; a coroutine per case."""
+
+    def __init__(self, address):
+        self._runner = asyncio.Runner() if hasattr(asyncio, "Runner") else _OldRunner()
+        self._channel = aio.insecure_channel(address)
+        self._service = services.TestServiceStub(self._channel)
+        self._missing_service = services.UnimplementedServiceStub(self._channel)
+
+    def run(self, case):
+        self._runner.run(asyncio.wait_for(getattr(self, case)(), GUARD_SECONDS))
+
+    def close(self):
+        self._runner.run(self._channel.close())
+        self._runner.close()
+
+    async def empty_unary(self):
+        response = await self._service.EmptyCall(messages.Empty())
+        expect("size of the response", 0, response.ByteSize())
+
+    async def large_unary(self):
+        expect_body(LARGE_RESPONSE, await self._service.UnaryCall(large_request()))
+
+    async def client_streaming(self):
+        response = await self._service.StreamingInputCall(input_requests())
+        expect("aggregated size", sum(REQUEST_SIZES), response.aggregated_payload_size)
+
+    async def server_streaming(self):
+        call = self._service.StreamingOutputCall(output_request(RESPONSE_SIZES))
+        responses = [response async for response in call]
+        expect("number of responses", len(RESPONSE_SIZES), len(responses))
+        for size, response in zip(RESPONSE_SIZES, responses):
+            expect_body(size, response)
+
+    async def ping_pong(self):
+        call = self._service.FullDuplexCall()
+        for request_size, response_size in zip(REQUEST_SIZES, RESPONSE_SIZES):
+            await call.write(output_request([response_size], request_size))
+            expect_body(response_size, await call.read())
+        await call.done_writing()
+        expect("what follows the last response", grpc.aio.EOF, await call.read())
+        expect("status code", grpc.StatusCode.OK, await call.code())
+
+    async def empty_stream(self):
+        call = self._service.FullDuplexCall(iter(()))
+        expect("responses", [], [response async for response in call])
+        expect("status code", grpc.StatusCode.OK, await call.code())
+
+    async def custom_metadata(self):
+        call = self._service.UnaryCall(small_request(), metadata=CUSTOM_METADATA)
+        await call
+        expect_echoes(await call.initial_metadata(), await call.trailing_metadata())
+
+        call = self._service.FullDuplexCall(metadata=CUSTOM_METADATA)
+        await call.write(output_request([1], 1))
+        expect_body(1, await call.read())
+        await call.done_writing()
+        expect("what follows the last response", grpc.aio.EOF, await call.read())
+        expect_echoes(await call.initial_metadata(), await call.trailing_metadata())
+
+    async def status_code_and_message(self):
+        await self._unary_fails(status_request(STATUS_MESSAGE), STATUS_MESSAGE)
+        call = self._service.FullDuplexCall(iter((status_output_request(STATUS_MESSAGE),)))
+        error = await failure_of(call.read())
+        expect_status(error.code(), error.details(), STATUS_CODE, STATUS_MESSAGE)
+
+    async def special_status_message(self):
+        await self._unary_fails(status_request(SPECIAL_MESSAGE), SPECIAL_MESSAGE)
+
+    async def _unary_fails(self, request, message):
+        error = await failure_of(self._service.UnaryCall(request))
+        expect_status(error.code(), error.details(), STATUS_CODE, message)
+
+    async def unimplemented_method(self):
+        error = await failure_of(self._service.UnimplementedCall(messages.Empty()))
+        expect_status(error.code(), error.details(), grpc.StatusCode.UNIMPLEMENTED)
+
+    async def unimplemented_service(self):
+        error = await failure_of(self._missing_service.UnimplementedCall(messages.Empty()))
+        expect_status(error.code(), error.details(), grpc.StatusCode.UNIMPLEMENTED)
+
+    async def cancel_after_begin(self):
+        call = self._service.StreamingInputCall()
+        expect("cancel took effect", True, call.cancel())
+        expect("status code", grpc.StatusCode.CANCELLED, await call.code())
+        await expect_cancelled(call)
+
+    async def cancel_after_first_response(self):
+        call = self._service.FullDuplexCall()
+        await call.write(output_request([RESPONSE_SIZES[0]], REQUEST_SIZES[0]))
+        expect_body(RESPONSE_SIZES[0], await call.read())
+        expect("cancel took effect", True, call.cancel())
+        await expect_cancelled(call.read())
+        expect("status code", grpc.StatusCode.CANCELLED, await call.code())
+
+    async def timeout_on_sleeping_server(self):
+        call = self._service.FullDuplexCall(timeout=SLEEPING_SERVER_TIMEOUT_SECONDS)
+        try:
+            await call.write(output_request([], REQUEST_SIZES[0]))
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            # The deadline may pass before the message is out.
+            pass
+        error = await failure_of(call.read())
+        expect_status(error.code(), error.details(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+async def failure_of(awaitable):
+    """The error of a call that must fail, caught as existing programs catch it."""
+    try:
+        came = await awaitable
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise Unexpected(f"expected an error, came {shown(came)}")
+
+
+async def expect_cancelled(awaitable):
+    try:
+        came = await awaitable
+    except asyncio.CancelledError:
+        return
+    raise Unexpected(f"expected CancelledError, came {shown(came)}")
+
+
+class _OldRunner:
+    """What `asyncio.Runner` is from Python 3.11 on, as far as it is used here."""
+
+    def __init__(self):
+        self._loop = asyncio.new_event_loop()
+
+    def run(self, coroutine):
+        return self._loop.run_until_complete(coroutine)
+
+    def close(self):
+        self._loop.close()

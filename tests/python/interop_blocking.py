@@ -1,0 +1,153 @@
+"""The interop cases through the blocking face, over generated stubs."""
+
+import queue
+
+import grpc
+
+import linkspan
+from generated import messages, services
+from interop_cases import (
+    CUSTOM_METADATA,
+    GUARD_SECONDS,
+    LARGE_RESPONSE,
+    REQUEST_SIZES,
+    RESPONSE_SIZES,
+    SLEEPING_SERVER_TIMEOUT_SECONDS,
+    SPECIAL_MESSAGE,
+    STATUS_CODE,
+    STATUS_MESSAGE,
+    Unexpected,
+    expect,
+    expect_body,
+    expect_echoes,
+    expect_status,
+    input_requests,
+    large_request,
+    output_request,
+    shown,
+    small_request,
+    status_output_request,
+    status_request,
+)
+
+END = object()
+
+
+class Blocking:
+    """One channel; a method per case."""
+
+    def __init__(self, address):
+        self._channel = linkspan.insecure_channel(address)
+        self._service = services.TestServiceStub(self._channel)
+        self._missing_service = services.UnimplementedServiceStub(self._channel)
+
+    def run(self, case):
+        getattr(self, case)()
+
+    def close(self):
+        self._channel.close()
+
+    def empty_unary(self):
+        response = self._service.EmptyCall(messages.Empty(), timeout=GUARD_SECONDS)
+        expect("size of the response", 0, response.ByteSize())
+
+    def large_unary(self):
+        expect_body(LARGE_RESPONSE, self._service.UnaryCall(large_request(), timeout=GUARD_SECONDS))
+
+    def client_streaming(self):
+        response = self._service.StreamingInputCall(input_requests(), timeout=GUARD_SECONDS)
+        expect("aggregated size", sum(REQUEST_SIZES), response.aggregated_payload_size)
+
+    def server_streaming(self):
+        responses = list(self._service.StreamingOutputCall(output_request(RESPONSE_SIZES), timeout=GUARD_SECONDS))
+        expect("number of responses", len(RESPONSE_SIZES), len(responses))
+        for size, response in zip(RESPONSE_SIZES, responses):
+            expect_body(size, response)
+
+    def ping_pong(self):
+        requests = queue.SimpleQueue()
+        call = self._service.FullDuplexCall(iter(requests.get, END), timeout=GUARD_SECONDS)
+        for request_size, response_size in zip(REQUEST_SIZES, RESPONSE_SIZES):
+            requests.put(output_request([response_size], request_size))
+            expect_body(response_size, next(call))
+        requests.put(END)
+        expect("further responses", [], list(call))
+        expect("status code", grpc.StatusCode.OK, call.code())
+
+    def empty_stream(self):
+        call = self._service.FullDuplexCall(iter(()), timeout=GUARD_SECONDS)
+        expect("responses", [], list(call))
+        expect("status code", grpc.StatusCode.OK, call.code())
+
+    def custom_metadata(self):
+        _, call = self._service.UnaryCall.with_call(
+            small_request(), metadata=CUSTOM_METADATA, timeout=GUARD_SECONDS
+        )
+        expect_echoes(call.initial_metadata(), call.trailing_metadata())
+
+        requests = queue.SimpleQueue()
+        requests.put(output_request([1], 1))
+        call = self._service.FullDuplexCall(
+            iter(requests.get, END), metadata=CUSTOM_METADATA, timeout=GUARD_SECONDS
+        )
+        expect_body(1, next(call))
+        requests.put(END)
+        expect("further responses", [], list(call))
+        expect_echoes(call.initial_metadata(), call.trailing_metadata())
+
+    def status_code_and_message(self):
+        self._unary_fails(status_request(STATUS_MESSAGE), STATUS_MESSAGE)
+        call = self._service.FullDuplexCall(iter((status_output_request(STATUS_MESSAGE),)), timeout=GUARD_SECONDS)
+        error = failure_of(lambda: list(call))
+        expect("the raised error is the call", True, error is call)
+        expect_status(error.code(), error.details(), STATUS_CODE, STATUS_MESSAGE)
+
+    def special_status_message(self):
+        self._unary_fails(status_request(SPECIAL_MESSAGE), SPECIAL_MESSAGE)
+
+    def _unary_fails(self, request, message):
+        error = failure_of(lambda: self._service.UnaryCall(request, timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), STATUS_CODE, message)
+
+    def unimplemented_method(self):
+        error = failure_of(lambda: self._service.UnimplementedCall(messages.Empty(), timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), grpc.StatusCode.UNIMPLEMENTED)
+
+    def unimplemented_service(self):
+        error = failure_of(lambda: self._missing_service.UnimplementedCall(messages.Empty(), timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), grpc.StatusCode.UNIMPLEMENTED)
+
+    def cancel_after_begin(self):
+        requests = queue.SimpleQueue()
+        call = self._service.StreamingInputCall.future(iter(requests.get, END), timeout=GUARD_SECONDS)
+        expect("cancel took effect", True, call.cancel())
+        requests.put(END)
+        expect("status code", grpc.StatusCode.CANCELLED, call.code())
+        expect("the future is cancelled", True, call.cancelled())
+
+    def cancel_after_first_response(self):
+        requests = queue.SimpleQueue()
+        call = self._service.FullDuplexCall(iter(requests.get, END), timeout=GUARD_SECONDS)
+        requests.put(output_request([RESPONSE_SIZES[0]], REQUEST_SIZES[0]))
+        expect_body(RESPONSE_SIZES[0], next(call))
+        expect("cancel took effect", True, call.cancel())
+        error = failure_of(lambda: next(call))
+        requests.put(END)
+        expect_status(error.code(), error.details(), grpc.StatusCode.CANCELLED)
+
+    def timeout_on_sleeping_server(self):
+        requests = queue.SimpleQueue()
+        requests.put(output_request([], REQUEST_SIZES[0]))
+        call = self._service.FullDuplexCall(iter(requests.get, END), timeout=SLEEPING_SERVER_TIMEOUT_SECONDS)
+        error = failure_of(lambda: next(call))
+        requests.put(END)
+        expect_status(error.code(), error.details(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def failure_of(action):
+    """The error of a call that must fail, caught as existing programs catch it."""
+    try:
+        came = action()
+    except grpc.RpcError as error:
+        return error
+    raise Unexpected(f"expected an error, came {shown(came)}")
