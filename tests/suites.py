@@ -64,11 +64,11 @@ TESTS = [
     suite("readme", "python3 tests/readme/run.py"),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
-    *per_language("endurance", "20000", "--release", shows_output=True),
+    *per_language("endurance", "100000", "--release", shows_output=True),
 ]
 
 SOAK = [
-    dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "100000"), guard_minutes=30)
+    dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "1000000"), guard_minutes=30)
     for each in per_language("endurance", "0", "--release", shows_output=True)
 ]
 
