@@ -105,7 +105,7 @@ def _bad_options(server):
     return [
         refused("unknown_linkspan_option", "Unsupported", "linkspan.prese=s:grpc", "linkspan.prese", "linkspan.preset"),
         refused("option_of_the_wrong_type", "BadOption", "grpc.max_receive_message_length=s:large",
-                "grpc.max_receive_message_length", "large"),
+                "grpc.max_receive_message_length", "text"),
         refused("preset_that_does_not_exist", "BadOption", "linkspan.preset=s:fancy", "fancy", "resilient"),
     ]
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The same target, options and failure give the same states and the same error text in every language.
 
-Runs the four parity programs on one file of cases and compares their answers field by field.
+Runs the four parity programs on one file of cases and compares their answers field by field. Names of languages as
+arguments run only those, while one is being worked on.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ HANG_GUARD_SECONDS = 300
 
 
 def main():
+    languages = sys.argv[1:] or list(PROGRAMS)
     with contextlib.ExitStack() as cleanup:
         server = cleanup.enter_context(RunningServer.identity("server-1"))
         refused, other_refused = (cleanup.enter_context(bound_socket()) for _ in range(2))
@@ -42,7 +44,7 @@ def main():
         file = cleanup.enter_context(tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8"))
         file.write("".join(case.line() + "\n" for case in all_cases))
         file.flush()
-        answers = {language: run_program(language, file.name) for language in PROGRAMS}
+        answers = {language: run_program(language, file.name) for language in languages}
     return report(all_cases, answers, known_ports)
 
 
@@ -58,16 +60,15 @@ def address_of(bound):
 
 
 def run_program(language, file_name):
-    """What the language's program answered: {case: object}. A program that fails stops the comparison."""
+    """What the language's program answered: {case: object}. Cases it did not come to are missing, and so fail."""
     done = subprocess.run(
         [*PROGRAMS[language], file_name], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         timeout=HANG_GUARD_SECONDS, encoding="utf-8", check=False,
     )
     if done.returncode != 0:
-        sys.exit(f"the {language} program ended with exit code {done.returncode} after:\n{done.stdout[-2000:]}")
+        print(f"the {language} program ended with exit code {done.returncode}")
     answers = {}
-    for line in done.stdout.splitlines():
-        answer = json.loads(line)
+    for answer in map(json.loads, done.stdout.splitlines()):
         if answer["case"] in answers:
             sys.exit(f"the {language} program answered case {answer['case']} twice")
         answers[answer["case"]] = answer
@@ -86,7 +87,7 @@ def report(all_cases, answers, known_ports):
             show_differences(found)
             show_surprises(unexpected)
         else:
-            answer = of_case["rust"]
+            answer = next(iter(of_case.values()))
             print(f"{case.name}: {case.kind_or_code} {case.final_state} {answer['text']}".rstrip())
     print(f"{len(all_cases) - bad} cases the same in {', '.join(answers)}; {bad} not")
     return 1 if bad else 0
