@@ -49,6 +49,12 @@ pub use observe::trail::Sent;
 pub use state::State;
 pub use status::{Code, Status};
 pub use transport::credentials::{Credentials, Roots, TlsOptions};
+pub use transport::headers::check_method;
+
+/// Compiles the program the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadMe;
 
 /// The version of linkspan.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

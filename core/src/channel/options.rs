@@ -172,11 +172,23 @@ impl ChannelOptions {
         }
     }
 
+    /// A whole number that was set.
     pub(super) fn int(&self, key: &str) -> Option<i64> {
         match self.values.get(key) {
             Some(OptionValue::Int(value)) => Some(*value),
             _ => None,
         }
+    }
+
+    /// A whole number: as it was set, else the registry's default under this preset.
+    pub(super) fn number(&self, key: &str, preset: Preset) -> i64 {
+        let default = || {
+            registry::find(key).map_or(0, |option| match preset {
+                Preset::Grpc => option.default,
+                Preset::Resilient => option.resilient,
+            })
+        };
+        self.int(key).unwrap_or_else(default)
     }
 
     pub(super) fn float(&self, key: &str) -> Option<f64> {

@@ -83,6 +83,14 @@ impl MethodPath {
     }
 }
 
+/// Whether calls can be made to this method: `/package.Service/Method`.
+///
+/// # Errors
+/// [`ErrorKind::State`] naming the method and what is wrong with it, as when a call is started.
+pub fn check_method(method: &str) -> Result<(), Error> {
+    MethodPath::parse(method).map(drop)
+}
+
 /// Checks an authority given by an option or a call.
 ///
 /// # Errors
@@ -154,6 +162,15 @@ fn encode_timeout(remaining: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("{value}{unit}")).unwrap_or(HeaderValue::from_static("99999999H"))
 }
 
+/// How response headers are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeaderRules {
+    /// The largest block, by RFC 9113 §6.5.2.
+    pub(crate) limit: u64,
+    /// Whether `content-type` is shown among the metadata: only the library whose words are used decides.
+    pub(crate) shows_content_type: bool,
+}
+
 /// What a response's headers or trailers say, library headers taken out.
 #[derive(Debug)]
 pub(crate) struct Fields {
@@ -164,11 +181,12 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads a header block.
+    /// Reads a header block. `content-type` stays among the metadata only if `shows_content_type`.
     ///
     /// # Errors
     /// It is larger than `limit` ([WIRE-72]), or holds broken base64 ([WIRE-64]) or an unreadable status.
-    pub(crate) fn read(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
+    pub(crate) fn read(headers: &HeaderMap, rules: HeaderRules) -> Result<Self, Failure> {
+        let limit = rules.limit;
         let size = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>() as u64;
         if size > limit {
             return Err(Failure::HeadersTooLarge { size, limit });
@@ -178,6 +196,7 @@ impl Fields {
             let key = name.as_str();
             match key {
                 "grpc-status" | "grpc-message" | "grpc-encoding" | "grpc-accept-encoding" => {}
+                "content-type" if !rules.shows_content_type => {}
                 _ if is_binary(key) => {
                     // [WIRE-63]: joined values are parted before decoding.
                     for piece in value.as_bytes().split(|byte| *byte == b',') {

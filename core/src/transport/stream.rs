@@ -12,7 +12,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Response, StatusCode};
 
 use super::connection::Place;
-use super::headers::Fields;
+use super::headers::{Fields, HeaderRules};
 use super::message::{Decoder, Outbound};
 use super::tap::Seen;
 use super::{Ending, Outcome};
@@ -29,7 +29,7 @@ pub(crate) struct Stream {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReceiveLimits {
     pub(crate) message: Option<u64>,
-    pub(crate) headers: u64,
+    pub(crate) headers: HeaderRules,
 }
 
 impl Stream {
@@ -106,7 +106,7 @@ enum Receiving {
 struct Body {
     receive: RecvStream,
     decoder: Decoder,
-    headers_limit: u64,
+    rules: HeaderRules,
     /// Set at the end of DATA.
     data_is_over: bool,
 }
@@ -125,12 +125,8 @@ impl Receiver {
         match fields {
             Head::Initial(metadata) => {
                 let decoder = Decoder::new(limits.message);
-                self.state = Receiving::Body(Box::new(Body {
-                    receive,
-                    decoder,
-                    headers_limit: limits.headers,
-                    data_is_over: false,
-                }));
+                self.state =
+                    Receiving::Body(Box::new(Body { receive, decoder, rules: limits.headers, data_is_over: false }));
                 Ok(metadata)
             }
             Head::Final(ending) => {
@@ -211,7 +207,7 @@ impl Body {
             // [WIRE-95]
             return Outcome::local(Failure::Protocol { rule: "the server ended the call inside a message".into() });
         }
-        match Fields::read(&trailers, self.headers_limit) {
+        match Fields::read(&trailers, self.rules) {
             Err(failure) => Outcome::local(failure),
             Ok(Fields { status: None, .. }) => {
                 Outcome::local(Failure::NoStatus { found: "none in the trailers".into() })
@@ -231,10 +227,10 @@ enum Head {
     Final(Ending),
 }
 
-fn read_head(response: Response<RecvStream>, headers_limit: u64) -> Result<(Head, RecvStream), Failure> {
+fn read_head(response: Response<RecvStream>, rules: HeaderRules) -> Result<(Head, RecvStream), Failure> {
     let http = response.status();
     let (parts, receive) = response.into_parts();
-    let fields = Fields::read(&parts.headers, headers_limit)?;
+    let fields = Fields::read(&parts.headers, rules)?;
     // [WIRE-153]: a gRPC status wins over whatever HTTP says.
     if receive.is_end_stream()
         && let Some(status) = fields.status

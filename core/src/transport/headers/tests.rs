@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::status::Code;
 
+const RULES: HeaderRules = HeaderRules { limit: 16_384, shows_content_type: false };
+
 fn template() -> RequestTemplate {
     RequestTemplate {
         scheme: Scheme::HTTP,
@@ -24,7 +26,7 @@ fn fields(pairs: &[(&'static str, &'static str)]) -> Result<Fields, Failure> {
     for (name, value) in pairs {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    Fields::read(&headers, 16_384)
+    Fields::read(&headers, RULES)
 }
 
 fn status(value: &'static str) -> Result<Option<Status>, Failure> {
@@ -127,8 +129,9 @@ fn messages_are_decoded_and_stay_valid_text() {
 fn a_header_block_above_the_limit_is_refused_by_its_size_on_the_wire() {
     let mut headers = HeaderMap::new();
     headers.insert("k", HeaderValue::from_static("value"));
-    assert!(Fields::read(&headers, 38).is_ok());
-    assert!(matches!(Fields::read(&headers, 37), Err(Failure::HeadersTooLarge { size: 38, limit: 37 })));
+    let rules = |limit| HeaderRules { limit, ..RULES };
+    assert!(Fields::read(&headers, rules(38)).is_ok());
+    assert!(matches!(Fields::read(&headers, rules(37)), Err(Failure::HeadersTooLarge { size: 38, limit: 37 })));
 }
 
 /// [WIRE-27], [WIRE-154]
@@ -171,4 +174,13 @@ proptest! {
         let length: u128 = match unit { "n" => 1, "u" => 1_000, "m" => 1_000_000, "S" => 1_000_000_000, "M" => 60_000_000_000, _ => 3_600_000_000_000 };
         prop_assert!(digits.parse::<u128>().expect("digits") * length >= u128::from(nanoseconds));
     }
+}
+
+#[test]
+fn content_type_is_metadata_only_where_it_is_asked_for() {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    let shown = |rules| Fields::read(&headers, rules).expect("readable").metadata.len();
+    assert_eq!(shown(RULES), 0);
+    assert_eq!(shown(HeaderRules { shows_content_type: true, ..RULES }), 1);
 }
