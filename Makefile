@@ -47,7 +47,7 @@ NODE_FOLDERS := bindings-node tests/node
 NODE_STAMPS := $(NODE_FOLDERS:%=%/node_modules/.package-lock.json)
 
 %/node_modules/.package-lock.json: %/package-lock.json
-	cd $* && npm ci --silent --no-audit --no-fund
+	cd $* && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 node: $(NODE_STAMPS)

@@ -60,7 +60,7 @@ TESTS = [
     suite("c", "tests/c/run.sh", guard_minutes=15),
     suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
     suite("node", "npm --prefix bindings-node test --silent"),
-    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/demo tests/parity"),
+    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity"),
     suite("readme", "python3 tests/readme/run.py"),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
