@@ -146,8 +146,7 @@ class Exchange extends EngineStream {
   finished(end) {
     if (end.peer) this.peer = end.peer;
     if (!end.isOk) this.#failure ??= errorOfEnd(end, causeOf(end, this.#plan.signal));
-    this.#trailer.resolve(() => end.trailer());
-    this.#settle();
+    this.#settle(() => end.trailer());
   }
 
   #launch(message, last) {
@@ -186,12 +185,13 @@ class Exchange extends EngineStream {
     return Promise.reject(this.#failure);
   }
 
-  #settle() {
+  #settle(trailer) {
     this.#tie?.cut();
     this.#unhold();
     const failure = this.#failure;
     if (failure === undefined) {
       this.#header.resolve(() => new Metadata());
+      this.#trailer.resolve(trailer);
     } else {
       this.#header.reject(failure);
       this.#trailer.reject(failure);

@@ -4,7 +4,7 @@
 
 const { Channel } = require("./channel.cjs");
 const { EngineChannel } = require("./engine-channel.cjs");
-const { GRPC_JS_FACE, isOptionKey } = require("./options.cjs");
+const { GRPC_JS_FACE, usableOptions } = require("./options.cjs");
 const { nativeCredentials } = require("./tls.cjs");
 
 /** Stands where @grpc/grpc-js expects channel credentials; only `channelFactory` can make use of it. */
@@ -50,7 +50,7 @@ function tlsCredentials(options = {}) {
 /** For grpc-js's `channelFactoryOverride`. `options` are the channel's, before those of each client. */
 function channelFactory(options = {}) {
   return (address, credentials, clientOptions = {}) => {
-    const chosen = { ...known(clientOptions), ...options, ...securityOf(credentials, options) };
+    const chosen = { ...usableOptions(clientOptions), ...options, ...securityOf(credentials, options) };
     return new Channel(new EngineChannel(address, chosen, GRPC_JS_FACE));
   };
 }
@@ -80,16 +80,6 @@ function callCredentialsIn(credentials) {
   } finally {
     connector.destroy();
   }
-}
-
-/** Client options hold more than channel options; what is meant for nobody here is passed over with a warning. */
-function known(options) {
-  const result = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (isOptionKey(key)) result[key] = value;
-    else process.emitWarning(`channel option "${key}" is not known to linkspan and has no effect`);
-  }
-  return result;
 }
 
 module.exports = { asGrpcChannel, channelFactory, tlsCredentials };

@@ -4,7 +4,7 @@
 
 const { checkCallCredentials } = require("./call-credentials.cjs");
 const { nativeCredentials } = require("./tls.cjs");
-const { optionKind } = require("./native.cjs");
+const { checkOption, optionKind } = require("./native.cjs");
 
 /** `new Channel`: linkspan's own defaults, and errors in linkspan's own words. */
 const NATIVE_FACE = Object.freeze({ preset: "resilient", dialect: "native" });
@@ -50,8 +50,34 @@ function refuseIfHonoured(key, value) {
   }
 }
 
+/** Options of somebody else's client: what would be refused is left out, and one warning tells of it. */
+function usableOptions(options) {
+  const usable = {};
+  const ignored = [];
+  for (const [key, value] of Object.entries(options)) {
+    if (isUsable(key, value)) usable[key] = value;
+    else ignored.push(key);
+  }
+  if (ignored.length > 0) {
+    const keys = ignored.map((key) => `"${key}"`).join(", ");
+    process.emitWarning(`these channel options mean nothing to linkspan as they are and have no effect: ${keys}`);
+  }
+  return usable;
+}
+
+function isUsable(key, value) {
+  if (!isOptionKey(key)) return false;
+  if (!VALUE_TYPES.has(typeof value)) return value === undefined || optionKind(key) === null;
+  try {
+    checkOption({ key, value });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function isOptionKey(key) {
   return key.startsWith("grpc") || key.startsWith("linkspan.");
 }
 
-module.exports = { GRPC_JS_FACE, NATIVE_FACE, isOptionKey, readOptions };
+module.exports = { GRPC_JS_FACE, NATIVE_FACE, readOptions, usableOptions };

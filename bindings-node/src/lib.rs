@@ -36,3 +36,9 @@ pub fn check_metadata(key: String, value: String) -> errors::Result<()> {
 pub fn option_kind(key: String) -> Option<&'static str> {
     options::kind_name(&key)
 }
+
+/// Throws what the engine has against this option, if anything.
+#[napi(catch_unwind)]
+pub fn check_option(setting: options::Setting) -> errors::Result<()> {
+    options::check(setting).map_err(|error| errors::to_js(&error))
+}

@@ -1,7 +1,7 @@
 //! Channel options and credentials, as JavaScript hands them over.
 
 use linkspan_core::{
-    ChannelOptions, Credentials, Dialect, OptionKind, OptionValue, Preset, Roots, TlsOptions, option_docs,
+    ChannelOptions, Credentials, Dialect, Error, OptionKind, OptionValue, Preset, Roots, TlsOptions, option_docs,
 };
 use napi::bindgen_prelude::Either3;
 use napi_derive::napi;
@@ -39,15 +39,24 @@ pub(crate) fn channel_options(settings: Vec<Setting>, face: &Face) -> Result<Cha
     options.set_language("node");
     options.set_preset(if face.preset == "grpc" { Preset::Grpc } else { Preset::Resilient });
     options.set_dialect(if face.dialect == "grpc-js" { Dialect::GrpcJs } else { Dialect::Native });
-    for Setting { key, value } in settings {
-        let value = match value {
-            Either3::A(flag) => OptionValue::Bool(flag),
-            Either3::B(number) => number_value(&key, number),
-            Either3::C(text) => OptionValue::Text(text),
-        };
-        options.set(&key, value).map_err(|error| errors::to_js(&error))?;
+    for setting in settings {
+        set(&mut options, setting).map_err(|error| errors::to_js(&error))?;
     }
     Ok(options)
+}
+
+/// Whether the engine would take this option.
+pub(crate) fn check(setting: Setting) -> std::result::Result<(), Error> {
+    set(&mut ChannelOptions::new(), setting)
+}
+
+fn set(options: &mut ChannelOptions, Setting { key, value }: Setting) -> std::result::Result<(), Error> {
+    let value = match value {
+        Either3::A(flag) => OptionValue::Bool(flag),
+        Either3::B(number) => number_value(&key, number),
+        Either3::C(text) => OptionValue::Text(text),
+    };
+    options.set(&key, value)
 }
 
 /// JavaScript has one kind of number; the registry says which of its two is meant.
