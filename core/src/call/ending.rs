@@ -41,7 +41,7 @@ impl Progress {
         Self {
             started: channel.driver().now(),
             timeout,
-            phase: Cell::new(Phase::Connect),
+            phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
             peer: RefCell::new(None),
         }

@@ -65,7 +65,10 @@ async fn exchange<D: Driver>(
 ) -> Outcome {
     let outbound = match Outbound::message(message.clone(), channel.config().max_send_bytes) {
         Ok(outbound) => outbound,
-        Err(failure) => return progress.local(failure),
+        Err(failure) => {
+            progress.phase.set(Phase::Send);
+            return progress.local(failure);
+        }
     };
     let mut stream = match attempt::open(channel, spec, progress, false).await {
         Ok(stream) => stream,

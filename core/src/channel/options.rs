@@ -220,7 +220,11 @@ fn parse_preset(place: &str, value: &OptionValue) -> Result<Preset, Error> {
     match value {
         OptionValue::Text(name) if name == "grpc" => Ok(Preset::Grpc),
         OptionValue::Text(name) if name == "resilient" => Ok(Preset::Resilient),
-        _ => Err(Error::new(ErrorKind::BadOption, format!("{place} may be \"grpc\" or \"resilient\""))),
+        OptionValue::Text(other) => {
+            let text = format!("{place} may be \"grpc\" or \"resilient\", not {other:?}");
+            Err(Error::new(ErrorKind::BadOption, text))
+        }
+        other => Err(Error::new(ErrorKind::BadOption, format!("{place} wants text, not {}", other.type_name()))),
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Phase {
     Resolve,
     /// No connection was ready; one was being opened, TLS included.
     Connect,
-    /// A connection was ready; the call waited for a stream on it.
+    /// Nothing was tried yet, or a connection was ready and the call waited for a stream on it.
     Queue,
     /// The request was being sent.
     Send,
