@@ -1,0 +1,220 @@
+/* The same cases in every language: parity FILE. Prints one JSON line per case; tests/parity compares them. */
+#include "check.h"
+#include "json_text.h"
+
+#define LINE 65536
+#define COLUMNS 6
+
+/* The last refusal as the log hook has it: in full, and also of functions that return nothing but a result. */
+static char refusal[4096];
+
+static void keep_refusal(void *user_data, int32_t level, const char *target, size_t target_len, const char *text,
+                         size_t text_len) {
+  static const char functions[] = "linkspan_";
+  (void)user_data, (void)level;
+  if (target_len < strlen(functions) || memcmp(target, functions, strlen(functions)) != 0) return;
+  snprintf(refusal, sizeof refusal, "%.*s", (int)text_len, text);
+}
+
+struct outcome {
+  const char *error_at, *kind;
+  char text[4096];
+  const char *final_state;
+  linkspan_buffer dump;
+};
+
+/* Core's name for what a set-up function refused; a bad option value and a bad target share a result. */
+static const char *kind_of(linkspan_result result, const char *config_kind) {
+  switch (result) {
+    case LINKSPAN_ECONFIG: return config_kind;
+    case LINKSPAN_EUNSUPPORTED: return "Unsupported";
+    case LINKSPAN_ELIMIT: return "Limit";
+    case LINKSPAN_ECLOSED: return "Closed";
+    case LINKSPAN_ESYSTEM: return "System";
+    default: return "Internal";
+  }
+}
+
+static void tell(struct outcome *outcome, const char *error_at, const char *kind, const char *text, size_t len) {
+  outcome->error_at = error_at;
+  outcome->kind = kind;
+  snprintf(outcome->text, sizeof outcome->text, "%.*s", (int)len, text);
+}
+
+/* A set-up function refused: its error holds at least the beginning of what the log holds in full. */
+static void tell_refusal(struct outcome *outcome, const char *kind, const linkspan_error *error) {
+  CHECK(error->message[0] != '\0' && strncmp(refusal, error->message, strlen(error->message)) == 0);
+  tell(outcome, "create", kind, refusal, strlen(refusal));
+}
+
+/* One "key=TYPE:VALUE"; 1 if it was taken. */
+static int set_option(linkspan_options options, char *setting, struct outcome *outcome) {
+  char *equals = strchr(setting, '='), *value;
+  linkspan_error error = no_error();
+  linkspan_result result;
+  CHECK(equals != NULL && equals[1] != '\0' && equals[2] == ':');
+  *equals = '\0';
+  value = equals + 3;
+  switch (equals[1]) {
+    case 'i': result = linkspan_options_set_int(options, setting, LINKSPAN_NUL, strtoll(value, NULL, 10), &error); break;
+    case 'b': result = linkspan_options_set_int(options, setting, LINKSPAN_NUL, strcmp(value, "true") == 0, &error); break;
+    default: result = linkspan_options_set_text(options, setting, LINKSPAN_NUL, value, LINKSPAN_NUL, &error); break;
+  }
+  if (result != LINKSPAN_OK) tell_refusal(outcome, kind_of(result, "BadOption"), &error);
+  return result == LINKSPAN_OK;
+}
+
+static int set_options(linkspan_options options, char *settings, struct outcome *outcome) {
+  char preset[] = "linkspan.preset=s:resilient";
+  char *setting;
+  for (setting = strtok(settings, " "); setting != NULL; setting = strtok(NULL, " "))
+    if (!set_option(options, setting, outcome)) return 0;
+  /* The first setting of a key holds, so a case may choose another. */
+  return set_option(options, preset, outcome);
+}
+
+static size_t from_hex(const char *hex, uint8_t *bytes) {
+  size_t len = 0;
+  unsigned byte;
+  for (; hex[0] != '\0' && hex[1] != '\0' && sscanf(hex, "%2x", &byte) == 1; hex += 2) bytes[len++] = (uint8_t)byte;
+  return len;
+}
+
+static void make_call(linkspan_channel channel, const char *method, const char *timeout_ms, const char *hex,
+                      struct outcome *outcome) {
+  static uint8_t message[LINE];
+  linkspan_call_options options = call_options(method);
+  linkspan_event event;
+  linkspan_result result;
+  options.message = bytes_message(message, from_hex(hex, message));
+  options.timeout_ns = strcmp(timeout_ms, "-") == 0 ? LINKSPAN_FOREVER : strtoll(timeout_ms, NULL, 10) * 1000000;
+  refusal[0] = '\0';
+  result = linkspan_channel_unary_wait(channel, &options, &event, sizeof event);
+  if (result != LINKSPAN_OK) {
+    /* The options above are sound, so EINVAL is about the method, which core calls a question of state. */
+    tell(outcome, "call", result == LINKSPAN_EINVAL ? "State" : kind_of(result, "BadOption"), refusal, strlen(refusal));
+    return;
+  }
+  if (event.code == LINKSPAN_CODE_OK) tell(outcome, "", "OK", "", 0);
+  else tell(outcome, "status", linkspan_code_text(event.code), event.text, event.text_len);
+  release_event(&event);
+}
+
+static const char *state_name(linkspan_channel channel) {
+  static const char *names[] = {"IDLE", "CONNECTING", "READY", "TRANSIENT_FAILURE", "SHUTDOWN"};
+  linkspan_state state;
+  OK(linkspan_channel_state(channel, 0, &state));
+  CHECK(state >= 0 && state < 5);
+  return names[state];
+}
+
+static void run_case(linkspan_engine engine, char **columns, struct outcome *outcome) {
+  static const char closed[] = "@closed ";
+  const char *target = columns[1];
+  int is_closed = strncmp(target, closed, strlen(closed)) == 0;
+  linkspan_options options;
+  linkspan_credentials credentials;
+  linkspan_channel channel;
+  linkspan_error error = no_error();
+  linkspan_result result;
+  if (is_closed) target += strlen(closed);
+  OK(linkspan_options_new(&options));
+  if (set_options(options, columns[5], outcome)) {
+    OK(linkspan_credentials_insecure(&credentials));
+    result = linkspan_channel_new(engine, target, LINKSPAN_NUL, credentials, options, &channel, &error);
+    OK(linkspan_handle_close(credentials));
+    if (result != LINKSPAN_OK) {
+      tell_refusal(outcome, kind_of(result, "BadTarget"), &error);
+    } else {
+      if (is_closed) OK(linkspan_channel_shutdown(channel, 0));
+      make_call(channel, columns[2], columns[3], columns[4], outcome);
+      outcome->final_state = state_name(channel);
+      OK(linkspan_handle_json(channel, 0, &outcome->dump));
+      OK(linkspan_handle_close(channel));
+    }
+  }
+  OK(linkspan_handle_close(options));
+}
+
+/* Prints the descriptions of the state changes in a channel's dump, as they stand in its JSON. */
+static void print_events(linkspan_buffer dump) {
+  const uint8_t *bytes;
+  char *text;
+  const char *at;
+  size_t len;
+  int is_first = 1;
+  if (dump == 0) return;
+  OK(linkspan_buffer_view(dump, &bytes, &len));
+  text = (char *)malloc(len + 1);
+  CHECK(text != NULL);
+  memcpy(text, bytes, len);
+  text[len] = '\0';
+  for (at = text; (at = find_value(at, "description")) != NULL; is_first = 0)
+    printf("%s%.*s", is_first ? "" : ",", (int)(end_of_value(at) - at), at);
+  free(text);
+  OK(linkspan_handle_close(dump));
+}
+
+static void print_outcome(const char *name, const struct outcome *outcome) {
+  printf("{\"case\":");
+  print_json_text(name, strlen(name));
+  printf(",\"error_at\":\"%s\",\"kind_or_code\":\"%s\",\"text\":", outcome->error_at, outcome->kind);
+  print_json_text(outcome->text, strlen(outcome->text));
+  printf(",\"final_state\":\"%s\",\"events\":[", outcome->final_state);
+  print_events(outcome->dump);
+  printf("]}\n");
+  fflush(stdout);
+}
+
+/* Splits at tabs; an empty column stays a column. */
+static int split(char *line, char **columns) {
+  int count = 0;
+  line[strcspn(line, "\r\n")] = '\0';
+  for (; line != NULL && count < COLUMNS; count++) {
+    char *tab = strchr(line, '\t');
+    columns[count] = line;
+    if (tab != NULL) *tab++ = '\0';
+    line = tab;
+  }
+  return count;
+}
+
+static linkspan_engine engine_with_log(void) {
+  linkspan_engine engine;
+  linkspan_options options;
+  linkspan_hooks hooks;
+  memset(&hooks, 0, sizeof hooks);
+  hooks.struct_size = sizeof hooks;
+  hooks.log_level = 4;
+  hooks.log = keep_refusal;
+  OK(linkspan_options_new(&options));
+  OK(linkspan_options_set_hooks(options, &hooks));
+  OK(linkspan_engine_new(LINKSPAN_ABI, options, &engine, NULL));
+  OK(linkspan_handle_close(options));
+  return engine;
+}
+
+int main(int argc, char **argv) {
+  static char line[LINE];
+  linkspan_engine engine;
+  FILE *file = argc == 2 ? fopen(argv[1], "r") : NULL;
+  if (file == NULL) {
+    fprintf(stderr, "usage: parity FILE\n");
+    return 2;
+  }
+  guard(GUARD_SECONDS);
+  engine = engine_with_log();
+  while (fgets(line, sizeof line, file) != NULL) {
+    struct outcome outcome = {"", "OK", "", "", 0};
+    char *columns[COLUMNS];
+    if (line[0] == '\n') continue;
+    CHECK(split(line, columns) == COLUMNS);
+    run_case(engine, columns, &outcome);
+    print_outcome(columns[0], &outcome);
+  }
+  fclose(file);
+  OK(linkspan_engine_shutdown(engine, 0));
+  OK(linkspan_engine_join(engine, GUARD_NS));
+  OK(linkspan_handle_close(engine));
+  return 0;
+}

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Builds the C programs and runs the C tests; the examples too where grpc-go's interop server is built.
+#   run.sh              against target/release
+#   run.sh --valgrind   the same under valgrind, where it is installed
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+programs=$root/target/c
+server=$root/.tools/bin/interop-server
+under=
+
+case "${1:-}" in
+    "") ;;
+    --valgrind)
+        if ! command -v valgrind >/dev/null; then
+            echo "skipped: the C tests under valgrind, which is not installed"
+            exit 0
+        fi
+        # A thread of an engine that was closed and not joined may still hold its stack; only what is lost for good counts.
+        under="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite"
+        ;;
+    *)
+        echo "usage: run.sh [--valgrind]" >&2
+        exit 2
+        ;;
+esac
+
+"$root/tests/c/build.sh"
+
+failures=0
+run() {
+    # shellcheck disable=SC2086 # the command is meant to be split
+    if $under "$programs/$@"; then
+        echo "ok $1"
+    else
+        echo "FAILED $1"
+        failures=$((failures + 1))
+    fi
+}
+
+for name in header_c99 header_cxx17 misuse ending sigpipe; do
+    run "$name"
+done
+
+if [ -x "$server" ]; then
+    said=$(mktemp)
+    "$server" --port 0 >"$said" &
+    server_process=$!
+    trap 'kill "$server_process" 2>/dev/null; rm -f "$said"' EXIT
+    waited=0
+    until grep -q '^LISTENING ' "$said"; do
+        waited=$((waited + 1))
+        if [ "$waited" -gt 300 ]; then
+            echo "run.sh: the interop server did not say where it listens" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+    address=$(sed -n 's/^LISTENING //p' "$said")
+    run unary_blocking "$address"
+    run unary_batches "$address" 2000
+    run stream_backpressure "$address" 500
+    run interop "$address"
+else
+    echo "skipped: the examples and interop, since $server is not built (tests/server/build.sh)"
+fi
+
+[ "$failures" -eq 0 ]
