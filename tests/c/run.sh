@@ -42,11 +42,14 @@ for name in header_c99 header_cxx17 misuse ending sigpipe; do
     run "$name"
 done
 
-if [ -x "$server" ]; then
-    said=$(mktemp)
-    "$server" --port 0 >"$said" &
-    server_process=$!
-    trap 'kill "$server_process" 2>/dev/null; rm -f "$said"' EXIT
+# Starts the server with these arguments and sets $address. Whatever was started is stopped at the end.
+scratch=$(mktemp -d)
+servers=
+trap 'kill $servers 2>/dev/null || true; rm -rf "$scratch"' EXIT
+serve() {
+    said=$scratch/said.$#
+    "$server" --port 0 "$@" >"$said" &
+    servers="$servers $!"
     waited=0
     until grep -q '^LISTENING ' "$said"; do
         waited=$((waited + 1))
@@ -57,12 +60,18 @@ if [ -x "$server" ]; then
         sleep 0.1
     done
     address=$(sed -n 's/^LISTENING //p' "$said")
+}
+
+if [ -x "$server" ]; then
+    serve
     run unary_blocking "$address"
     run unary_batches "$address" 2000
     run stream_backpressure "$address" 500
     run interop "$address"
+    serve --tls --cert-out "$scratch/roots.pem"
+    run tls "$address" "$scratch/roots.pem"
 else
-    echo "skipped: the examples and interop, since $server is not built (tests/server/build.sh)"
+    echo "skipped: the examples, interop and TLS, since $server is not built (tests/server/build.sh)"
 fi
 
 [ "$failures" -eq 0 ]

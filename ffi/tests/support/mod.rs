@@ -35,22 +35,25 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(target: &str) -> Self {
-        let mut client = Self { engine: 0, queue: 0, channel: 0 };
-        let mut credentials = 0;
-        let mut error = error();
-        let error = &raw mut error;
+        let mut engine = 0;
+        // SAFETY: a live local.
+        ok(unsafe { linkspan_engine_new(LINKSPAN_ABI, 0, &raw mut engine, ptr::null_mut()) });
+        Self::on(engine, target)
+    }
+
+    /// On an engine that is finished with the client.
+    pub(crate) fn on(engine: linkspan_engine, target: &str) -> Self {
+        let (mut queue, mut channel, mut credentials) = (0, 0, 0);
         // SAFETY: live locals.
-        ok(unsafe { linkspan_engine_new(LINKSPAN_ABI, 0, &raw mut client.engine, error) });
-        // SAFETY: live locals.
-        ok(unsafe { linkspan_queue_new(client.engine, 0, &raw mut client.queue, error) });
+        ok(unsafe { linkspan_queue_new(engine, 0, &raw mut queue, ptr::null_mut()) });
         // SAFETY: a live local.
         ok(unsafe { linkspan_credentials_insecure(&raw mut credentials) });
         let (target, len) = (target.as_ptr().cast(), target.len());
-        let out = &raw mut client.channel;
+        let (out, error) = (&raw mut channel, ptr::null_mut());
         // SAFETY: live locals and the caller's text.
-        ok(unsafe { linkspan_channel_new(client.engine, target, len, credentials, 0, out, error) });
-        ok(linkspan_handle_close(credentials));
-        client
+        ok(unsafe { linkspan_channel_new(engine, target, len, credentials, 0, out, error) });
+        close(credentials);
+        Self { engine, queue, channel }
     }
 
     /// Call options for a call whose events go to the queue.
