@@ -1,0 +1,129 @@
+//! The few messages of grpc.testing the cases need, written and read by hand: field numbers as in `tests/proto/interop.proto`.
+
+/// The status a server is asked to end with: code and text.
+pub(crate) type EchoStatus<'a> = Option<(u64, &'a str)>;
+
+/// `SimpleRequest`.
+pub(crate) fn simple_request(response_size: u64, payload_size: usize, status: EchoStatus<'_>) -> Vec<u8> {
+    let mut message = Vec::new();
+    put_number(&mut message, 2, response_size);
+    put_payload(&mut message, 3, payload_size);
+    put_status(&mut message, status);
+    message
+}
+
+/// `StreamingInputCallRequest`.
+pub(crate) fn streaming_input_request(payload_size: usize) -> Vec<u8> {
+    let mut message = Vec::new();
+    put_payload(&mut message, 1, payload_size);
+    message
+}
+
+/// `StreamingOutputCallRequest`, asking for one response of each size.
+pub(crate) fn streaming_output_request(response_sizes: &[u64], payload_size: usize, status: EchoStatus<'_>) -> Vec<u8> {
+    let mut message = Vec::new();
+    for size in response_sizes {
+        let mut parameters = Vec::new();
+        put_number(&mut parameters, 1, *size);
+        put_bytes(&mut message, 2, &parameters);
+    }
+    put_payload(&mut message, 3, payload_size);
+    put_status(&mut message, status);
+    message
+}
+
+/// The size of the payload's body in a `SimpleResponse` or `StreamingOutputCallResponse`; the body must be zeros.
+pub(crate) fn payload_size(response: &[u8]) -> Result<usize, String> {
+    let Some(Value::Bytes(payload)) = field(response, 1)? else { return Ok(0) };
+    match field(payload, 2)? {
+        Some(Value::Bytes(body)) if body.iter().all(|byte| *byte == 0) => Ok(body.len()),
+        Some(_) => Err("the payload's body is not zeros".to_owned()),
+        None => Ok(0),
+    }
+}
+
+/// `StreamingInputCallResponse.aggregated_payload_size`.
+pub(crate) fn aggregated_size(response: &[u8]) -> Result<u64, String> {
+    match field(response, 1)? {
+        Some(Value::Number(size)) => Ok(size),
+        other => Err(format!("aggregated_payload_size is {other:?}")),
+    }
+}
+
+fn put_payload(message: &mut Vec<u8>, field: u64, size: usize) {
+    let mut payload = Vec::new();
+    put_bytes(&mut payload, 2, &vec![0; size]);
+    put_bytes(message, field, &payload);
+}
+
+fn put_status(message: &mut Vec<u8>, status: EchoStatus<'_>) {
+    if let Some((code, text)) = status {
+        let mut echo = Vec::new();
+        put_number(&mut echo, 1, code);
+        put_bytes(&mut echo, 2, text.as_bytes());
+        put_bytes(message, 7, &echo);
+    }
+}
+
+const VARINT: u64 = 0;
+const LENGTH_DELIMITED: u64 = 2;
+
+fn put_number(message: &mut Vec<u8>, field: u64, value: u64) {
+    put_varint(message, field << 3 | VARINT);
+    put_varint(message, value);
+}
+
+fn put_bytes(message: &mut Vec<u8>, field: u64, value: &[u8]) {
+    put_varint(message, field << 3 | LENGTH_DELIMITED);
+    put_varint(message, value.len() as u64);
+    message.extend_from_slice(value);
+}
+
+fn put_varint(message: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        message.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    message.push(value as u8);
+}
+
+#[derive(Debug)]
+enum Value<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The last value of a field, as proto3 has it.
+fn field(mut message: &[u8], wanted: u64) -> Result<Option<Value<'_>>, String> {
+    let mut found = None;
+    while !message.is_empty() {
+        let key = take_varint(&mut message)?;
+        let value = match key & 7 {
+            VARINT => Value::Number(take_varint(&mut message)?),
+            LENGTH_DELIMITED => {
+                let length = usize::try_from(take_varint(&mut message)?).map_err(|e| e.to_string())?;
+                let (value, rest) = message.split_at_checked(length).ok_or("a field is longer than its message")?;
+                message = rest;
+                Value::Bytes(value)
+            }
+            other => return Err(format!("wire type {other} was not expected")),
+        };
+        if key >> 3 == wanted {
+            found = Some(value);
+        }
+    }
+    Ok(found)
+}
+
+fn take_varint(message: &mut &[u8]) -> Result<u64, String> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = message.split_first().ok_or("a message ends inside a number")?;
+        *message = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err("a number has more than ten bytes".to_owned())
+}
