@@ -93,5 +93,6 @@ class Feed:
         if self._call.ended:
             return
         self.failure = error
-        if self._call.cancel(code, text):
-            _callbacks.log_exception(text)
+        # Before the end is told: who waits for it should find the reason in the log.
+        _callbacks.log_exception(text)
+        self._call.cancel(code, text)

@@ -189,9 +189,13 @@ class UnaryResponseMixin:
             self._response = message if self._deserialize is None else self._deserialize(message)
             if self._response is None:
                 raise TypeError("the deserializer returned None")
-        except Exception as error:
+        except BaseException as error:
             self._cause = error
             outcome = Outcome._make(outcome.unpack())._replace(code=INTERNAL, details=DESERIALIZING, local=True)
+            # A KeyboardInterrupt is for the program, but the call has ended all the same.
+            if not isinstance(error, Exception):
+                self._finish(outcome)
+                raise
         self._finish(outcome)
 
     def __await__(self):

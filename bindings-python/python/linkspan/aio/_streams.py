@@ -238,8 +238,9 @@ class _StreamRequestMixin:
                     if not await self._feed_one(request):
                         return
         except Exception as error:
-            if self._end_here(UNKNOWN, ITERATING, error):
+            if self._outcome is None:
                 _callbacks.log_exception(ITERATING)
+                self._end_here(UNKNOWN, ITERATING, error)
         else:
             self._half_close()
 
@@ -256,8 +257,9 @@ class _StreamRequestMixin:
             if message is None:
                 raise TypeError("the serializer returned None")
         except Exception as error:
-            if self._end_here(INTERNAL, SERIALIZING, error):
+            if self._outcome is None:
                 _callbacks.log_exception(SERIALIZING)
+                self._end_here(INTERNAL, SERIALIZING, error)
             return None
         return message
 
