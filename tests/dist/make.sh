@@ -11,6 +11,6 @@ cp include/linkspan.h dist/include/
 cp target/release/liblinkspan.so target/release/liblinkspan.a dist/lib/
 .tools/venv/bin/maturin build --quiet --release --out dist \
     --manifest-path bindings-python/Cargo.toml --interpreter .tools/venv/bin/python
-(cd bindings-node && npm run --silent pack)
+(cd bindings-node && npm run pack)
 
 ls -l dist dist/include dist/lib
