@@ -4,6 +4,7 @@
 //! first chapters (`cbindgen.toml`); this page is the list of rooms.
 
 #![expect(non_camel_case_types, reason = "these are C's names, and the header is made from them")]
+#![warn(clippy::wildcard_enum_match_arm)]
 #![expect(clippy::missing_safety_doc, reason = "the header's chapters state once what every pointer must be")]
 
 use std::ffi::{CStr, c_char};
@@ -63,7 +64,7 @@ pub const LINKSPAN_FOREVER: i64 = i64::MAX;
 /// What was built in. A name that is not here is not present.
 const FEATURES: [&str; 2] = ["tls-ring", "dns"];
 
-/// Before 1.0 a program fits a library of the same minor version only; afterwards one that is at least as new.
+/// Before 1.0 a program fits a library of the same minor version only.
 pub(crate) fn abi_fits(header: u32) -> bool {
     header == LINKSPAN_ABI
 }
@@ -131,4 +132,24 @@ fn close(handle: linkspan_handle) -> Result<(), Refusal> {
         Some(Kind::Watch) | None => return Err(Refusal::new(LINKSPAN_EHANDLE, "not a handle")),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_text_names_version_and_features() {
+        // SAFETY: static and NUL-terminated.
+        let text = unsafe { CStr::from_ptr(linkspan_version_text()) }.to_str().expect("ASCII");
+        assert!(text.starts_with(concat!("linkspan ", env!("CARGO_PKG_VERSION"))), "{text}");
+        assert_eq!(linkspan_core::VERSION, env!("CARGO_PKG_VERSION"));
+        for feature in FEATURES {
+            assert!(text.contains(feature), "{text}");
+            // SAFETY: a live text.
+            assert_eq!(unsafe { linkspan_feature_present(feature.as_ptr().cast(), feature.len()) }, 1);
+        }
+        // SAFETY: a live text.
+        assert_eq!(unsafe { linkspan_feature_present(c"host-driver".as_ptr(), foreign::NUL) }, 0);
+    }
 }

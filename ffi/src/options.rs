@@ -22,6 +22,9 @@ pub(crate) static OPTIONS: Table<Arc<Options>> = Table::new(Kind::Options);
 /// Completions a queue holds when `linkspan.queue_limit` is not set.
 pub(crate) const DEFAULT_QUEUE_LIMIT: i64 = 65_536;
 
+/// As many as there can be handles of calls.
+const LARGEST_QUEUE_LIMIT: i64 = 1 << 24;
+
 /// What one handle has collected.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -109,18 +112,22 @@ fn with_article(scope: OptionScope) -> &'static str {
 }
 
 fn parse_driver(value: &OptionValue) -> Result<Driver, Refusal> {
-    match value {
-        OptionValue::Text(name) if name == "thread" => Ok(Driver::Thread),
-        OptionValue::Text(name) if name == "host" => Ok(Driver::Host),
+    let name = if let OptionValue::Text(name) = value { name.as_str() } else { "" };
+    match name {
+        "thread" => Ok(Driver::Thread),
+        "host" => Ok(Driver::Host),
         _ => Err(Refusal::new(LINKSPAN_ECONFIG, "option \"linkspan.driver\" may be \"thread\" or \"host\"")),
     }
 }
 
 fn parse_queue_limit(value: &OptionValue) -> Result<i64, Refusal> {
-    match value {
-        OptionValue::Int(limit) if (1..=1 << 24).contains(limit) => Ok(*limit),
-        _ => Err(Refusal::new(LINKSPAN_ECONFIG, "option \"linkspan.queue_limit\" may be 1 to 16777216 events")),
+    if let OptionValue::Int(limit @ 1..=LARGEST_QUEUE_LIMIT) = value {
+        return Ok(*limit);
     }
+    Err(Refusal::told(
+        LINKSPAN_ECONFIG,
+        format!("option \"linkspan.queue_limit\" may be 1 to {LARGEST_QUEUE_LIMIT} events"),
+    ))
 }
 
 /// C has no function for decimal numbers: they come as text.

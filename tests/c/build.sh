@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles every C program of this folder and the examples into target/c, against target/release/liblinkspan. Runs nothing.
+# Compiles every C program of this folder, the examples and the README's program into target/c, against target/release/liblinkspan. Runs nothing.
 # LINKSPAN_PROFILE=debug takes the debug library instead.
 set -eu
 
@@ -15,7 +15,10 @@ fi
 
 warnings="-Wall -Wextra -pedantic -Werror"
 mkdir -p "$out"
-for source in "$root"/tests/c/*.c "$root"/ffi/examples/*.c; do
+# The program of the README is a program too.
+sed -n '/^```c$/,/^```$/p' "$root/ffi/README.md" | sed '/^```/d' >"$out/readme.c"
+
+for source in "$root"/tests/c/*.c "$root"/ffi/examples/*.c "$out/readme.c"; do
     # The programs use POSIX beside C99; the header is checked without it in header_c99.c.
     case $source in
         */header_c99.c) posix= ;;

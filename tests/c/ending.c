@@ -178,6 +178,7 @@ int main(void) {
   char silent[32], resetting[32], absent[32];
   int silent_fd = listen_somewhere(silent, sizeof silent), resetting_fd = listen_somewhere(resetting, sizeof resetting);
   pthread_t peer;
+  linkspan_engine engine;
   uint64_t seed;
   guard(GUARD_SECONDS);
   close(listen_somewhere(absent, sizeof absent));
@@ -187,6 +188,10 @@ int main(void) {
     /* All but the malformed ones, unless the storm was interrupted. */
     CHECK(seed % 2 == 0 || started > 3 * STARTERS * CALLS * 9 / 10);
   }
+  /* Nothing was forgotten in a table: the engine that asks is the only handle. */
+  OK(linkspan_engine_new(LINKSPAN_ABI, 0, &engine, NULL));
+  CHECK(handles_live(engine) == 1);
+  OK(linkspan_handle_close(engine));
   shutdown(resetting_fd, SHUT_RDWR);
   CHECK(pthread_join(peer, NULL) == 0);
   close(resetting_fd);
