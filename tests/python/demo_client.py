@@ -16,6 +16,8 @@ from generated import messages, services
 IN_FLIGHT = 4
 PAUSE_SECONDS = 0.01
 CALL_TIMEOUT_SECONDS = 5
+# Three backoffs in a row may take longer than the other calls have.
+WAITING_CALL_TIMEOUT_SECONDS = 20
 EVENTS_EVERY_SECONDS = 0.05
 TOTALS_EVERY_SECONDS = 0.5
 HANG_GUARD_SECONDS = 120
@@ -78,18 +80,22 @@ def main():
 
     record = Record(arguments.name)
     face = {"blocking": run_blocking, "asyncio": run_asyncio}[arguments.face]
-    face(arguments.target, time.monotonic() + arguments.seconds, arguments.wait_for_ready or None, record)
+    if arguments.wait_for_ready:
+        asked = {"timeout": WAITING_CALL_TIMEOUT_SECONDS, "wait_for_ready": True}
+    else:
+        asked = {"timeout": CALL_TIMEOUT_SECONDS}
+    face(arguments.target, time.monotonic() + arguments.seconds, asked, record)
     record.tell_end()
     return 0
 
 
-def run_blocking(target, end, wait_for_ready, record):
+def run_blocking(target, end, asked, record):
     import linkspan
 
     def keep_calling(stub):
         while time.monotonic() < end:
             try:
-                response = stub.UnaryCall(REQUEST, timeout=CALL_TIMEOUT_SECONDS, wait_for_ready=wait_for_ready)
+                response = stub.UnaryCall(REQUEST, **asked)
                 record.call_succeeded(response.server_id)
             except linkspan.RpcError as error:
                 record.call_failed(error)
@@ -108,7 +114,7 @@ def run_blocking(target, end, wait_for_ready, record):
     record.tell_totals()
 
 
-def run_asyncio(target, end, wait_for_ready, record):
+def run_asyncio(target, end, asked, record):
     import asyncio
 
     from linkspan import RpcError, aio
@@ -116,9 +122,7 @@ def run_asyncio(target, end, wait_for_ready, record):
     async def keep_calling(stub):
         while time.monotonic() < end:
             try:
-                response = await stub.UnaryCall(
-                    REQUEST, timeout=CALL_TIMEOUT_SECONDS, wait_for_ready=wait_for_ready
-                )
+                response = await stub.UnaryCall(REQUEST, **asked)
                 record.call_succeeded(response.server_id)
             except RpcError as error:
                 record.call_failed(error)

@@ -6,6 +6,7 @@ One JSON line per phase. Exit code 1 when a call failed or something grew.
 """
 
 import asyncio
+import collections
 import gc
 import json
 import os
@@ -45,15 +46,24 @@ def main(arguments):
 
 
 def blocking(address, calls):
-    """Sequential calls; concurrency is the asyncio face's part."""
     with linkspan.insecure_channel(address) as channel:
         stub = services.TestServiceStub(channel)
 
-        def sequential(count):
+        def one_by_one(count):
             return sum(not is_whole(stub.UnaryCall(REQUEST)) for _ in range(count))
 
-        sequential(WARM_UP_CALLS)
-        yield measured("blocking sequential", calls, sequential)
+        def at_a_time(count):
+            failed = 0
+            in_flight = collections.deque()
+            for _ in range(count):
+                if len(in_flight) == IN_FLIGHT:
+                    failed += not is_whole(in_flight.popleft().result())
+                in_flight.append(stub.UnaryCall.future(REQUEST))
+            return failed + sum(not is_whole(future.result()) for future in in_flight)
+
+        for phase, run in (("blocking sequential", one_by_one), ("blocking concurrent", at_a_time)):
+            run(WARM_UP_CALLS)
+            yield measured(phase, calls, run)
 
 
 def asynchronous(address, calls):

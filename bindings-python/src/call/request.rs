@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_core::{CallRequest, Error, Timeout};
+use linkspan_core::{CallRequest, Error, Timeout, check_method};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::errors::type_name;
+use crate::errors::{exception, type_name};
 use crate::metadata;
 
 /// A timeout longer than this is no deadline at all: programs write "forever" as a very large number.
@@ -33,11 +33,8 @@ impl Method {
         } else {
             return Err(PyTypeError::new_err(format!("method must be str or bytes, not {}", type_name(method))));
         };
-        if !path.starts_with('/') {
-            return Err(PyValueError::new_err(format!(
-                "method {path:?} must start with \"/\", as in \"/package.Service/Method\""
-            )));
-        }
+        // Here, where the method is named, and not at its first call.
+        check_method(&path).map_err(|refusal| exception(method.py(), &refusal))?;
         Ok(Self { path: path.into() })
     }
 
