@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles every C program of this folder, the examples and the README's program into target/c, against target/release/liblinkspan. Runs nothing.
+# Compiles every C program of this folder, the examples and the README's program into target/c, against the library in
+# target/release. Runs nothing.
 # LINKSPAN_PROFILE=debug takes the debug library instead.
 set -eu
 
