@@ -48,8 +48,9 @@ pub use observe::log::{LogLevel, Logger, set_logger};
 pub use observe::trail::Sent;
 pub use state::State;
 pub use status::{Code, Status};
-pub use transport::credentials::{Credentials, Roots, TlsOptions};
+pub use transport::credentials::Credentials;
 pub use transport::headers::check_method;
+pub use transport::tls::{Roots, TlsOptions};
 
 /// Compiles the program the README shows.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 //! The future belongs to one task. The handle lives in the snapshot and in nothing else for long: when the last handle and the
 //! last stream are gone, or the server says GOAWAY and the last stream ends, the future says goodbye and completes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use std::task::Poll;
 use h2::client::SendRequest;
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
 
 use super::message::Outbound;
+use super::places::Places;
 use super::stream::Stream;
 use super::tap::{Goaway, Seen};
 use crate::address::Address;
@@ -31,9 +31,7 @@ struct Shared {
     address: Arc<str>,
     /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
     send_request: RefCell<Option<SendRequest<Outbound>>>,
-    streams_active: Cell<u32>,
-    /// Rung when a stream ended, the limit changed, or the connection began to drain: whoever waits for a stream looks again.
-    room: Notify,
+    places: Rc<Places>,
     seen: Rc<Seen>,
     counters: Arc<ConnectionCounters>,
 }
@@ -55,15 +53,12 @@ impl Connection {
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
     ) -> Self {
-        if let Some(limit) = seen.stream_limit() {
-            counters.set_stream_limit(limit);
-        }
+        let places = Places::new(Rc::clone(&seen), Arc::clone(&counters));
         Self(Rc::new(Shared {
             id,
             address: address.to_string().into(),
             send_request: RefCell::new(Some(send_request)),
-            streams_active: Cell::new(0),
-            room: Notify::new(),
+            places,
             seen,
             counters,
         }))
@@ -85,7 +80,7 @@ impl Connection {
     ///
     /// Cancel safe: a dropped wait takes nothing.
     pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
-        let place = self.place().await?;
+        let place = self.0.places.take().await.ok_or(NotOpened::ConnectionOver)?;
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
         poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
@@ -96,29 +91,12 @@ impl Connection {
     /// Takes no new streams from now on; running ones go on.
     pub(crate) fn drain(&self) {
         self.0.send_request.borrow_mut().take();
-        self.0.room.notify_waiters();
+        self.0.places.close();
     }
 
     /// Tells how the connection ended, without keeping it open.
     pub(crate) fn ending(&self) -> ConnectionEnding {
         ConnectionEnding(Rc::clone(&self.0.seen))
-    }
-
-    async fn place(&self) -> Result<Place, NotOpened> {
-        loop {
-            // Registered before looking, so a ring in between is not missed.
-            let mut room = std::pin::pin!(self.0.room.notified());
-            room.as_mut().enable();
-            if self.0.send_request.borrow().is_none() {
-                return Err(NotOpened::ConnectionOver);
-            }
-            if self.0.seen.stream_limit().is_none_or(|limit| self.0.streams_active.get() < limit) {
-                self.0.streams_active.set(self.0.streams_active.get() + 1);
-                self.0.counters.streams_active.enter();
-                return Ok(Place(self.clone()));
-            }
-            room.await;
-        }
     }
 }
 
@@ -137,18 +115,6 @@ pub(crate) struct ConnectionEnding(Rc<Seen>);
 impl ConnectionEnding {
     pub(crate) fn words(&self) -> String {
         self.0.end()
-    }
-}
-
-/// One of the streams the server allows; given back when dropped.
-pub(super) struct Place(Connection);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let shared = &self.0.0;
-        shared.streams_active.set(shared.streams_active.get() - 1);
-        shared.counters.streams_active.leave();
-        shared.room.notify_one();
     }
 }
 
@@ -182,10 +148,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
             let ended = Pin::new(&mut self.http2).poll(cx);
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
-                if let Some(limit) = self.stream_limit {
-                    self.connection.0.counters.set_stream_limit(limit);
-                }
-                self.connection.0.room.notify_waiters();
+                self.connection.0.places.on_limit_changed();
             }
             if ended.is_ready() {
                 self.connection.drain();

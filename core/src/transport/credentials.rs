@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::tls;
+use super::tls::{self, TlsOptions};
 use crate::error::Error;
 
 /// How a channel's connections are secured. Cheap to clone; may be used by many channels.
@@ -19,39 +19,6 @@ pub struct Credentials {
 pub(crate) struct Tls {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) server_name: Option<String>,
-}
-
-/// The certificate authorities a server's certificate is checked against.
-#[derive(Clone, Debug, Default)]
-pub enum Roots {
-    /// The operating system's; `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, replace them.
-    #[default]
-    System,
-    /// Mozilla's, built into this library.
-    Bundled,
-    /// These, as PEM.
-    Pem(Vec<u8>),
-}
-
-/// TLS settings.
-#[derive(Clone)]
-pub struct TlsOptions {
-    /// Whom to trust. Default: the system's roots.
-    pub roots: Roots,
-    /// The client's certificate chain as PEM, leaf first; needs `key_pem`.
-    pub certificate_pem: Option<Vec<u8>>,
-    /// The client's private key as PEM (PKCS#8, PKCS#1 or SEC1); needs `certificate_pem`.
-    pub key_pem: Option<Vec<u8>>,
-    /// The name to ask for and to check, instead of the authority's host.
-    pub server_name: Option<String>,
-    /// Whether the server's certificate is checked at all. Anything but `true` makes the connection worthless against an attacker.
-    pub verify: bool,
-}
-
-impl Default for TlsOptions {
-    fn default() -> Self {
-        Self { roots: Roots::System, certificate_pem: None, key_pem: None, server_name: None, verify: true }
-    }
 }
 
 impl Credentials {
@@ -84,15 +51,5 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_secure() { "Credentials(TLS)" } else { "Credentials(insecure)" })
-    }
-}
-
-impl fmt::Debug for TlsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Key material stays out of logs.
-        f.debug_struct("TlsOptions")
-            .field("server_name", &self.server_name)
-            .field("verify", &self.verify)
-            .finish_non_exhaustive()
     }
 }

@@ -8,9 +8,10 @@ pub(crate) mod credentials;
 pub(crate) mod dial;
 pub(crate) mod headers;
 pub(crate) mod message;
+mod places;
 pub(crate) mod stream;
 mod tap;
-mod tls;
+pub(crate) mod tls;
 
 use crate::failure::Failure;
 use crate::metadata::Metadata;

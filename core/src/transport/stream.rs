@@ -11,9 +11,9 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Response, StatusCode};
 
-use super::connection::Place;
 use super::headers::{Fields, HeaderRules};
 use super::message::{Decoder, Outbound};
+use super::places::Place;
 use super::tap::Seen;
 use super::{Ending, Outcome};
 use crate::failure::Failure;

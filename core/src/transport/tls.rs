@@ -1,5 +1,6 @@
-//! Turns PEM into a rustls configuration, with errors that name the field.
+//! TLS settings, and how PEM becomes a rustls configuration, with errors that name the field.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -9,9 +10,51 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::credentials::{Roots, TlsOptions};
 use crate::error::{Error, ErrorKind};
 use crate::runtime::environment;
+
+/// The certificate authorities a server's certificate is checked against.
+#[derive(Clone, Debug, Default)]
+pub enum Roots {
+    /// The operating system's; `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, replace them.
+    #[default]
+    System,
+    /// Mozilla's, built into this library.
+    Bundled,
+    /// These, as PEM.
+    Pem(Vec<u8>),
+}
+
+/// TLS settings.
+#[derive(Clone)]
+pub struct TlsOptions {
+    /// Whom to trust. Default: the system's roots.
+    pub roots: Roots,
+    /// The client's certificate chain as PEM, leaf first; needs `key_pem`.
+    pub certificate_pem: Option<Vec<u8>>,
+    /// The client's private key as PEM (PKCS#8, PKCS#1 or SEC1); needs `certificate_pem`.
+    pub key_pem: Option<Vec<u8>>,
+    /// The name to ask for and to check, instead of the authority's host.
+    pub server_name: Option<String>,
+    /// Whether the server's certificate is checked at all. Anything but `true` makes the connection worthless against an attacker.
+    pub verify: bool,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self { roots: Roots::System, certificate_pem: None, key_pem: None, server_name: None, verify: true }
+    }
+}
+
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Key material stays out of logs.
+        f.debug_struct("TlsOptions")
+            .field("server_name", &self.server_name)
+            .field("verify", &self.verify)
+            .finish_non_exhaustive()
+    }
+}
 
 pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     // Named explicitly: a process-wide default belongs to the host.

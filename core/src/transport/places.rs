@@ -1,0 +1,77 @@
+//! The streams a server allows at once: places taken by calls, given back when their streams end.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::tap::Seen;
+use crate::observe::counters::ConnectionCounters;
+
+/// The places of one connection.
+pub(super) struct Places {
+    seen: Rc<Seen>,
+    counters: Arc<ConnectionCounters>,
+    taken: Cell<u32>,
+    /// Set once the connection takes no new streams.
+    is_closed: Cell<bool>,
+    /// Rung when a place was given back, the limit changed, or the places closed: whoever waits looks again.
+    changed: Notify,
+}
+
+impl Places {
+    pub(super) fn new(seen: Rc<Seen>, counters: Arc<ConnectionCounters>) -> Rc<Self> {
+        let places = Self { seen, counters, taken: Cell::new(0), is_closed: Cell::new(false), changed: Notify::new() };
+        places.show_limit();
+        Rc::new(places)
+    }
+
+    /// Takes a place, waiting for one; `None` once the connection takes no new streams.
+    ///
+    /// Cancel safe: a dropped wait takes nothing.
+    pub(super) async fn take(self: &Rc<Self>) -> Option<Place> {
+        loop {
+            // Registered before looking, so a ring in between is not missed.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.is_closed.get() {
+                return None;
+            }
+            if self.seen.stream_limit().is_none_or(|limit| self.taken.get() < limit) {
+                self.taken.set(self.taken.get() + 1);
+                self.counters.streams_active.enter();
+                return Some(Place(Rc::clone(self)));
+            }
+            changed.await;
+        }
+    }
+
+    /// The server announced another limit.
+    pub(super) fn on_limit_changed(&self) {
+        self.show_limit();
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        self.changed.notify_waiters();
+    }
+
+    fn show_limit(&self) {
+        if let Some(limit) = self.seen.stream_limit() {
+            self.counters.set_stream_limit(limit);
+        }
+    }
+}
+
+/// One stream's place; given back when dropped.
+pub(super) struct Place(Rc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.set(self.0.taken.get() - 1);
+        self.0.counters.streams_active.leave();
+        self.0.changed.notify_one();
+    }
+}
