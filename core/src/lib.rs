@@ -36,15 +36,14 @@ pub use channel::options::{ChannelOptions, OptionValue, Preset};
 pub use channel::registry::{OptionDoc, OptionKind, OptionScope, option_docs};
 pub use engine::completion::{Bell, Completion, CompletionQueue, Event, Reply, Waited};
 pub use engine::face::{CallError, CallOptions, RpcError, StreamCall, UnaryResponse};
-pub use engine::{
-    CallHandle, Channel, ChannelMetrics, Engine, EngineMetrics, EngineOptions, SendError, ThreadHook, WatchHandle,
-};
+pub use engine::{CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
 pub use error::{Error, ErrorKind};
 pub use failure::Dialect;
 pub use metadata::{Metadata, is_binary, is_reserved};
 pub use observe::counters::ConnectionMetrics;
 pub use observe::events::ChannelEvent;
 pub use observe::log::{LogLevel, Logger, set_logger};
+pub use observe::sums::EngineMetrics;
 pub use observe::trail::Sent;
 pub use state::State;
 pub use status::{Code, Status};

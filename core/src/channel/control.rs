@@ -31,14 +31,14 @@ use crate::time::Time;
 use crate::transport::connection::Connection;
 use crate::transport::dial::DialSettings;
 
-/// Starts a channel's control task; `done` runs when it is over, also by a panic.
+/// Starts a channel's control task; `done` runs when it is over, however that comes.
 pub(super) fn spawn<D: Driver>(
     driver: &D,
     config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
     mailbox: Rc<Mailbox>,
     publisher: watch::Sender<Rc<Snapshot>>,
-    done: impl FnOnce() + 'static,
+    done: impl FnOnce(Ended) + 'static,
 ) {
     let settings = DialSettings {
         tls: config.tls.clone(),
@@ -47,7 +47,7 @@ pub(super) fn spawn<D: Driver>(
         connection_window: config.connection_window,
         counters: Arc::clone(&shown.counters),
     };
-    let over = Over { shown: Arc::clone(&shown), done: Some(done) };
+    let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let control = Control {
         driver: driver.clone(),
         mailbox,
@@ -61,8 +61,8 @@ pub(super) fn spawn<D: Driver>(
         closing: None,
     };
     driver.spawn(async move {
-        let _over = over;
         control.run().await;
+        over.well();
     });
 }
 
@@ -348,17 +348,33 @@ fn next_connection_id() -> u64 {
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// Runs when the control task is over, however that comes.
-struct Over<F: FnOnce()> {
+/// How a control task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The channel was closed and everything let go.
+    Well,
+    /// By a bug.
+    Panicked,
+}
+
+/// Tells that the control task is over when it is dropped.
+struct Over<F: FnOnce(Ended)> {
     shown: Arc<Shown>,
+    ended: Ended,
     done: Option<F>,
 }
 
-impl<F: FnOnce()> Drop for Over<F> {
+impl<F: FnOnce(Ended)> Over<F> {
+    fn well(&mut self) {
+        self.ended = Ended::Well;
+    }
+}
+
+impl<F: FnOnce(Ended)> Drop for Over<F> {
     fn drop(&mut self) {
         self.shown.set_state(State::Shutdown);
         if let Some(done) = self.done.take() {
-            done();
+            done(self.ended);
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::observe::events::EventRing;
 use crate::runtime::Driver;
 use crate::state::State;
 use config::ChannelConfig;
+pub(crate) use control::Ended;
 use mailbox::{Mail, Mailbox};
 use snapshot::Snapshot;
 
@@ -81,7 +82,7 @@ impl<D: Driver> LocalChannel<D> {
         driver: &D,
         config: Arc<ChannelConfig>,
         shown: Arc<Shown>,
-        done: impl FnOnce() + 'static,
+        done: impl FnOnce(Ended) + 'static,
     ) -> Self {
         let mailbox = Rc::new(Mailbox::default());
         let (publisher, snapshot) = watch::channel(Rc::new(Snapshot::idle()));

@@ -14,7 +14,8 @@ use super::channel::ChannelCore;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{streaming, unary};
-use crate::channel::LocalChannel;
+use crate::channel::{Ended, LocalChannel};
+use crate::observe::log::{LogLevel, log};
 use crate::runtime::Driver;
 use crate::state::State;
 
@@ -34,6 +35,10 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     let mut batch = Vec::new();
     let mut idle_since = None;
     loop {
+        if tables.running.has_panicked.take() {
+            log(LogLevel::Error, "engine", || "a channel's control task panicked; the engine shuts down".to_owned());
+            queue.shut_down(Some(Duration::ZERO));
+        }
         tables.running.is_forsaken.set(tables.channels.is_empty());
         let is_idle = tables.is_idle();
         let now = driver.now();
@@ -104,6 +109,8 @@ struct Running {
     /// Set while no channel is held: only then can the end of a call be the end of the loop, and only then is it told.
     is_forsaken: Cell<bool>,
     something_ended: Notify,
+    /// Set when a control task ended by a bug: what it held is in doubt, so the whole engine ends.
+    has_panicked: Cell<bool>,
 }
 
 struct RunningCall {
@@ -165,8 +172,11 @@ impl<D: Driver> Loop<D> {
         }
         let running = Rc::clone(&self.running);
         running.controls.set(running.controls.get() + 1);
-        let done = move || {
+        let done = move |ended| {
             running.controls.set(running.controls.get() - 1);
+            if ended == Ended::Panicked {
+                running.has_panicked.set(true);
+            }
             running.something_ended.notify_one();
         };
         let local = LocalChannel::open(&self.driver, Arc::clone(core.config()), Arc::clone(core.shown()), done);

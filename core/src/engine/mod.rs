@@ -11,6 +11,4 @@ mod run;
 mod slot;
 mod submit;
 
-pub use handle::{
-    CallHandle, Channel, ChannelMetrics, Engine, EngineMetrics, EngineOptions, SendError, ThreadHook, WatchHandle,
-};
+pub use handle::{CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};

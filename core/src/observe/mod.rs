@@ -6,4 +6,5 @@
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod log;
+pub(crate) mod sums;
 pub(crate) mod trail;

@@ -107,7 +107,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         let read = &buffer.filled()[before..];
         match &outcome {
-            Err(cause) => self.frames.on_end(cause.to_string()),
+            Err(cause) => self.frames.on_end(words_of(cause)),
             Ok(()) if read.is_empty() && wanted > 0 => self.frames.on_end("closed by the server".into()),
             Ok(()) => {
                 self.connection.bytes_received.add(read.len() as u64);
@@ -146,6 +146,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// rustls explains an end without close_notify with a link to its manual; users of gRPC need the fact alone.
+fn words_of(cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::UnexpectedEof => "closed by the server in the middle".to_owned(),
+        _ => cause.to_string(),
     }
 }
 

@@ -51,7 +51,7 @@ impl Channel {
         }
         let config = ChannelConfig::new(target, credentials, options)?;
         let core = ChannelCore::new(next_id(), Arc::clone(engine.queue()), config);
-        engine.enlist(&core);
+        engine.enlist(&core.shown().counters);
         Ok(Self(core))
     }
 

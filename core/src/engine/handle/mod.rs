@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use call::{CallHandle, SendError, WatchHandle};
 pub use channel::{Channel, ChannelMetrics};
-pub use engine::{Engine, EngineMetrics, EngineOptions, ThreadHook};
+pub use engine::{Engine, EngineOptions, ThreadHook};
 
 /// Positive, unique in the process, never reused.
 fn next_id() -> u64 {
