@@ -68,9 +68,9 @@ __all__ = (
 
 
 def __getattr__(name: str):
-    # asyncio costs more to import than everything here together, and a blocking program never needs it.
-    if name == "aio":
+    # asyncio costs more to import than everything here together, and most programs need no stand-in for grpcio.
+    if name in ("aio", "stubs"):
         import importlib
 
-        return importlib.import_module("linkspan.aio")
+        return importlib.import_module(f"linkspan.{name}")
     raise AttributeError(f"module 'linkspan' has no attribute {name!r}")

@@ -84,9 +84,9 @@ def notice() -> None:
 
 
 def _is_whole(grpc: object) -> bool:
-    """Whether its import has ended; another thread may be in the middle of it."""
+    """Whether its import has ended; another thread may be in the middle of it, or it is the stand-in of `stubs`."""
     spec = getattr(grpc, "__spec__", None)
-    return not getattr(spec, "_initializing", False) and hasattr(grpc, "aio") and hasattr(grpc, "StatusCode")
+    return spec is not None and not getattr(spec, "_initializing", False) and hasattr(grpc, "aio") and hasattr(grpc, "StatusCode")
 
 
 def _meet(grpc: object) -> None:

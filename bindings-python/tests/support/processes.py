@@ -16,9 +16,8 @@ class Process:
     """A running process and the lines it says."""
 
     def __init__(self, command, **settings):
-        self.child = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **settings
-        )
+        settings.setdefault("stdin", subprocess.DEVNULL)
+        self.child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, **settings)
         self._unread = b""
 
     @property
@@ -59,7 +58,9 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
-        self.child.stdout.close()
+        for stream in (self.child.stdin, self.child.stdout):
+            if stream is not None:
+                stream.close()
 
 
 @contextlib.contextmanager
