@@ -35,24 +35,27 @@ function made(metadata) {
 }
 
 class UnaryCall extends AsyncResource {
+  /** Not collected, and so not closed, while the call waits for a connection. */
+  #channel;
   #plan;
   #resolve;
   #reject;
   #slot = -1;
   #tie;
 
-  constructor(plan, resolve, reject) {
+  constructor(channel, plan, resolve, reject) {
     super("LINKSPAN_CALL");
+    this.#channel = channel;
     this.#plan = plan;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   /** Throws what keeps the call from starting. */
-  start(channel, bytes) {
+  start(bytes) {
     const slot = claimSlot(this);
     try {
-      channel.native.startUnary(slot, this.#plan.toNative(), bytes);
+      this.#channel.native.startUnary(slot, this.#plan.toNative(), bytes);
     } catch (error) {
       freeSlot(slot);
       throw translate(error);
@@ -90,7 +93,7 @@ function callUnary(channel, method, request, options) {
     const bytes = plan.encoded(request);
     const start = () => {
       if (plan.signal?.aborted) throw abortError(plan.signal);
-      new UnaryCall(plan, resolve, reject).start(channel, bytes);
+      new UnaryCall(channel, plan, resolve, reject).start(bytes);
     };
     if (plan.credentials.length === 0) start();
     else startWithCredentials(channel, plan, start).catch(reject);

@@ -10,6 +10,8 @@ const { RpcError, translate } = require("./rpc-error.cjs");
 
 /** One wait on the engine. It holds the event loop open if it has an end. */
 class Watch extends AsyncResource {
+  /** Not collected while somebody waits for it. */
+  #channel;
   #onChange;
   #slot;
   #isHolding;
@@ -17,11 +19,12 @@ class Watch extends AsyncResource {
   /** `onChange(state, timedOut)` is called once. Throws when the engine refuses. */
   constructor(channel, from, timeout, onChange) {
     super("LINKSPAN_WATCH");
+    this.#channel = channel;
     this.#onChange = onChange;
     this.#isHolding = timeout !== Infinity;
     this.#slot = claimSlot(this);
     try {
-      channel.native.watch(this.#slot, from, timeout);
+      this.#channel.native.watch(this.#slot, from, timeout);
     } catch (error) {
       freeSlot(this.#slot);
       throw translate(error);
