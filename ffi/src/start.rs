@@ -1,9 +1,8 @@
 //! The functions that start calls: one, many, one that blocks, and streams.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
-use linkspan_core::{CallEnd, Code, Event, Metadata, Reply, Sent, Status, UnaryEnd};
+use linkspan_core::{CallEnd, Code, Event, Reply, Sent, Status, UnaryEnd};
 
 use crate::buffer;
 use crate::call::{linkspan_call, refusal_of_start, start};
@@ -117,15 +116,8 @@ pub unsafe extern "C" fn linkspan_channel_unary_wait(
 
 /// How a call ends when its completion was dropped, so that its caller does not wait for ever.
 fn lost() -> Event {
-    let end = CallEnd {
-        status: Status::new(Code::Internal, "bug in linkspan: the end of the call was lost"),
-        trailing: Metadata::new(),
-        local: true,
-        sent: Sent::Processed,
-        peer: None,
-        elapsed: Duration::ZERO,
-        trail: String::new(),
-    };
+    let status = Status::new(Code::Internal, "bug in linkspan: the end of the call was lost");
+    let end = CallEnd::local(status, Sent::Processed);
     Event::Unary(Box::new(UnaryEnd { end, initial: None, message: None }))
 }
 

@@ -1,7 +1,5 @@
 //! How a call ended.
 
-use std::time::Duration;
-
 use linkspan_core::{CallEnd, Code, Error, ErrorKind, Metadata, Sent, Status};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -27,15 +25,7 @@ impl Outcome {
 
     /// An end this side decided on before the engine reported one.
     pub(crate) fn decided_here(code: Code, details: &str, initial: Option<Metadata>, sent: Sent) -> Self {
-        let end = CallEnd {
-            status: Status::new(code, details),
-            trailing: Metadata::new(),
-            local: true,
-            sent,
-            peer: None,
-            elapsed: Duration::ZERO,
-            trail: String::new(),
-        };
+        let end = CallEnd::local(Status::new(code, details), sent);
         Self { end, initial }
     }
 

@@ -132,6 +132,22 @@ pub struct CallEnd {
     pub trail: String,
 }
 
+impl CallEnd {
+    /// The end of a call that this library ends before, or without, a call of its own: no metadata, no peer, no trail.
+    #[must_use]
+    pub fn local(status: Status, sent: Sent) -> Self {
+        Self {
+            status,
+            trailing: Metadata::new(),
+            local: true,
+            sent,
+            peer: None,
+            elapsed: Duration::ZERO,
+            trail: String::new(),
+        }
+    }
+}
+
 /// How a unary call ended.
 #[derive(Clone, Debug)]
 pub struct UnaryEnd {

@@ -1,7 +1,6 @@
 //! A completion that is owed: it is delivered exactly once, also when the task that owes it is dropped or panics.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::completion::{Event, Reply};
 use crate::call::quota::SendQuota;
@@ -59,15 +58,7 @@ impl CallSlot {
 
     fn deliver_local(&mut self, status: Status, sent: Sent) {
         let code = status.code();
-        let end = CallEnd {
-            status,
-            trailing: Metadata::new(),
-            local: true,
-            sent,
-            peer: None,
-            elapsed: Duration::ZERO,
-            trail: String::new(),
-        };
+        let end = CallEnd::local(status, sent);
         let event = match self.kind {
             CallKind::Unary => Event::Unary(Box::new(UnaryEnd { end, initial: None, message: None })),
             CallKind::Stream => Event::Status(Box::new(end)),
