@@ -7,8 +7,9 @@ cd "$root"
 rm -rf dist
 mkdir -p dist/include dist/lib
 
-cp include/linkspan.h dist/include/
-cp target/release/liblinkspan.so target/release/liblinkspan.a dist/lib/
+install -m 644 include/linkspan.h dist/include/
+install -m 755 target/release/liblinkspan.so dist/lib/
+install -m 644 target/release/liblinkspan.a dist/lib/
 .tools/venv/bin/maturin build --quiet --release --out dist \
     --manifest-path bindings-python/Cargo.toml --interpreter .tools/venv/bin/python
 (cd bindings-node && npm run pack)
