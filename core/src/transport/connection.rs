@@ -133,37 +133,38 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
     seen: Rc<Seen>,
     connection: Connection,
     goaway_is_told: bool,
+    /// Set when the HTTP/2 library's future has completed; it must not be polled again.
+    is_over: bool,
     stream_limit: Option<u32>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
     pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
         let stream_limit = seen.stream_limit();
-        Self { http2, seen, connection, goaway_is_told: false, stream_limit }
+        Self { http2, seen, connection, goaway_is_told: false, is_over: false, stream_limit }
     }
 
     /// Moves the connection until something happens to it.
     pub(crate) async fn next(&mut self) -> Happened {
         poll_fn(|cx| {
-            let ended = Pin::new(&mut self.http2).poll(cx);
+            self.is_over = self.is_over || Pin::new(&mut self.http2).poll(cx).is_ready();
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();
             }
-            if ended.is_ready() {
+            // Told before the end, which the same read may bring: it says why.
+            if let Some(goaway) = self.seen.goaway().filter(|_| !self.goaway_is_told) {
+                self.goaway_is_told = true;
+                self.connection.0.counters.set_goaway(goaway.code);
+                // [CONN-33]: at once, so that no call picks it again.
+                self.connection.drain();
+                return Poll::Ready(Happened::Goaway(goaway));
+            }
+            if self.is_over {
                 self.connection.drain();
                 return Poll::Ready(Happened::Ended);
             }
-            match self.seen.goaway() {
-                Some(goaway) if !self.goaway_is_told => {
-                    self.goaway_is_told = true;
-                    self.connection.0.counters.set_goaway(goaway.code);
-                    // [CONN-33]: at once, so that no call picks it again.
-                    self.connection.drain();
-                    Poll::Ready(Happened::Goaway(goaway))
-                }
-                _ => Poll::Pending,
-            }
+            Poll::Pending
         })
         .await
     }
