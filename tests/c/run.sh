@@ -13,8 +13,8 @@ case "${1:-}" in
     "") ;;
     --valgrind)
         if ! command -v valgrind >/dev/null; then
-            echo "skipped: the C tests under valgrind, which is not installed"
-            exit 0
+            echo "SKIPPED: the C tests under valgrind, which is not installed"
+            exit 77
         fi
         # A thread of an engine that was closed and not joined may still hold its stack; only what is lost for good counts.
         under="valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite"
@@ -69,6 +69,9 @@ if [ -x "$server" ]; then
     run stream_backpressure "$address" 500
     run interop "$address"
     serve --tls --cert-out "$scratch/roots.pem"
+    # ring's assembly works on whole vectors, and valgrind takes what it leaves unused for uninitialised: there only wild
+    # accesses and leaks count.
+    [ -z "$under" ] || under="$under --undef-value-errors=no"
     run tls "$address" "$scratch/roots.pem"
 else
     echo "skipped: the examples, interop and TLS, since $server is not built (tests/server/build.sh)"
