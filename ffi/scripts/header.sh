@@ -18,7 +18,7 @@ trap 'rm -f "$made"' EXIT
 sed -i -E 's/^(#define LINKSPAN_[A-Z0-9_]+) (-[0-9]+)$/\1 (\2)/' "$made"
 
 case "${1:-}" in
-    "") cp "$made" "$header" ;;
+    "") cat "$made" >"$header" ;;
     --check)
         diff -u "$header" "$made" || {
             echo "include/linkspan.h is not what ffi/ makes: run ffi/scripts/header.sh and commit the result" >&2
