@@ -9,6 +9,7 @@ that is meant to prove something must not pass by leaving it out.
 import argparse
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -129,11 +130,17 @@ def show(suite, outcome, text, seconds):
     print(line, flush=True)
     if outcome != "passed":
         print("".join(f"    {row}\n" for row in text.splitlines()[-LOG_LINES_SHOWN:]), end="", flush=True)
-    elif suite.shows_output:
-        print("".join(f"    {row}\n" for row in text.splitlines()), end="", flush=True)
+    else:
+        rows = text.splitlines() if suite.shows_output else left_out(text)
+        print("".join(f"    {row}\n" for row in rows), end="", flush=True)
 
 
 LOG_LINES_SHOWN = 300
+
+
+def left_out(text):
+    """The lines in which a suite that passed says what it did not test: its own, pytest's and node's way of saying it."""
+    return [row for row in text.splitlines() if re.match(r"\s*skipped\b[: ]", row, re.IGNORECASE) or "# SKIP" in row]
 
 
 def painted(outcome):

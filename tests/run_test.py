@@ -51,6 +51,13 @@ class Outcomes(unittest.TestCase):
         self.assertEqual(outcome, "skipped")
         self.assertIn("there is no valgrind", shown)
 
+    def test_a_suite_that_passes_still_shows_what_it_left_out(self):
+        outcome, shown = outcome_of("echo ok one; echo skipped: two, there is no valgrind; echo '# skipped 0'")
+        self.assertEqual(outcome, "passed")
+        self.assertIn("skipped: two", shown)
+        self.assertNotIn("ok one", shown)
+        self.assertNotIn("# skipped 0", shown)
+
     def test_a_missing_tool_skips_and_names_it(self):
         outcome, shown = outcome_of("true", needs=(("no/such/tool", "comes with the moon"),))
         self.assertEqual(outcome, "skipped")

@@ -58,8 +58,9 @@ INTEROP = per_language("interop", "")
 
 TESTS = [
     suite("rust", "cargo test --quiet -p linkspan-core -p linkspan-ffi", guard_minutes=20),
-    suite("c", "tests/c/run.sh", guard_minutes=15),
-    suite("python", f"{PYTHON} -m pytest -q bindings-python/tests"),
+    suite("c", "tests/c/run.sh"),
+    suite("c-valgrind", "tests/c/run.sh --valgrind"),
+    suite("python", f"{PYTHON} -m pytest -q -rs bindings-python/tests"),
     suite("node", "npm --prefix bindings-node test --silent"),
     suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity"),
     suite("readme", "python3 tests/readme/run.py"),
