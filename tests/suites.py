@@ -51,6 +51,7 @@ LINTS = [
     suite("format", "cargo fmt --all --check"),
     suite("clippy", "cargo clippy --quiet --workspace --all-targets -- -D warnings", guard_minutes=20),
     suite("deny", ".ci/deny.sh", guard_minutes=20),
+    suite("go-vet", "go -C tests/server/go vet ./...", needs=GRPC_GO),
     suite("header", "ffi/scripts/header.sh --check"),
 ]
 
