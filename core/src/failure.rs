@@ -84,6 +84,11 @@ pub(crate) enum Failure {
         /// The limit in bytes.
         limit: u64,
     },
+    /// There are more metadata entries to send than a header block can hold.
+    TooMuchMetadata {
+        /// How many.
+        entries: usize,
+    },
     /// A header block is larger than the limit ([WIRE-72]).
     HeadersTooLarge {
         /// Its size by RFC 9113 §6.5.2.
@@ -136,6 +141,7 @@ impl Failure {
             Self::TooManyQueued { .. }
             | Self::ReceivedTooLarge { .. }
             | Self::SentTooLarge { .. }
+            | Self::TooMuchMetadata { .. }
             | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
             Self::HttpStatus { http, .. } => code_of_http_status(*http),
             Self::NoStatus { .. } => Code::Unknown,
@@ -210,6 +216,7 @@ impl Failure {
                 Dialect::Grpcio => format!("CLIENT: Sent message larger than max ({size} vs. {limit})"),
                 Dialect::GrpcJs => format!("Attempted to send message with a size larger than {limit} ({size})"),
             },
+            Self::TooMuchMetadata { entries } => format!("{entries} metadata entries are more than can be sent"),
             Self::HeadersTooLarge { size, limit } => format!("received metadata larger than max ({size} vs. {limit})"),
             Self::HttpStatus { http, content_type } => {
                 let words = match dialect {

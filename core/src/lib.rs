@@ -7,7 +7,7 @@
 //! The rooms, each importing only what stands left of it:
 //!
 //! ```text
-//! status metadata error failure state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
+//! status metadata error failure foreign percent state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
 //!                                     runtime: used by resolver, transport, channel, call, engine; never by policy
 //! ```
 
@@ -20,6 +20,7 @@ mod channel;
 mod engine;
 mod error;
 mod failure;
+mod foreign;
 mod metadata;
 mod observe;
 mod percent;

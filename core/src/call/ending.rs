@@ -56,6 +56,13 @@ impl Progress {
         self.deadline().map(|deadline| deadline.since(now))
     }
 
+    /// The server did not process what was sent; the call waits for a connection anew.
+    pub(super) fn on_retry(&self) {
+        self.phase.set(Phase::Queue);
+        self.sent.set(Sent::Refused);
+        self.peer.borrow_mut().take();
+    }
+
     fn deadline_exceeded(&self) -> Failure {
         Failure::DeadlineExceeded { timeout: self.timeout }
     }

@@ -73,9 +73,8 @@ async fn exchange<D: Driver>(
             }
         }
     };
-    match outcome.ending {
-        Ending::Peer { .. } => stream.sender.finished(),
-        Ending::Local(_) => stream.sender.cancel(),
+    if matches!(outcome.ending, Ending::Peer { .. }) {
+        stream.sender.finished();
     }
     outcome
 }
@@ -107,7 +106,24 @@ async fn send_all<D: Driver>(
         if is_last {
             progress.phase.set(Phase::Wait);
         }
-        if is_last || taken.is_err() {
+        if is_last {
+            return Ok(());
+        }
+        if taken.is_err() {
+            return swallow(inbox, quota, events).await;
+        }
+    }
+}
+
+/// The server ended the stream before we half-closed: what is sent from now on goes nowhere, and whoever sends it must not wait
+/// for room.
+async fn swallow(inbox: &Inbox, quota: &SendQuota, events: &impl StreamEvents) -> Result<(), Failure> {
+    loop {
+        let Outgoing { message, is_last } = inbox.outgoing().await;
+        if message.is_some_and(|message| quota.give_back(message.len())) {
+            events.on_writable();
+        }
+        if is_last {
             return Ok(());
         }
     }

@@ -13,7 +13,7 @@ use crate::metadata::Metadata;
 use crate::observe::trail::{Phase, Sent};
 use crate::runtime::Driver;
 use crate::transport::message::Outbound;
-use crate::transport::stream::ReceiveLimits;
+use crate::transport::stream::{ReceiveLimits, Receiver};
 use crate::transport::{Ending, Outcome};
 
 /// Runs the call to its end.
@@ -48,11 +48,12 @@ async fn attempts<D: Driver>(
     received: &RefCell<Received>,
 ) -> Outcome {
     let outcome = exchange(channel, spec, message, progress, received).await;
-    if outcome.sent != Sent::Refused {
+    // A server that answered has looked at the call, whatever it says afterwards.
+    if outcome.sent != Sent::Refused || received.borrow().initial.is_some() {
         return outcome;
     }
     channel.counters().retries.one();
-    progress.sent.set(Sent::Refused);
+    progress.on_retry();
     exchange(channel, spec, message, progress, received).await
 }
 
@@ -80,27 +81,35 @@ async fn exchange<D: Driver>(
     channel.counters().messages_sent.one();
     progress.phase.set(Phase::Wait);
 
-    let limits = receive_limits(channel, spec);
-    match stream.receiver.head(limits).await {
-        Ok(initial) => received.borrow_mut().initial = Some(initial),
-        Err(outcome) => return due(outcome),
-    }
-    let outcome = match stream.receiver.message().await {
-        Err(outcome) => due(outcome),
-        Ok(message) => {
-            channel.counters().messages_received.one();
-            received.borrow_mut().message = Some(message);
-            match stream.receiver.message().await {
-                Err(outcome) => outcome,
-                // [WIRE-158]
-                Ok(_) => return Outcome::local(Failure::SecondMessage),
-            }
-        }
-    };
+    let outcome = receive(channel, spec, &mut stream.receiver, received).await;
     if matches!(outcome.ending, Ending::Peer { .. }) {
         stream.sender.finished();
     }
     outcome
+}
+
+async fn receive<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    receiver: &mut Receiver,
+    received: &RefCell<Received>,
+) -> Outcome {
+    match receiver.head(receive_limits(channel, spec)).await {
+        Ok(initial) => received.borrow_mut().initial = Some(initial),
+        Err(outcome) => return due(outcome),
+    }
+    match receiver.message().await {
+        Err(outcome) => return due(outcome),
+        Ok(message) => {
+            channel.counters().messages_received.one();
+            received.borrow_mut().message = Some(message);
+        }
+    }
+    match receiver.message().await {
+        Err(outcome) => outcome,
+        // [WIRE-158]
+        Ok(_) => Outcome::local(Failure::SecondMessage),
+    }
 }
 
 /// The end of a call that got no message where one was due: OK is not OK then ([WIRE-157]).

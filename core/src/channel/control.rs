@@ -219,7 +219,7 @@ impl<D: Driver> Control<D> {
             // [CONN-45]
             return link.drain();
         };
-        slot.machine.on_dial_succeeded();
+        slot.machine.on_dial_succeeded(self.driver.now());
         slot.dialing = None;
         slot.connection = Some(link);
         let address = Some(slot.address.to_string());
@@ -246,15 +246,16 @@ impl<D: Driver> Control<D> {
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection.
     fn on_lost(&mut self, subchannel: SubchannelId, connection: u64, words: String) {
         let Some(slot) = self.subchannels.get_mut(&subchannel) else { return };
-        if slot.connection.as_ref().is_none_or(|current| current.id() != connection) {
-            return;
-        }
-        slot.connection = None;
-        slot.machine.on_connection_lost();
-        let address = Some(slot.address.to_string());
-        self.showing.because(Cause { words, address, connection: Some(connection) });
+        let Some(lost) = slot.connection.take_if(|current| current.id() == connection) else { return };
         let now = self.driver.now();
-        self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Idle, actions));
+        slot.machine.on_connection_lost(now, lost.has_answered(), self.driver.random_unit());
+        let (state, address) = (slot.machine.state(), slot.address.to_string());
+        if state == State::TransientFailure {
+            let took = Duration::ZERO;
+            self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: words.clone(), took });
+        }
+        self.showing.because(Cause { words, address: Some(address), connection: Some(connection) });
+        self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, state, actions));
     }
 
     fn on_close(&mut self, linger: Option<Duration>) {

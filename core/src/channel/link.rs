@@ -45,8 +45,8 @@ pub(super) fn spawn<D: Driver>(
         let mut moving = dialed.moving;
         let ending = dialed.connection.ending();
         report.connected(dialed.connection);
-        while let Happened::Goaway(goaway) = moving.next().await {
-            report.draining(format!("the server sent {goaway}"));
+        while let Happened::Draining(cause) = moving.next().await {
+            report.draining(cause);
         }
         report.over(ending.words());
     })
@@ -69,7 +69,6 @@ impl Report {
     }
 
     fn draining(&self, cause: String) {
-        self.counters.goaways.one();
         self.mailbox.post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
     }
 

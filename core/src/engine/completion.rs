@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use bytes::Bytes;
 
 use crate::call::{CallEnd, UnaryEnd};
 use crate::error::{Error, ErrorKind};
+use crate::foreign::contain;
 use crate::metadata::Metadata;
 use crate::observe::log::{LogLevel, log};
 use crate::state::State;
@@ -220,11 +220,11 @@ fn take(state: &mut QueueState, into: &mut Vec<Completion>, max: usize) -> usize
 
 /// Foreign code must not unwind into the loop.
 fn ring(bell: &Bell) {
-    contain("a bell", bell);
+    call("a bell", bell);
 }
 
-fn contain(what: &str, foreign: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(foreign)).is_err() {
+fn call(what: &str, foreign: impl FnOnce()) {
+    if !contain(foreign) {
         log(LogLevel::Error, "engine", || format!("{what} panicked; the panic ends here"));
     }
 }
@@ -280,7 +280,7 @@ impl Reply {
     pub(super) fn deliver(&self, event: Event) {
         match &self.0 {
             To::Queue(queue, tag) => queue.push(Completion { tag: *tag, event }),
-            To::Callback(callback) => contain("a completion callback", || callback(event)),
+            To::Callback(callback) => call("a completion callback", || callback(event)),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{streaming, unary};
 use crate::channel::{Ended, LocalChannel};
+use crate::foreign::contain;
 use crate::observe::log::{LogLevel, log};
 use crate::runtime::Driver;
 use crate::state::State;
@@ -29,7 +30,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     let serving = Serving { queue: &queue, is_over: Cell::new(false) };
     if let Some(hook) = &queue.options().thread_start {
-        hook();
+        contain(|| hook());
     }
     let mut tables = Loop { driver: driver.clone(), channels: BTreeMap::new(), running: Rc::default() };
     let mut batch = Vec::new();
@@ -69,7 +70,7 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     }
     serving.is_over.set(true);
     if let Some(hook) = &queue.options().thread_stop {
-        hook();
+        contain(|| hook());
     }
 }
 
@@ -158,6 +159,8 @@ impl<D: Driver> Loop<D> {
                 }
                 let ids: Vec<u64> = self.channels.keys().copied().collect();
                 ids.into_iter().for_each(|id| self.close(id, grace));
+                // Calls outlive the handles of their channels; the engine's end is theirs too.
+                self.cancel_after(grace, |_| true);
             }
         }
     }
@@ -186,18 +189,23 @@ impl<D: Driver> Loop<D> {
 
     fn close(&mut self, id: u64, grace: Option<Duration>) {
         if let Some(entry) = self.channels.remove(&id) {
-            entry.local.close(grace.map(|grace| grace + GOODBYE));
+            entry.local.close(grace.map(|grace| grace.saturating_add(GOODBYE)));
         }
+        self.cancel_after(grace, move |channel| channel == id);
+    }
+
+    /// Cancels, when the grace is over, the calls still running whose channel is meant.
+    fn cancel_after(&self, grace: Option<Duration>, is_meant: impl Fn(u64) -> bool + 'static) {
         let Some(grace) = grace else { return };
         let running = Rc::clone(&self.running);
         if grace.is_zero() {
-            return running.cancel_calls_of(id);
+            return running.cancel_calls(is_meant);
         }
         let driver = self.driver.clone();
         let deadline = driver.now() + grace;
         self.driver.spawn(async move {
             driver.sleep_until(deadline).await;
-            running.cancel_calls_of(id);
+            running.cancel_calls(is_meant);
         });
     }
 
@@ -286,12 +294,9 @@ impl Running {
         (inbox, LeaveCall { running: Rc::clone(self), id })
     }
 
-    fn cancel_calls_of(&self, channel: u64) {
-        self.calls
-            .borrow()
-            .values()
-            .filter(|call| call.channel == channel)
-            .for_each(|call| call.inbox.cancel(Cancel::ChannelClosed));
+    fn cancel_calls(&self, is_meant: impl Fn(u64) -> bool) {
+        let calls = self.calls.borrow();
+        calls.values().filter(|call| is_meant(call.channel)).for_each(|call| call.inbox.cancel(Cancel::ChannelClosed));
     }
 }
 

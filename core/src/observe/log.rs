@@ -2,6 +2,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use crate::foreign::contain;
+
 /// How loud a line is. A logger gets every line and keeps what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
@@ -32,6 +34,8 @@ pub fn set_logger(logger: Option<Logger>) {
 
 pub(crate) fn log(level: LogLevel, room: &str, text: impl FnOnce() -> String) {
     if let Some(logger) = &*LOGGER.read().unwrap_or_else(PoisonError::into_inner) {
-        logger(level, room, &text());
+        let text = text();
+        // A logger that panics loses its line; there is nobody else to tell.
+        contain(|| logger(level, room, &text));
     }
 }

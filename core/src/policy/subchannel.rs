@@ -26,6 +26,10 @@ pub(crate) struct Subchannel {
     dial_started: Time,
     /// When TRANSIENT_FAILURE ends; set exactly while in it ([CONN-31]).
     retry_at: Option<Time>,
+    /// When the connection became usable.
+    ready_since: Time,
+    /// Connections in a row that were gone again at once, without an answer to anything.
+    fruitless: u32,
 }
 
 /// Start a dial, and give it up at this time.
@@ -33,6 +37,9 @@ pub(crate) struct Subchannel {
 pub(crate) struct DialOrder {
     pub(crate) deadline: Time,
 }
+
+/// A connection that lives as long as this was worth dialing, whatever it was used for.
+const FRUITLESS: Duration = Duration::from_secs(1);
 
 impl Subchannel {
     pub(crate) fn new(backoff: BackoffOptions, min_connect_timeout: Duration) -> Self {
@@ -42,11 +49,12 @@ impl Subchannel {
             min_connect_timeout,
             dial_started: Time::ZERO,
             retry_at: None,
+            ready_since: Time::ZERO,
+            fruitless: 0,
         }
     }
 
-    #[cfg(test)]
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state
     }
 
@@ -67,9 +75,13 @@ impl Subchannel {
     }
 
     /// The connection is usable: the server's SETTINGS arrived ([CONN-40]).
-    pub(crate) fn on_dial_succeeded(&mut self) {
+    pub(crate) fn on_dial_succeeded(&mut self, now: Time) {
         self.state = State::Ready;
-        self.backoff.on_reset();
+        self.ready_since = now;
+        // [CONN-43], unless the last ones came to nothing.
+        if self.fruitless == 0 {
+            self.backoff.on_reset();
+        }
     }
 
     /// The dial failed; `unit` is a random fraction.
@@ -80,8 +92,21 @@ impl Subchannel {
     }
 
     /// The connection ended or is draining. No backoff: it was reset when the connection became usable ([CONN-32], [CONN-33]).
-    pub(crate) fn on_connection_lost(&mut self) {
-        self.state = State::Idle;
+    ///
+    /// A server that accepts and drops connections one after the other would be dialed without a pause, so from the second
+    /// in a row that lived less than a second and answered nothing, the wait of a failed dial follows ([CONN-82]). The first
+    /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once.
+    pub(crate) fn on_connection_lost(&mut self, now: Time, has_answered: bool, unit: f64) {
+        if has_answered || now.since(self.ready_since) >= FRUITLESS {
+            self.fruitless = 0;
+        } else {
+            self.fruitless += 1;
+        }
+        if self.fruitless > 1 {
+            self.on_dial_failed(now, unit);
+        } else {
+            self.state = State::Idle;
+        }
     }
 
     /// Time passed. Whether the state changed.
@@ -186,10 +211,43 @@ mod tests {
         fail_at(&mut subchannel, 0.0, 0.0);
         subchannel.on_time(at(1.0));
         subchannel.on_connect_requested(at(1.0)).expect("idle");
-        subchannel.on_dial_succeeded();
-        subchannel.on_connection_lost();
+        subchannel.on_dial_succeeded(at(1.0));
+        subchannel.on_connection_lost(at(1.1), true, 0.5);
         fail_at(&mut subchannel, 2.0, 2.0);
         assert_eq!(subchannel.next_deadline(), Some(at(3.0)));
+    }
+
+    fn lose_at_once(subchannel: &mut Subchannel, now: f64) {
+        subchannel.on_connect_requested(at(now)).expect("idle");
+        subchannel.on_dial_succeeded(at(now));
+        subchannel.on_connection_lost(at(now), false, 0.5);
+    }
+
+    /// [CONN-82]
+    #[test]
+    fn the_first_fruitless_connection_is_free_and_further_ones_wait_longer_and_longer() {
+        let mut subchannel = subchannel();
+        lose_at_once(&mut subchannel, 0.0);
+        assert_eq!(subchannel.state(), State::Idle);
+        lose_at_once(&mut subchannel, 0.0);
+        assert_eq!(subchannel.next_deadline(), Some(at(1.0)));
+        subchannel.on_time(at(1.0));
+        lose_at_once(&mut subchannel, 1.0);
+        assert_eq!(subchannel.next_deadline(), Some(at(2.6)));
+    }
+
+    /// [CONN-82]
+    #[test]
+    fn a_connection_that_answered_or_lasted_forgives_the_fruitless_ones() {
+        for (lost_at, has_answered) in [(5.1, true), (6.0, false)] {
+            let mut subchannel = subchannel();
+            lose_at_once(&mut subchannel, 0.0);
+            subchannel.on_connect_requested(at(5.0)).expect("idle");
+            subchannel.on_dial_succeeded(at(5.0));
+            subchannel.on_connection_lost(at(lost_at), has_answered, 0.5);
+            lose_at_once(&mut subchannel, 7.0);
+            assert_eq!(subchannel.state(), State::Idle);
+        }
     }
 
     /// [CONN-56]

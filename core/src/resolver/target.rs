@@ -95,15 +95,27 @@ fn without_authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, Error> {
 }
 
 fn dns(text: &str, name: &str) -> Result<Target, Error> {
-    let (host, port) = split_host_port(text, name)?;
-    let host = percent_decode(host);
+    let parts = split_host_port(text, name)?;
+    let host = percent_decode(parts.host);
+    let authority = authority(&host, parts.port);
+    let port = parts.port.unwrap_or(DEFAULT_PORT);
     let endpoint = match host.parse::<IpAddr>() {
         // [NAME-48]
         Ok(ip) => Endpoint::Fixed(vec![Address::Inet(SocketAddr::new(ip, port))]),
         Err(_) if !is_host_name(&host) => return Err(bad(text, "has a character that no host name has")),
         Err(_) => Endpoint::Name { host, port },
     };
-    Ok(Target { canonical: format!("dns:{name}"), authority: name.to_owned(), endpoint })
+    Ok(Target { canonical: format!("dns:{name}"), authority, endpoint })
+}
+
+/// `:authority`: the port only if one was given ([NAME-31]), IPv6 in brackets, without a zone, which means nothing elsewhere.
+fn authority(host: &str, port: Option<u16>) -> String {
+    let is_ipv6 = host.contains(':');
+    let host = if is_ipv6 { format!("[{}]", host.split('%').next().unwrap_or(host)) } else { host.to_owned() };
+    match port {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
 }
 
 fn is_host_name(host: &str) -> bool {
@@ -120,20 +132,17 @@ fn literals(text: &str, scheme: &str, rest: &str, parse: fn(&str) -> Option<IpAn
         None => rest.strip_prefix('/').unwrap_or(rest),
     };
     let mut addresses = Vec::new();
+    let mut first_authority = None;
     for item in list.split(',').filter(|item| !item.is_empty()) {
-        let (host, port) = split_host_port(text, item)?;
+        let HostPort { host, port } = split_host_port(text, item)?;
         let address =
             parse(host).ok_or_else(|| bad(text, &format!("has {host:?}, which is not an {scheme} address")))?;
-        addresses.push(Address::Inet(address.with_port(port)));
+        // [NAME-33]
+        first_authority.get_or_insert_with(|| authority(&percent_decode(host), port));
+        addresses.push(Address::Inet(address.with_port(port.unwrap_or(DEFAULT_PORT))));
     }
-    let Some(first) = list.split(',').find(|item| !item.is_empty()) else {
-        return Err(bad(text, "lists no address"));
-    };
-    Ok(Target {
-        canonical: format!("{scheme}:{list}"),
-        authority: first.to_owned(),
-        endpoint: Endpoint::Fixed(addresses),
-    })
+    let authority = first_authority.ok_or_else(|| bad(text, "lists no address"))?;
+    Ok(Target { canonical: format!("{scheme}:{list}"), authority, endpoint: Endpoint::Fixed(addresses) })
 }
 
 struct IpAndZone {
@@ -191,8 +200,15 @@ fn unix(text: &str, rest: &str) -> Result<Target, Error> {
     })
 }
 
+struct HostPort<'a> {
+    /// Without brackets.
+    host: &'a str,
+    /// If one was given.
+    port: Option<u16>,
+}
+
 /// Naming digest §1.1: brackets hold a host with colons; exactly one colon parts host and port; otherwise all is host.
-fn split_host_port<'a>(text: &str, name: &'a str) -> Result<(&'a str, u16), Error> {
+fn split_host_port<'a>(text: &str, name: &'a str) -> Result<HostPort<'a>, Error> {
     let (host, port) = if let Some(bracketed) = name.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']').ok_or_else(|| bad(text, "has a '[' without a ']'"))?;
         if !host.contains(':') {
@@ -212,10 +228,8 @@ fn split_host_port<'a>(text: &str, name: &'a str) -> Result<(&'a str, u16), Erro
     if host.is_empty() {
         return Err(bad(text, "has no host"));
     }
-    match port {
-        None => Ok((host, DEFAULT_PORT)),
-        Some(port) => Ok((host, parse_port(text, port)?)),
-    }
+    let port = port.map(|port| parse_port(text, port)).transpose()?;
+    Ok(HostPort { host, port })
 }
 
 /// [NAME-9]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
 
@@ -34,34 +35,35 @@ impl TokioDriver {
     /// host's handlers run on the host's own threads.
     ///
     /// # Errors
-    /// The system refused a thread.
+    /// The system refused a thread or a descriptor.
     pub(crate) fn run_on_thread<F, Body>(name: &str, loop_body: F) -> Result<thread::JoinHandle<()>, Error>
     where
         F: FnOnce(Self) -> Body + Send + 'static,
         Body: Future<Output = ()>,
     {
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                // Fails only for a bad argument, which a full set is not.
-                let _ = nix::sys::signal::SigSet::all().thread_block();
-                Self::run_here(loop_body);
-            })
-            .map_err(|cause| Error::system("cannot start the engine's thread", &cause))
-    }
-
-    fn run_here<F, Body>(loop_body: F)
-    where
-        F: FnOnce(Self) -> Body,
-        Body: Future<Output = ()>,
-    {
+        // Made here and not on the thread, so that a system without descriptors refuses the caller and hangs nobody.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // Name look-ups are the only blocking work; the threads for them go soon after.
             .max_blocking_threads(4)
             .thread_keep_alive(Duration::from_millis(100))
-            .build();
-        let Ok(runtime) = runtime else { return };
+            .build()
+            .map_err(|cause| Error::system("cannot set up the engine's loop", &cause))?;
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // Fails only for a bad argument, which a full set is not.
+                let _ = nix::sys::signal::SigSet::all().thread_block();
+                Self::run_here(runtime, loop_body);
+            })
+            .map_err(|cause| Error::system("cannot start the engine's thread", &cause))
+    }
+
+    fn run_here<F, Body>(runtime: Runtime, loop_body: F)
+    where
+        F: FnOnce(Self) -> Body,
+        Body: Future<Output = ()>,
+    {
         let tasks = LocalSet::new();
         tasks.block_on(&runtime, async {
             let driver = Self { started: now(), random: Rc::new(Cell::new(random_seed())) };

@@ -3,7 +3,7 @@
 //! The future belongs to one task. The handle lives in the snapshot and in nothing else for long: when the last handle and the
 //! last stream are gone, or the server says GOAWAY and the last stream ends, the future says goodbye and completes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::message::Outbound;
 use super::places::Places;
 use super::stream::Stream;
-use super::tap::{Goaway, Seen};
+use super::tap::Seen;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
@@ -32,9 +32,13 @@ struct Shared {
     /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
     send_request: RefCell<Option<SendRequest<Outbound>>>,
     places: Rc<Places>,
+    streams_opened: Cell<u32>,
     seen: Rc<Seen>,
     counters: Arc<ConnectionCounters>,
 }
+
+/// A connection has 2^30 stream ids; with three quarters gone another one takes over ([WIRE-199]).
+const MOST_STREAMS: u32 = (1 << 30) / 4 * 3;
 
 /// Why a stream was not opened. Nothing was sent.
 #[derive(Debug)]
@@ -59,6 +63,7 @@ impl Connection {
             address: address.to_string().into(),
             send_request: RefCell::new(Some(send_request)),
             places,
+            streams_opened: Cell::new(0),
             seen,
             counters,
         }))
@@ -84,8 +89,14 @@ impl Connection {
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
         poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
+        self.0.streams_opened.set(self.0.streams_opened.get() + 1);
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
+    }
+
+    /// Whether the server has answered any call on it.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.0.seen.has_answered()
     }
 
     /// Takes no new streams from now on; running ones go on.
@@ -121,8 +132,8 @@ impl ConnectionEnding {
 /// What happened to a connection; told by [`Moving::next`].
 #[derive(Debug)]
 pub(crate) enum Happened {
-    /// The server will take no new streams.
-    Goaway(Goaway),
+    /// It takes no new streams, because of this.
+    Draining(String),
     /// It is over.
     Ended,
 }
@@ -133,6 +144,7 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
     seen: Rc<Seen>,
     connection: Connection,
     goaway_is_told: bool,
+    is_used_up: bool,
     /// Set when the HTTP/2 library's future has completed; it must not be polled again.
     is_over: bool,
     stream_limit: Option<u32>,
@@ -141,13 +153,20 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
     pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
         let stream_limit = seen.stream_limit();
-        Self { http2, seen, connection, goaway_is_told: false, is_over: false, stream_limit }
+        Self { http2, seen, connection, goaway_is_told: false, is_used_up: false, is_over: false, stream_limit }
     }
 
     /// Moves the connection until something happens to it.
     pub(crate) async fn next(&mut self) -> Happened {
         poll_fn(|cx| {
-            self.is_over = self.is_over || Pin::new(&mut self.http2).poll(cx).is_ready();
+            if !self.is_over
+                && let Poll::Ready(ended) = Pin::new(&mut self.http2).poll(cx)
+            {
+                self.is_over = true;
+                if let Err(cause) = ended {
+                    self.seen.note_violation(cause.to_string());
+                }
+            }
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();
@@ -158,7 +177,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
                 self.connection.0.counters.set_goaway(goaway.code);
                 // [CONN-33]: at once, so that no call picks it again.
                 self.connection.drain();
-                return Poll::Ready(Happened::Goaway(goaway));
+                return Poll::Ready(Happened::Draining(format!("the server sent {goaway}")));
+            }
+            if !self.is_used_up && self.connection.0.streams_opened.get() >= MOST_STREAMS {
+                self.is_used_up = true;
+                self.connection.drain();
+                return Poll::Ready(Happened::Draining("the connection has used up its streams".to_owned()));
             }
             if self.is_over {
                 self.connection.drain();

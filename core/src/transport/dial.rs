@@ -48,7 +48,7 @@ const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
 
 /// Cancelled streams are remembered so that frames the server had on the way are told from broken ones ([WIRE-177]). Fewer, and a
 /// burst of cancellations answers late frames with resets of its own; more, and a hostile server could fill the memory.
-const REMEMBERED_RESETS: usize = 1_024;
+const REMEMBERED_RESETS: usize = 8_192;
 const RESETS_ARE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// Dials once. The error is a text for people; the address is added by whoever tells it.
@@ -114,6 +114,8 @@ async fn attempt<D: Driver>(
         .initial_connection_window_size(settings.connection_window)
         .max_header_list_size(HTTP2_HEADER_LIMIT)
         .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        // Counted over the whole life of a connection, so any limit ends a connection that lived long enough.
+        .max_local_error_reset_streams(None)
         .reset_stream_duration(RESETS_ARE_REMEMBERED_FOR)
         .handshake::<_, Outbound>(tap)
         .await
@@ -126,11 +128,13 @@ async fn attempt<D: Driver>(
             return Poll::Ready(Err(wrong));
         }
         match ended {
-            Poll::Ready(Err(cause)) if cause.is_io() => {
-                Poll::Ready(Err(format!("{} before its HTTP/2 SETTINGS", seen.end())))
+            Poll::Ready(ended) => {
+                if let Err(cause) = ended {
+                    seen.note_violation(cause.to_string());
+                }
+                let missing = if seen.has_settings() { "" } else { ", before its HTTP/2 SETTINGS" };
+                Poll::Ready(Err(format!("{}{missing}", seen.end())))
             }
-            Poll::Ready(Err(cause)) => Poll::Ready(Err(cause.to_string())),
-            Poll::Ready(Ok(())) => Poll::Ready(Err(format!("{} before its HTTP/2 SETTINGS", seen.end()))),
             Poll::Pending if seen.has_settings() => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         }

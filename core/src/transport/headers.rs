@@ -118,7 +118,8 @@ pub(crate) fn request(
     let uri = Uri::from_parts(parts)
         .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
-    let mut headers = HeaderMap::with_capacity(4 + metadata.len());
+    let too_many = Failure::TooMuchMetadata { entries: metadata.len() };
+    let mut headers = HeaderMap::try_with_capacity(4 + metadata.len()).map_err(|_| too_many.clone())?;
     // [WIRE-29]: what a receiver acts on comes first.
     if let Some(remaining) = remaining {
         headers.insert(GRPC_TIMEOUT, encode_timeout(remaining));
@@ -134,7 +135,7 @@ pub(crate) fn request(
         } else {
             HeaderValue::from_maybe_shared(value.clone()).map_err(|_| bad(()))?
         };
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(|_| too_many.clone())?;
     }
 
     let mut request = Request::new(());

@@ -9,6 +9,9 @@ use crate::failure::Failure;
 
 const PREFIX: usize = 5;
 
+/// HTTP/2 windows hold 2^31-1 bytes, prefix included; the HTTP/2 library takes no more at once.
+const LARGEST: u64 = (1 << 31) - 1 - PREFIX as u64;
+
 /// A message, or a part of one, on its way to the socket: the prefix and the bytes behind it, never copied together.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -21,13 +24,12 @@ impl Outbound {
     /// A whole uncompressed message.
     ///
     /// # Errors
-    /// The message is longer than the limit, or than the prefix can say.
+    /// The message is longer than the limit, or than one stream can be handed at once.
     pub(crate) fn message(bytes: Bytes, limit: Option<u64>) -> Result<Self, Failure> {
         let size = bytes.len() as u64;
-        let length = u32::try_from(size).map_err(|_| Failure::SentTooLarge { size, limit: u64::from(u32::MAX) })?;
-        if let Some(limit) = limit.filter(|limit| size > *limit) {
-            return Err(Failure::SentTooLarge { size, limit });
-        }
+        let limit = limit.map_or(LARGEST, |limit| limit.min(LARGEST));
+        let too_large = Failure::SentTooLarge { size, limit };
+        let length = u32::try_from(size).ok().filter(|_| size <= limit).ok_or(too_large)?;
         let mut prefix = [0; PREFIX];
         prefix[1..].copy_from_slice(&length.to_be_bytes());
         Ok(Self { prefix, prefix_sent: 0, bytes })
@@ -83,22 +85,35 @@ impl Buf for Outbound {
     }
 }
 
+/// Chunks below this size are copied together; above, keeping them costs less than copying.
+const SMALL: usize = 1_024;
+
 /// Puts received DATA together to messages. Frame boundaries mean nothing ([WIRE-91]).
 #[derive(Debug)]
 pub(crate) struct Decoder {
     chunks: VecDeque<Bytes>,
+    /// Small chunks behind `chunks`, put together: a server that sends single bytes must not make each pin a buffer of its own.
+    tail: BytesMut,
     buffered: usize,
     limit: Option<u64>,
 }
 
 impl Decoder {
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self { chunks: VecDeque::new(), buffered: 0, limit }
+        Self { chunks: VecDeque::new(), tail: BytesMut::new(), buffered: 0, limit }
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.buffered += chunk.len();
+        if chunk.is_empty() {
+            return;
+        }
+        // The first chunk is kept as it is: most messages are one.
+        let is_first = self.buffered == 0;
+        self.buffered += chunk.len();
+        if chunk.len() < SMALL && !is_first {
+            self.tail.extend_from_slice(&chunk);
+        } else {
+            self.settle_tail();
             self.chunks.push_back(chunk);
         }
     }
@@ -133,8 +148,15 @@ impl Decoder {
         if self.buffered < PREFIX + length {
             return Ok(None);
         }
+        self.settle_tail();
         self.take(PREFIX);
         Ok(Some(self.take(length)))
+    }
+
+    fn settle_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
     }
 
     /// Whether the stream may end here: not inside a message ([WIRE-95]).
@@ -147,7 +169,7 @@ impl Decoder {
             return None;
         }
         let mut prefix = [0; PREFIX];
-        let bytes = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        let bytes = self.chunks.iter().flat_map(|chunk| chunk.iter()).chain(&self.tail);
         for (place, byte) in prefix.iter_mut().zip(bytes) {
             *place = *byte;
         }

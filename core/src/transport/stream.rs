@@ -81,9 +81,12 @@ impl Sender {
     pub(crate) fn finished(&mut self) {
         self.send.send_reset(Reason::NO_ERROR);
     }
+}
 
-    /// The call is over on this side ([WIRE-170], [WIRE-175]).
-    pub(crate) fn cancel(&mut self) {
+impl Drop for Sender {
+    /// [WIRE-170], [WIRE-175]. A stream that is over takes no notice; one that is over but for the rest of our message would
+    /// otherwise keep it, and its place at the server, for ever.
+    fn drop(&mut self) {
         self.send.send_reset(Reason::CANCEL);
     }
 }

@@ -3,7 +3,7 @@
 //! That is: when the peer's first SETTINGS arrived, its stream limit, a GOAWAY as soon as it is read with its code and debug
 //! text, how the byte stream ended, and the bytes that passed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,17 +19,25 @@ use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     has_settings: Cell<bool>,
+    /// Set by the first HEADERS frame.
+    has_answered: Cell<bool>,
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     wrong_start: RefCell<Option<String>>,
     stream_limit: Cell<Option<u32>>,
     goaway: RefCell<Option<Goaway>>,
     /// Set once, when reading ended or failed.
     end: RefCell<Option<String>>,
+    /// Set once, when writing failed.
+    write_failure: OnceCell<String>,
 }
 
 impl Seen {
     pub(super) fn has_settings(&self) -> bool {
         self.has_settings.get()
+    }
+
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.get()
     }
 
     pub(super) fn wrong_start(&self) -> Option<String> {
@@ -45,14 +53,21 @@ impl Seen {
         self.goaway.borrow().clone()
     }
 
-    /// How the connection ended, in words.
+    /// How the connection ended, in words: what the server said before what this side noticed.
     pub(super) fn end(&self) -> String {
         let end = self.end.borrow();
-        let end = end.as_deref().unwrap_or("closed by this side");
-        match &*self.goaway.borrow() {
-            Some(goaway) => format!("{end}, after {goaway}"),
-            None => end.to_owned(),
+        let end = end.as_deref().or(self.write_failure.get().map(String::as_str));
+        match (end, &*self.goaway.borrow()) {
+            (Some(end), Some(goaway)) => format!("{end}, after {goaway}"),
+            (None, Some(goaway)) => format!("closed after {goaway}"),
+            (Some(end), None) => end.to_owned(),
+            (None, None) => "closed by this side".to_owned(),
         }
+    }
+
+    /// What the HTTP/2 library found wrong, unless the byte stream itself ended.
+    pub(super) fn note_violation(&self, words: String) {
+        self.end.borrow_mut().get_or_insert(words);
     }
 }
 
@@ -80,6 +95,7 @@ pub(crate) struct Tap<S> {
     frames: FrameReader,
     connection: Arc<ConnectionCounters>,
     channel: Arc<ChannelCounters>,
+    goaway_is_counted: bool,
 }
 
 impl<S> Tap<S> {
@@ -89,14 +105,28 @@ impl<S> Tap<S> {
         connection: Arc<ConnectionCounters>,
         channel: Arc<ChannelCounters>,
     ) -> Self {
-        Self { stream, frames: FrameReader::new(seen), connection, channel }
+        Self { stream, frames: FrameReader::new(seen), connection, channel, goaway_is_counted: false }
     }
 
-    fn count_sent(&self, sent: &io::Result<usize>) {
-        if let Ok(count) = sent {
-            self.connection.bytes_sent.add(*count as u64);
-            self.channel.bytes_sent.add(*count as u64);
+    /// Counts what was written. Once a write has failed, this and later ones count as done: the bytes have nowhere to go, and
+    /// what the server said before it closed is still to be read and says why.
+    fn written(&self, outcome: io::Result<usize>, wanted: usize) -> io::Result<usize> {
+        match outcome {
+            Ok(count) => {
+                self.connection.bytes_sent.add(count as u64);
+                self.channel.bytes_sent.add(count as u64);
+                Ok(count)
+            }
+            Err(cause) => {
+                // Only the first failure says something.
+                let _ = self.frames.seen.write_failure.set(words_of(&cause));
+                Ok(wanted)
+            }
         }
+    }
+
+    fn cannot_write(&self) -> bool {
+        self.frames.seen.write_failure.get().is_some()
     }
 }
 
@@ -113,6 +143,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
                 self.connection.bytes_received.add(read.len() as u64);
                 self.channel.bytes_received.add(read.len() as u64);
                 self.frames.on_bytes(read);
+                // A graceful end is said in two frames and is one event.
+                if !self.goaway_is_counted && self.frames.seen.goaway.borrow().is_some() {
+                    self.goaway_is_counted = true;
+                    self.channel.goaways.one();
+                }
             }
         }
         Poll::Ready(outcome)
@@ -121,9 +156,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        self.count_sent(&sent);
-        Poll::Ready(sent)
+        if self.cannot_write() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let outcome = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(self.written(outcome, bytes.len()))
     }
 
     fn poll_write_vectored(
@@ -131,9 +168,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.count_sent(&sent);
-        Poll::Ready(sent)
+        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        if self.cannot_write() {
+            return Poll::Ready(Ok(wanted));
+        }
+        let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        Poll::Ready(self.written(outcome, wanted))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -141,7 +181,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.cannot_write() {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(self.written(outcome.map(|()| 0), 0).map(|_| ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -171,6 +215,7 @@ struct FrameReader {
 }
 
 const HEADER: usize = 9;
+const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
@@ -191,7 +236,20 @@ impl FrameReader {
     }
 
     fn on_end(&self, how: String) {
+        // A TLS alert is shorter than a frame header.
+        if !self.first_frame_is_past && self.begins_with_tls() {
+            self.wrong_start("the server answered in TLS; use TLS credentials");
+        }
         self.seen.end.borrow_mut().get_or_insert(how);
+    }
+
+    /// A TLS record: an alert or a handshake message of version 3.x.
+    fn begins_with_tls(&self) -> bool {
+        self.header_filled >= 2 && matches!(self.header[..2], [0x15 | 0x16, 0x03])
+    }
+
+    fn wrong_start(&self, words: &str) {
+        self.seen.wrong_start.borrow_mut().get_or_insert_with(|| words.to_owned());
     }
 
     fn on_bytes(&mut self, mut bytes: &[u8]) {
@@ -230,12 +288,13 @@ impl FrameReader {
             self.first_frame_is_past = true;
             let is_settings = self.header[3] == SETTINGS && self.header[4] & ACK == 0;
             if !is_settings {
-                let words = if self.header.starts_with(b"HTTP/1") {
-                    "the server answered in HTTP/1".to_owned()
+                self.wrong_start(if self.header.starts_with(b"HTTP/1") {
+                    "the server answered in HTTP/1"
+                } else if self.begins_with_tls() {
+                    "the server answered in TLS; use TLS credentials"
                 } else {
-                    "the server did not begin with an HTTP/2 SETTINGS frame".to_owned()
-                };
-                *self.seen.wrong_start.borrow_mut() = Some(words);
+                    "the server did not begin with an HTTP/2 SETTINGS frame"
+                });
             }
         }
     }
@@ -252,6 +311,7 @@ impl FrameReader {
                 }
                 self.seen.has_settings.set(true);
             }
+            HEADERS => self.seen.has_answered.set(true),
             GOAWAY if payload.len() >= 8 => {
                 let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
                 let debug = String::from_utf8_lossy(&payload[8..]).into_owned();
@@ -306,6 +366,8 @@ mod tests {
         assert!(read(&frame(SETTINGS, ACK, &[]), 100).wrong_start().is_some());
         let http1 = read(b"HTTP/1.1 400 Bad Request\r\n", 100).wrong_start().expect("not HTTP/2");
         assert!(http1.contains("HTTP/1"), "{http1}");
+        let tls = read(&[0x16, 3, 3, 0, 2, 2, 40, 0, 0, 0], 100).wrong_start().expect("not HTTP/2");
+        assert!(tls.contains("TLS"), "{tls}");
     }
 
     /// [WIRE-196]

@@ -78,11 +78,13 @@ impl CallHandle {
         }
     }
 
-    /// Ends the call with this status. `true` when it may take effect; harmless after the end.
+    /// Ends the call with this status; OK counts as CANCELLED. `true` when it may take effect; harmless after the end.
     pub fn cancel(&self, code: Code, details: &str) -> bool {
         if self.quota.is_ended() {
             return false;
         }
+        // A cancelled call has not succeeded, whatever its caller says.
+        let code = if code == Code::Ok { Code::Cancelled } else { code };
         let cancel = Cancel::ByCaller { code, text: details.to_owned() };
         self.queue.tell(Submission::Cancel { call: self.id, cancel });
         true

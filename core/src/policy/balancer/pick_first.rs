@@ -24,6 +24,8 @@ pub(crate) struct PickFirst {
     phase: Phase,
     /// Set when a pass ends with nothing, cleared when an address works: in between the state stays TRANSIENT_FAILURE ([CONN-67]).
     is_failing: bool,
+    /// Whether this pass dialed anything: one that only skipped addresses in backoff learned nothing that asks for new ones.
+    has_dialed: bool,
     next_id: u64,
 }
 
@@ -57,6 +59,7 @@ impl PickFirst {
             subchannels: Vec::new(),
             phase: Phase::Idle,
             is_failing: false,
+            has_dialed: false,
             next_id: 0,
         }
     }
@@ -87,6 +90,7 @@ impl PickFirst {
             actions.push(publish(State::Connecting, PickResult::Queue));
         }
         self.phase = Phase::Pass { next: 0, timer: None };
+        self.has_dialed = false;
         self.take_turns(now, actions);
     }
 
@@ -111,6 +115,7 @@ impl PickFirst {
                         entry.state = State::Connecting;
                         actions.push(LbAction::Connect(id));
                     }
+                    self.has_dialed = true;
                     let timer = (next + 1 < count).then(|| now + self.attempt_delay);
                     self.phase = Phase::Pass { next: next + 1, timer };
                     return;
@@ -124,6 +129,9 @@ impl PickFirst {
         if !self.subchannels.iter().all(|entry| entry.failed_in_this_pass) {
             return;
         }
+        if self.has_dialed {
+            actions.push(LbAction::Reresolve);
+        }
         self.fail(actions);
         // [CONN-66]: an address whose backoff is over already is asked for again at once.
         for entry in self.subchannels.iter_mut().filter(|entry| entry.state == State::Idle) {
@@ -135,7 +143,6 @@ impl PickFirst {
     fn fail(&mut self, actions: &mut Vec<LbAction>) {
         self.phase = Phase::Failing { failures: 0 };
         self.is_failing = true;
-        actions.push(LbAction::Reresolve);
         actions.push(publish(State::TransientFailure, PickResult::Fail));
     }
 
@@ -157,6 +164,7 @@ impl LbPolicy for PickFirst {
         if self.addresses.is_empty() {
             // [LB-16]
             self.rebuild(actions);
+            actions.push(LbAction::Reresolve);
             self.fail(actions);
             return;
         }

@@ -55,6 +55,12 @@ fn authorities() {
     assert_eq!(authority("unix:/tmp/s"), "localhost");
     assert_eq!(authority("ipv4:1.2.3.4:5,6.7.8.9:1"), "1.2.3.4:5");
     assert_eq!(authority("example.com"), "example.com");
+    assert_eq!(authority("example.com:http"), "example.com:80");
+    assert_eq!(authority("dns:foo%2ebar:80"), "foo.bar:80");
+    assert_eq!(authority("::1"), "[::1]");
+    assert_eq!(authority("[::1]:5"), "[::1]:5");
+    assert_eq!(authority("ipv6:2607:f8b0:400e:c00::ef"), "[2607:f8b0:400e:c00::ef]");
+    assert_eq!(authority("ipv6:[fe80::1%252]:6"), "[fe80::1]:6");
 }
 
 #[test]
