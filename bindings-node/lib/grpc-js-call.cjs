@@ -45,6 +45,7 @@ class GrpcCall extends EngineStream {
 
   /** Where the call stands with the engine: not yet (held messages wait), or launched. */
   #isLaunched = false;
+  #awaitsCredentials = false;
   #held = [];
   #isHalfClosed = false;
 
@@ -88,10 +89,10 @@ class GrpcCall extends EngineStream {
     const done = this.#writeCallback(context?.callback);
     if (!(message instanceof Uint8Array)) {
       this.cancelWithStatus(Code.INTERNAL, `Request message serialization failure: not a Uint8Array but ${typeof message}`);
-      process.nextTick(done);
+      this.settle(done);
     } else if (this.#isHalfClosed) {
       this.cancelWithStatus(Code.INTERNAL, "Write error: write after end");
-      process.nextTick(done);
+      this.settle(done);
     } else if (this.#isLaunched || this.hasEnded) {
       this.write(message, done);
     } else {
@@ -154,10 +155,10 @@ class GrpcCall extends EngineStream {
       this.launch(this.#channel.native, this.#plan(), first?.bytes, last, this.wanted);
     } catch (error) {
       this.#endUnlaunched({ code: statusOf(error) ?? Code.INTERNAL, details: error.message });
-      if (first !== undefined) process.nextTick(first.done);
+      if (first !== undefined) this.settle(first.done);
       return;
     }
-    if (first !== undefined) process.nextTick(first.done);
+    if (first !== undefined) this.settle(first.done);
     for (const { bytes, done } of this.#held.splice(0)) this.write(bytes, done);
     if (this.#isHalfClosed && !last) super.halfClose();
   }
@@ -202,10 +203,8 @@ class GrpcCall extends EngineStream {
 
   /** Started, and nothing is missing that must be known before the first byte is sent. */
   get #canLaunch() {
-    return this.#listener !== undefined && this.#metadata !== undefined && !this.#awaitsCredentials && !this.hasEnded;
+    return this.#listener !== undefined && !this.#awaitsCredentials && !this.hasEnded;
   }
-
-  #awaitsCredentials = false;
 
   #hold(message, done) {
     this.#held.push({ bytes: Buffer.from(message), done });
@@ -233,7 +232,7 @@ class GrpcCall extends EngineStream {
   #endUnlaunched(status = this.#cancel) {
     if (this.hasEnded) return;
     this.abandon();
-    for (const { done } of this.#held.splice(0)) process.nextTick(done);
+    for (const { done } of this.#held.splice(0)) this.settle(done);
     this.#end = { ...status, isOk: false, trailerBlock: "" };
     release();
     this.#pumpSoon();

@@ -8,14 +8,18 @@
  */
 
 const { AsyncResource } = require("node:async_hooks");
-const { claimSlot, freeSlot, queue } = require("./environment.cjs");
+const { claimSlot, freeSlot, queue, rethrow } = require("./environment.cjs");
 
-/** `Sending` numbers of `src/call.rs`. */
-const PARKED = 1;
+/** The number of `Sending` in `src/call.rs` that says the message is with the engine. */
+const TAKEN = 0;
 
 /** The engine is asked for so much in advance of the reader, and no more. */
 const AHEAD_BYTES = 64 * 1024;
 const AHEAD_MESSAGES = 8;
+
+/** A writer that is never told to wait gets its answers in ticks, and after so many the event loop gets a turn. */
+const TICKS_IN_A_ROW = 64;
+let ticksInARow = 0;
 
 class EngineStream extends AsyncResource {
   /** Messages that arrived and were not handed over. */
@@ -33,6 +37,8 @@ class EngineStream extends AsyncResource {
   #outbox = [];
   #parked;
   #halfCloses = false;
+  /** What to call at the next occasion, in this order. */
+  #due = [];
 
   /** Starts the call. Throws the addon's error when the engine refuses; then no event will come. */
   launch(native, plan, message, last, credit) {
@@ -89,6 +95,11 @@ class EngineStream extends AsyncResource {
     if (this.isRunning) queue.cancel(this.#slot, code, details);
   }
 
+  /** Takes over `done` of a message that never got as far as the engine. */
+  settle(done) {
+    this.#later(done);
+  }
+
   /** The call is over without the engine: it was never launched. */
   abandon() {
     this.#end();
@@ -104,7 +115,7 @@ class EngineStream extends AsyncResource {
   onWritable() {
     const done = this.#parked;
     this.#parked = undefined;
-    if (done !== undefined) process.nextTick(done);
+    if (done !== undefined) this.#later(done);
     while (this.#outbox.length > 0 && this.#parked === undefined) {
       const entry = this.#outbox.shift();
       this.#give(entry.bytes, entry.done);
@@ -121,19 +132,40 @@ class EngineStream extends AsyncResource {
   }
 
   #give(bytes, done) {
-    const outcome = this.isRunning ? queue.send(this.#slot, bytes, false) : undefined;
-    if (outcome === PARKED) this.#parked = done;
-    else process.nextTick(done);
+    const outcome = this.isRunning ? queue.send(this.#slot, bytes, false) : TAKEN;
+    if (outcome === TAKEN) {
+      this.#later(done);
+    } else {
+      // Kept by the engine's side until there is room. Or the call has ended, and its end is on the way: an answer
+      // before that would invite the next message, and so on, without a turn for the event loop to deliver the end.
+      this.#parked = done;
+    }
   }
 
   #end() {
     this.#slot = -1;
     this.#hasEnded = true;
-    const waiting = this.#outbox.map((entry) => entry.done);
-    if (this.#parked !== undefined) waiting.unshift(this.#parked);
+    if (this.#parked !== undefined) this.#later(this.#parked);
     this.#parked = undefined;
-    this.#outbox = [];
-    for (const done of waiting) process.nextTick(done);
+    for (const { done } of this.#outbox.splice(0)) this.#later(done);
+  }
+
+  #later(done) {
+    if (this.#due.push(done) > 1) return;
+    ticksInARow += 1;
+    if (ticksInARow % TICKS_IN_A_ROW === 0) setImmediate(callAll, this.#due);
+    else process.nextTick(callAll, this.#due);
+  }
+}
+
+/** Empties the list before calling what was in it: calls may add to it. */
+function callAll(due) {
+  for (const done of due.splice(0)) {
+    try {
+      done();
+    } catch (error) {
+      process.nextTick(rethrow, error);
+    }
   }
 }
 

@@ -6,18 +6,15 @@
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, renameSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-
-const require = createRequire(import.meta.url);
-const { PLATFORMS } = require("../lib/platforms.cjs");
+import { platformOf, thisPlatform } from "./this-platform.mjs";
 
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { values } = parseArgs({ options: { target: { type: "string" }, triple: { type: "string" } } });
 
-const triple = values.triple ?? thisPlatform();
+const { triple } = values.triple === undefined ? thisPlatform() : platformOf(values.triple);
 const built = build(values.target);
 const destination = join(here, "native", `linkspan.${triple}.node`);
 mkdirSync(dirname(destination), { recursive: true });
@@ -43,20 +40,4 @@ function build(target) {
     }
   }
   throw new Error("cargo built no library named linkspan_node");
-}
-
-/** The first of this platform's triples that fits the C library Node itself was built for. */
-function thisPlatform() {
-  const libc = process.platform === "linux" ? (glibcVersion() ? "glibc" : "musl") : undefined;
-  const platform = PLATFORMS.find(
-    ({ os, cpu, libc: wanted }) => os === process.platform && cpu === process.arch && wanted === libc,
-  );
-  if (platform === undefined) {
-    throw new Error(`no platform triple is known for ${process.platform}-${process.arch}; name one with --triple`);
-  }
-  return platform.triple;
-}
-
-function glibcVersion() {
-  return process.report.getReport().header.glibcVersionRuntime;
 }

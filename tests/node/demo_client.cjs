@@ -16,6 +16,8 @@ const HANG_GUARD_SECONDS = 120;
 const IN_FLIGHT = 4;
 const PAUSE_MS = 10;
 const DEADLINE_MS = 5000;
+/** Several failed attempts may have to be waited for, each with a longer pause than the one before. */
+const WAITING_DEADLINE_MS = 20_000;
 const LOOK_AT_EVENTS_MS = 50;
 const TELL_TOTALS_MS = 500;
 const REQUEST = { fillServerId: true, responseSize: 16 };
@@ -60,8 +62,9 @@ class DemoClient {
 
   #call() {
     const metadata = new grpc.Metadata({ waitForReady: this.#waitForReady });
+    const deadline = Date.now() + (this.#waitForReady ? WAITING_DEADLINE_MS : DEADLINE_MS);
     return new Promise((resolve) => {
-      this.#client.UnaryCall(REQUEST, metadata, { deadline: Date.now() + DEADLINE_MS }, (error, response) => {
+      this.#client.UnaryCall(REQUEST, metadata, { deadline }, (error, response) => {
         if (error) this.#countFailure(error);
         else this.#countAnswer(response.serverId);
         resolve();
