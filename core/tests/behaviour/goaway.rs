@@ -1,0 +1,172 @@
+//! Servers that let go of a connection or of a stream: what was not processed is tried again unseen, the rest goes on.
+
+use linkspan_core::{CallRequest, Code, Event, Sent, State};
+
+use crate::peer::client::{METHOD, becomes, call, channel, events, failure, response, told};
+use crate::peer::run;
+use crate::peer::server::Server;
+
+/// GOAWAY's largest last stream: every stream so far may finish.
+const ALL_STREAMS: u32 = (1 << 31) - 1;
+
+/// [WIRE-190], [WIRE-192], [CONN-33]
+#[test]
+fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let running = call(&channel);
+        let mut first = server.accept().await;
+        let request = first.request().await;
+        first.shut_down_gracefully();
+        becomes(&channel, State::Idle).await;
+        assert!(!running.is_finished());
+        let draining = channel.metrics().connections;
+        assert_eq!((draining[0].state, draining[0].goaway_code), ("draining", Some(0)));
+
+        let new = call(&channel);
+        let mut second = server.accept().await;
+        second.request().await.answer(b"new");
+        assert_eq!(response(new).await.message, "new");
+        assert!(!running.is_finished());
+
+        request.answer(b"finished");
+        assert_eq!(response(running).await.message, "finished");
+        // [WIRE-197]
+        first.closed_by_client().await;
+        assert_eq!(channel.state(false), State::Ready);
+    });
+}
+
+/// [WIRE-196]
+#[test]
+fn the_words_of_a_goaway_are_told_with_the_change() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        channel.state(true);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        becomes(&channel, State::Ready).await;
+        peer.write_goaway(ALL_STREAMS, 11, "too_many_pings").await;
+        becomes(&channel, State::Idle).await;
+        let last = told(&channel).pop().expect("an event");
+        let address = server.address();
+        assert_eq!(
+            last,
+            format!("READY → IDLE: the server sent GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\" [{address}]")
+        );
+        peer.closed_by_client().await;
+        assert_eq!(channel.metrics().connections.len(), 0);
+    });
+}
+
+/// [WIRE-191], [RETRY-3]
+#[test]
+fn a_call_the_goaway_excludes_is_made_again_unseen_on_a_new_connection() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let call = call(&channel);
+        let mut first = server.accept_raw().await;
+        first.greet().await;
+        first.request().await;
+        first.write_goaway(0, 0, "max_age").await;
+
+        let mut second = server.accept().await;
+        let mut request = second.request().await;
+        assert_eq!(request.message().await.expect("a message"), "hello");
+        request.answer(b"second");
+        assert_eq!(response(call).await.message, "second");
+        let metrics = channel.metrics();
+        assert_eq!((metrics.retries, metrics.calls_started, metrics.calls_failed), (1, 1, 0));
+    });
+}
+
+/// [WIRE-191], [RETRY-3]
+#[test]
+fn a_call_two_goaways_exclude_fails_and_says_that_it_was_not_processed() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let call = call(&channel);
+        for _ in 0..2 {
+            let mut peer = server.accept_raw().await;
+            peer.greet().await;
+            peer.request().await;
+            peer.write_goaway(0, 0, "max_age").await;
+        }
+        let failure = failure(call, Code::Unavailable).await;
+        let text = failure.status().message();
+        assert!(text.starts_with("the server did not process the call: GOAWAY NO_ERROR \"max_age\"; "), "{text}");
+        assert!(text.ends_with("; not processed by the server"), "{text}");
+        assert_eq!(failure.end().sent, Sent::Refused);
+        assert_eq!(channel.metrics().retries, 1);
+    });
+}
+
+/// [WIRE-165], [RETRY-3]
+#[test]
+fn a_refused_stream_is_opened_again_unseen_once() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let twice = call(&channel);
+        let mut connection = server.accept().await;
+        connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        connection.request().await.answer(b"again");
+        assert_eq!(response(twice).await.message, "again");
+
+        let thrice = call(&channel);
+        for _ in 0..2 {
+            connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        }
+        let failure = failure(thrice, Code::Unavailable).await;
+        assert!(failure.status().message().contains("REFUSED_STREAM"), "{failure}");
+        assert_eq!(failure.end().sent, Sent::Refused);
+        assert!(!connection.has_waiting_request());
+        assert_eq!(channel.metrics().retries, 2);
+        assert_eq!(channel.metrics().connect_attempts, 1);
+    });
+}
+
+/// A stream's messages are not kept, so it cannot be made again; its caller is told that it may be.
+#[test]
+fn a_refused_call_with_streams_ends_unavailable_and_says_that_it_was_not_processed() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (reply, mut events) = events();
+        let request = CallRequest { last: true, ..CallRequest::new(METHOD) };
+        channel.start_stream(request, reply).expect("a call");
+        let mut connection = server.accept().await;
+        connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        let Event::Status(end) = events.next().await else { panic!("another event") };
+        assert_eq!((end.status.code(), end.sent), (Code::Unavailable, Sent::Refused));
+        events.are_over().await;
+    });
+}
+
+/// [WIRE-191], [WIRE-192]
+#[test]
+fn a_goaway_parts_the_calls_it_includes_from_those_it_does_not() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let included = call(&channel);
+        let mut first = server.accept_raw().await;
+        first.greet().await;
+        let included_stream = first.request().await;
+        let excluded = call(&channel);
+        let excluded_stream = first.request().await;
+        assert!(included_stream < excluded_stream);
+        first.write_goaway(included_stream, 0, "").await;
+
+        let mut second = server.accept().await;
+        second.request().await.answer(b"on the second");
+        assert_eq!(response(excluded).await.message, "on the second");
+        first.answer(included_stream, b"on the first").await;
+        assert_eq!(response(included).await.message, "on the first");
+        first.closed_by_client().await;
+    });
+}

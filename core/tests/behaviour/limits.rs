@@ -1,0 +1,108 @@
+//! Limits that make calls wait or fail: the server's streams, the calls a channel lets wait.
+
+use std::time::Duration;
+
+use linkspan_core::{CallOptions, Code, Sent, State, Timeout};
+
+use crate::peer::client::{becomes, call, call_with, channel, channel_with, failure, patient_call, response};
+use crate::peer::raw::SETTINGS;
+use crate::peer::run;
+use crate::peer::server::{ReservedPort, Server};
+
+fn one_stream() -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(1);
+    builder
+}
+
+#[test]
+fn a_server_that_allows_one_stream_gets_calls_one_after_the_other_and_all_succeed() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let calls: Vec<_> = (0..10).map(|_| call(&channel)).collect();
+        let mut connection = server.accept_with(&one_stream()).await;
+        for _ in 0..10 {
+            let request = connection.request().await;
+            assert!(!connection.has_waiting_request(), "one at a time");
+            let metrics = channel.metrics();
+            let link = &metrics.connections[0];
+            assert_eq!((link.streams_active, link.stream_limit), (1, Some(1)));
+            request.answer(b"");
+        }
+        for call in calls {
+            response(call).await;
+        }
+        let metrics = channel.metrics();
+        assert_eq!((metrics.calls_succeeded, metrics.retries, metrics.connect_attempts), (10, 0, 1));
+        assert_eq!(metrics.connections[0].streams_active, 0);
+    });
+}
+
+/// [WIRE-244]
+#[test]
+fn a_deadline_that_passes_while_waiting_for_a_stream_says_so_and_leaves_its_place_to_the_next() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let running = call(&channel);
+        let mut connection = server.accept_with(&one_stream()).await;
+        let request = connection.request().await;
+        let timeout = Timeout::After(Duration::from_millis(50));
+        let waiting = call_with(&channel, "", CallOptions { timeout, ..CallOptions::default() });
+        let failure = failure(waiting, Code::DeadlineExceeded).await;
+        let text = failure.status().message();
+        assert!(text.starts_with("deadline exceeded; phase queue"), "{text}");
+        assert!(text.ends_with("; not sent"), "{text}");
+        assert_eq!(failure.end().sent, Sent::NotSent);
+
+        let next = call(&channel);
+        request.answer(b"");
+        connection.request().await.answer(b"next");
+        response(running).await;
+        assert_eq!(response(next).await.message, "next");
+    });
+}
+
+#[test]
+fn a_limit_the_server_raises_lets_waiting_calls_go() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.read_preface().await;
+        let limit_of = |limit: u8| [0, 3, 0, 0, 0, limit];
+        peer.write_frame(SETTINGS, 0, 0, &limit_of(0)).await;
+        becomes(&channel, State::Ready).await;
+        assert!(!call.is_finished());
+        peer.write_frame(SETTINGS, 0, 0, &limit_of(1)).await;
+        let stream = peer.request().await;
+        assert_eq!(channel.metrics().connections[0].stream_limit, Some(1));
+        peer.answer(stream, b"").await;
+        response(call).await;
+    });
+}
+
+#[test]
+fn more_waiting_calls_than_allowed_fail_at_once_and_those_before_go_on_waiting() {
+    run(async {
+        let port = ReservedPort::new();
+        let channel = channel_with(
+            &port.address(),
+            &[("linkspan.max_queued_calls", 1.into()), ("grpc.testing.fixed_reconnect_backoff_ms", 1.into())],
+        );
+        let first = patient_call(&channel);
+        becomes(&channel, State::TransientFailure).await;
+        let failure = failure(patient_call(&channel), Code::ResourceExhausted).await;
+        let text = failure.status().message();
+        assert!(text.starts_with("1 calls are waiting for a connection already (linkspan.max_queued_calls)"), "{text}");
+        assert_eq!(channel.metrics().calls_queued, 1);
+
+        let server = port.listen();
+        let mut connection = server.accept().await;
+        connection.request().await.answer(b"first");
+        assert_eq!(response(first).await.message, "first");
+        assert_eq!(channel.metrics().calls_queued, 0);
+    });
+}

@@ -1,0 +1,20 @@
+//! What a whole channel does, over loopback, with the other end scripted. A test is named after a situation and its outcome.
+
+#![allow(clippy::disallowed_methods, reason = "a test is a host with a runtime of its own")]
+
+#[path = "../peer/mod.rs"]
+mod peer;
+
+mod back_pressure;
+mod closing;
+mod completions;
+mod connecting;
+mod deadlines_and_cancellation;
+mod endings;
+mod engines;
+mod failing_to_connect;
+mod goaway;
+mod limits;
+mod metadata;
+mod streams;
+mod tls;

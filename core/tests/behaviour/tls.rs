@@ -1,0 +1,273 @@
+//! TLS: whom a channel trusts, whom it says it is, and what it tells when a handshake fails.
+
+use std::sync::Arc;
+
+use linkspan_core::{Channel, Code, Credentials, ErrorKind, OptionValue, Roots, TlsOptions};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::peer::client::{call, failure, options, response};
+use crate::peer::server::{Connection, Server};
+use crate::peer::{beside, run};
+
+/// Somebody who signs certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+struct Identity {
+    certificate: CertificateDer<'static>,
+    certificate_pem: Vec<u8>,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut parameters = CertificateParams::new([]).expect("parameters");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key")).expect("a certificate"))
+    }
+
+    fn identity(&self, names: &[&str]) -> Identity {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let key = KeyPair::generate().expect("a key");
+        let parameters = CertificateParams::new(names).expect("parameters");
+        let signed = parameters.signed_by(&key, &self.0).expect("a certificate");
+        Identity { certificate: signed.der().clone(), certificate_pem: signed.pem().into_bytes(), key }
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::Pem(self.0.pem().into_bytes())
+    }
+}
+
+/// How a server presents itself.
+struct Setup<'a> {
+    names: &'a [&'a str],
+    protocols: &'a [&'a [u8]],
+    /// Whoever signs the clients it lets in.
+    clients: Option<&'a Authority>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { names: &["localhost", "127.0.0.1"], protocols: &[b"h2"], clients: None }
+    }
+}
+
+struct TlsServer {
+    server: Server,
+    acceptor: TlsAcceptor,
+}
+
+impl TlsServer {
+    fn start(authority: &Authority, setup: &Setup<'_>) -> Self {
+        let identity = authority.identity(setup.names);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions");
+        let builder = match setup.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.0.der().clone()).expect("a root");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.expect("a verifier"))
+            }
+        };
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+        let mut config = builder.with_single_cert(vec![identity.certificate], key).expect("an identity");
+        config.alpn_protocols = setup.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self { server: Server::start(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
+
+    fn port(&self) -> String {
+        self.server.address().rsplit(':').next().expect("a port").to_owned()
+    }
+
+    async fn shake_hands(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        self.acceptor.accept(self.server.accept_stream().await).await
+    }
+
+    async fn accept(&self) -> Connection {
+        Connection::serve(self.shake_hands().await.expect("a handshake"), &h2::server::Builder::new()).await
+    }
+
+    /// Lets one client try, whatever comes of it.
+    fn let_one_try(self) {
+        beside(async move {
+            if let Ok(stream) = self.shake_hands().await {
+                // A client that is refused reads that from here.
+                Connection::serve_if_it_can(stream).await;
+            }
+        });
+    }
+}
+
+fn trusting(authority: &Authority) -> TlsOptions {
+    TlsOptions { roots: authority.roots(), ..TlsOptions::default() }
+}
+
+fn channel(target: &str, tls: TlsOptions, set: &[(&str, OptionValue)]) -> Channel {
+    let credentials = Credentials::tls(tls).expect("good credentials");
+    Channel::new(target, &credentials, &options(set)).expect("a channel")
+}
+
+/// [WIRE-2], [WIRE-3]
+#[test]
+fn a_server_signed_by_the_given_root_is_trusted() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup::default());
+        let channel = channel(&format!("ipv4:{}", server.server.address()), trusting(&authority), &[]);
+        let call = call(&channel);
+        let mut connection = server.accept().await;
+        let request = connection.request().await;
+        assert_eq!(request.head.uri.scheme_str(), Some("https"));
+        request.answer(b"secret");
+        assert_eq!(response(call).await.message, "secret");
+        let link = &channel.metrics().connections[0];
+        assert!(link.connect.is_some() && link.tls.is_some());
+    });
+}
+
+/// [NAME-35]
+#[test]
+fn the_name_asked_for_is_the_targets_or_the_one_given_instead() {
+    run(async {
+        let authority = Authority::new();
+        let setup = Setup { names: &["service.example"], ..Setup::default() };
+        let by_options: (&str, OptionValue) = ("grpc.ssl_target_name_override", "service.example".into());
+        let named = TlsOptions { server_name: Some("service.example".into()), ..trusting(&authority) };
+        let authority_option: (&str, OptionValue) = ("grpc.default_authority", "service.example:443".into());
+        for (tls, set) in
+            [(trusting(&authority), &[by_options][..]), (named, &[]), (trusting(&authority), &[authority_option])]
+        {
+            let server = TlsServer::start(&authority, &setup);
+            let channel = channel(&format!("localhost:{}", server.port()), tls, set);
+            let call = call(&channel);
+            let stream = server.shake_hands().await.expect("a handshake");
+            assert_eq!(stream.get_ref().1.server_name(), Some("service.example"));
+            let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+            let request = connection.request().await;
+            assert_eq!(request.head.uri.host(), Some("service.example"));
+            request.answer(b"");
+            response(call).await;
+        }
+    });
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused_and_the_name_is_told() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup { names: &["other.example"], ..Setup::default() });
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &[]);
+        let call = call(&channel);
+        server.let_one_try();
+        let failure = failure(call, Code::Unavailable).await;
+        let text = failure.status().message();
+        assert!(text.contains("TLS handshake failed: "), "{text}");
+        assert!(text.contains("localhost") && text.contains("other.example"), "{text}");
+        assert!(text.ends_with("; not sent"), "{text}");
+    });
+}
+
+#[test]
+fn a_server_signed_by_somebody_else_is_refused() {
+    run(async {
+        let server = TlsServer::start(&Authority::new(), &Setup::default());
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&Authority::new()), &[]);
+        let call = call(&channel);
+        server.let_one_try();
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("TLS handshake failed: invalid peer certificate"), "{failure}");
+    });
+}
+
+#[test]
+fn anybody_is_accepted_when_verification_is_turned_off() {
+    run(async {
+        let server = TlsServer::start(&Authority::new(), &Setup { names: &["other.example"], ..Setup::default() });
+        let tls = TlsOptions { verify: false, ..trusting(&Authority::new()) };
+        let channel = channel(&format!("localhost:{}", server.port()), tls, &[]);
+        let call = call(&channel);
+        server.accept().await.request().await.answer(b"");
+        call.await.expect("no panic").expect_err("the connection is gone with the statement before");
+        assert_eq!(channel.metrics().connect_failures, 0);
+    });
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_gets_the_clients() {
+    run(async {
+        let authority = Authority::new();
+        let clients = Authority::new();
+        let setup = Setup { clients: Some(&clients), ..Setup::default() };
+        let server = TlsServer::start(&authority, &setup);
+        let identity = clients.identity(&["a client"]);
+        let tls = TlsOptions {
+            certificate_pem: Some(identity.certificate_pem),
+            key_pem: Some(identity.key.serialize_pem().into_bytes()),
+            ..trusting(&authority)
+        };
+        let known = channel(&format!("localhost:{}", server.port()), tls, &[]);
+        let call_of_known = call(&known);
+        let stream = server.shake_hands().await.expect("a handshake");
+        let shown = stream.get_ref().1.peer_certificates().expect("a client's certificate");
+        assert_eq!(shown, [identity.certificate]);
+        let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+        connection.request().await.answer(b"");
+        response(call_of_known).await;
+    });
+}
+
+/// [WIRE-3]
+#[test]
+fn a_server_that_does_not_agree_on_http_2_is_refused() {
+    run(async {
+        let authority = Authority::new();
+        for protocols in [&[][..], &[&b"http/1.1"[..]]] {
+            let server = TlsServer::start(&authority, &Setup { protocols, ..Setup::default() });
+            let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &[]);
+            let call = call(&channel);
+            server.let_one_try();
+            let failure = failure(call, Code::Unavailable).await;
+            let text = failure.status().message();
+            assert!(text.contains("TLS handshake failed: "), "{text}");
+            assert!(text.contains("ALPN") || text.contains("NoApplicationProtocol"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn a_server_without_tls_fails_the_handshake() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&format!("ipv4:{}", server.address()), trusting(&Authority::new()), &[]);
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("TLS handshake failed: "), "{failure}");
+    });
+}
+
+#[test]
+fn credentials_that_cannot_be_used_are_refused_by_name_of_the_field() {
+    let identity = Authority::new().identity(&["a client"]);
+    let key_pem = identity.key.serialize_pem().into_bytes();
+    let broken = TlsOptions {
+        roots: Roots::Bundled,
+        certificate_pem: Some(key_pem.clone()),
+        key_pem: Some(key_pem),
+        ..TlsOptions::default()
+    };
+    let error = Credentials::tls(broken).expect_err("a key is no certificate");
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert!(error.message().starts_with("certificate chain: "), "{error}");
+}
