@@ -39,6 +39,10 @@ class Channel {
     return callOpen(this.#channel, method, options);
   }
 
+  /**
+   * The engine's own state, as of now. A watch compares with the state it is given, so reading and then watching in
+   * one tick loses no change, and no state has to be carried over to JavaScript that nobody asks for.
+   */
   get state() {
     return this.#channel.native.state(false);
   }

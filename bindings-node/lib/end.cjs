@@ -5,9 +5,9 @@
 const { BlockReader } = require("./block.cjs");
 const { Metadata } = require("./metadata.cjs");
 
+/** Bits of the flags field, as in `src/events.rs`. */
 const LOCAL = 1;
-const NOT_SENT = 2;
-const HAS_INITIAL = 4;
+const HAS_INITIAL = 2;
 
 class CallEnd {
   #text;
@@ -28,11 +28,6 @@ class CallEnd {
   /** The status was made by this library, not by the server. */
   get isLocal() {
     return (this.#flags & LOCAL) !== 0;
-  }
-
-  /** The server has certainly not seen the call. */
-  get isUnsent() {
-    return (this.#flags & NOT_SENT) !== 0;
   }
 
   get peer() {

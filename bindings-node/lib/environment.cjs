@@ -19,7 +19,8 @@ const MESSAGE = 2;
 const WRITABLE = 3;
 const STATUS = 4;
 const CONNECTIVITY = 5;
-const TIMED_OUT = 8;
+/** A bit of the flags field. */
+const TIMED_OUT = 4;
 
 /** After so many events, or so long, other things of the event loop get their turn. */
 const EVENTS_PER_TURN = 1024;

@@ -21,15 +21,19 @@ const STATUS_ERRORS = new Map([
 
 /** A TypeError for an error about arguments; anything else as it is. */
 function argumentError(error) {
-  if (!ARGUMENT_ERRORS.has(error?.code)) return error;
+  if (!isArgumentError(error)) return error;
   const translated = new TypeError(error.message);
   translated.code = error.code;
   return translated;
 }
 
-/** The status an engine error is met as, or undefined for one that is not met as a status. */
-function statusOf(error) {
-  return STATUS_ERRORS.get(error?.code);
+function isArgumentError(error) {
+  return ARGUMENT_ERRORS.has(error?.code);
 }
 
-module.exports = { argumentError, statusOf };
+/** The status that a call ends with which the engine did not start for this reason. */
+function statusOf(error) {
+  return STATUS_ERRORS.get(error?.code) ?? Code.INTERNAL;
+}
+
+module.exports = { argumentError, isArgumentError, statusOf };

@@ -154,7 +154,7 @@ class GrpcCall extends EngineStream {
     try {
       this.launch(this.#channel.native, this.#plan(), first?.bytes, last, this.wanted);
     } catch (error) {
-      this.#endUnlaunched({ code: statusOf(error) ?? Code.INTERNAL, details: error.message });
+      this.#endUnlaunched({ code: statusOf(error), details: error.message });
       if (first !== undefined) this.settle(first.done);
       return;
     }

@@ -1,6 +1,6 @@
 "use strict";
 
-const { argumentError, statusOf } = require("./errors.cjs");
+const { argumentError, isArgumentError, statusOf } = require("./errors.cjs");
 const { codeName, knownCode } = require("./codes.cjs");
 const { Metadata } = require("./metadata.cjs");
 
@@ -25,11 +25,10 @@ function errorOfEnd(end, cause) {
   return new RpcError(knownCode(end.code), end.details, end.trailer(), end.peer, options);
 }
 
-/** What the native API throws for an error that came out of the addon. */
+/** What the native API throws for an operation that the addon refused: a TypeError, or the status that says why. */
 function translate(error) {
-  const code = statusOf(error);
-  if (code === undefined) return argumentError(error);
-  return new RpcError(code, error.message, undefined, undefined, { cause: error });
+  if (isArgumentError(error)) return argumentError(error);
+  return new RpcError(statusOf(error), error.message, undefined, undefined, { cause: error });
 }
 
 module.exports = { RpcError, errorOfEnd, translate };

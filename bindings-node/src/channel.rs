@@ -85,11 +85,6 @@ impl NativeChannel {
         self.channel.state(try_to_connect) as u32
     }
 
-    #[napi(catch_unwind)]
-    pub fn reset_connect_backoff(&self) {
-        self.channel.reset_connect_backoff();
-    }
-
     /// Calls on the wire go on; waiting and new ones are refused.
     #[napi(catch_unwind)]
     pub fn close(&self) {

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use linkspan_core::{CallEnd, Completion, Event, Metadata, Sent, State, UnaryEnd};
+use linkspan_core::{CallEnd, Completion, Event, Metadata, State, UnaryEnd};
 use napi::bindgen_prelude::{Array, BufferSlice};
 use napi::{Env, Result};
 
@@ -37,9 +37,8 @@ enum Kind {
 
 /// Bits of the flags field.
 const LOCAL: u8 = 1;
-const NOT_SENT: u8 = 2;
-const HAS_INITIAL: u8 = 4;
-const TIMED_OUT: u8 = 8;
+const HAS_INITIAL: u8 = 2;
+const TIMED_OUT: u8 = 4;
 
 /// Room for one event's text; kept, so that a batch allocates nothing.
 #[derive(Default)]
@@ -182,12 +181,7 @@ fn code_of(end: &CallEnd) -> f64 {
 }
 
 fn flags_of(end: &CallEnd) -> u8 {
-    let local = if end.local { LOCAL } else { 0 };
-    let unsent = match end.sent {
-        Sent::NotSent | Sent::Refused => NOT_SENT,
-        Sent::Processed => 0,
-    };
-    local | unsent
+    if end.local { LOCAL } else { 0 }
 }
 
 fn state_number(state: State) -> f64 {

@@ -137,3 +137,15 @@ test("an addon that cannot be loaded is one Error that lists what was tried", as
   assert.match(stderr, /LINKSPAN_NATIVE=\/no\/such\/file\.node/);
   assert.match(stderr, /optional dependenc/);
 });
+
+test("an addon of another version is refused", async () => {
+  const env = { LINKSPAN_NATIVE: require.resolve("../testing/other-version.cjs") };
+  const { code, stderr } = await run("threads.cjs", ["localhost:1"], { env });
+  assert.equal(code, 1);
+  assert.match(stderr, /the addon is version 9\.9\.9/);
+});
+
+test("a feed that always has more leaves the event loop its turns", async (t) => {
+  const { address } = await serverFor(t, { ClientStream: (call) => void call.resume() });
+  assert.equal((await answerOf("feeds.cjs", [address])).cause, "the timer had its turn");
+});
