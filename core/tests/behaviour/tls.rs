@@ -258,6 +258,19 @@ fn a_server_without_tls_fails_the_handshake() {
 }
 
 #[test]
+fn a_server_that_asks_for_a_certificate_refuses_whoever_has_none_and_its_reason_is_told() {
+    run(async {
+        let (authority, clients) = (Authority::new(), Authority::new());
+        let server = TlsServer::start(&authority, &Setup { clients: Some(&clients), ..Setup::default() });
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &[]);
+        let call = call(&channel);
+        server.let_one_try();
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("CertificateRequired"), "{failure}");
+    });
+}
+
+#[test]
 fn credentials_that_cannot_be_used_are_refused_by_name_of_the_field() {
     let identity = Authority::new().identity(&["a client"]);
     let key_pem = identity.key.serialize_pem().into_bytes();
