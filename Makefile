@@ -22,7 +22,7 @@ ready: ## all that CI runs: lints, tests, artifacts, demo
 lint: ## formatting, clippy, dependencies, header
 	python3 tests/run.py lint
 
-soak: ## the endurance programs with a million calls per phase and language
+soak: ## the endurance programs with 500,000 calls per phase and language
 	python3 tests/run.py soak
 
 dist: build ## wheel, npm tarballs, header and libraries into dist/, then tried from fresh folders

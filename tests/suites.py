@@ -71,7 +71,7 @@ TESTS = [
 ]
 
 SOAK = [
-    dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "1000000"), guard_minutes=30)
+    dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "500000"), guard_minutes=30)
     for each in per_language("endurance", "0", "--release", shows_output=True)
 ]
 
