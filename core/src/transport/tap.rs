@@ -236,16 +236,18 @@ impl FrameReader {
     }
 
     fn on_end(&self, how: String) {
-        // A TLS alert is shorter than a frame header.
-        if !self.first_frame_is_past && self.begins_with_tls() {
-            self.wrong_start("the server answered in TLS; use TLS credentials");
-        }
         self.seen.end.borrow_mut().get_or_insert(how);
     }
 
-    /// A TLS record: an alert or a handshake message of version 3.x.
-    fn begins_with_tls(&self) -> bool {
-        self.header_filled >= 2 && matches!(self.header[..2], [0x15 | 0x16, 0x03])
+    /// Looks at the first bytes of all as soon as they are there: what answers in another protocol may say less than a frame
+    /// header, and the HTTP/2 library judges the first three bytes, the length, by themselves.
+    fn on_first_bytes(&self) {
+        match &self.header[..self.header_filled] {
+            // A TLS alert or handshake record; as a frame it would be longer than any frame may be.
+            [0x15 | 0x16, 0x03, ..] => self.wrong_start("the server answered in TLS; use TLS credentials"),
+            [b'H', b'T', b'T', ..] => self.wrong_start("the server answered in HTTP/1"),
+            _ => {}
+        }
     }
 
     fn wrong_start(&self, words: &str) {
@@ -260,6 +262,9 @@ impl FrameReader {
                 self.header[self.header_filled..self.header_filled + wanted].copy_from_slice(head);
                 self.header_filled += wanted;
                 bytes = rest;
+                if !self.first_frame_is_past {
+                    self.on_first_bytes();
+                }
                 if self.header_filled == HEADER {
                     self.on_header();
                 }
@@ -288,13 +293,7 @@ impl FrameReader {
             self.first_frame_is_past = true;
             let is_settings = self.header[3] == SETTINGS && self.header[4] & ACK == 0;
             if !is_settings {
-                self.wrong_start(if self.header.starts_with(b"HTTP/1") {
-                    "the server answered in HTTP/1"
-                } else if self.begins_with_tls() {
-                    "the server answered in TLS; use TLS credentials"
-                } else {
-                    "the server did not begin with an HTTP/2 SETTINGS frame"
-                });
+                self.wrong_start("the server did not begin with an HTTP/2 SETTINGS frame");
             }
         }
     }
@@ -366,7 +365,7 @@ mod tests {
         assert!(read(&frame(SETTINGS, ACK, &[]), 100).wrong_start().is_some());
         let http1 = read(b"HTTP/1.1 400 Bad Request\r\n", 100).wrong_start().expect("not HTTP/2");
         assert!(http1.contains("HTTP/1"), "{http1}");
-        let tls = read(&[0x16, 3, 3, 0, 2, 2, 40, 0, 0, 0], 100).wrong_start().expect("not HTTP/2");
+        let tls = read(&[0x15, 3, 3, 0, 2, 2, 40], 100).wrong_start().expect("not HTTP/2");
         assert!(tls.contains("TLS"), "{tls}");
     }
 
