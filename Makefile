@@ -58,4 +58,4 @@ servers:
 
 clean: ## remove everything that was built or installed here
 	cargo clean
-	rm -rf .tools dist $(NODE_FOLDERS:%=%/node_modules) bindings-node/*.node
+	rm -rf .tools dist $(NODE_FOLDERS:%=%/node_modules) bindings-node/native

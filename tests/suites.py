@@ -36,8 +36,7 @@ def per_language(kind, arguments, profile="", **settings):
         "rust": f"cargo run --quiet {profile} -p linkspan-core --example {kind} --",
         "c": f"target/c/{kind}",
         "python": f"{PYTHON} tests/python/{kind}.py",
-        # A young generation of fixed size: V8 doubles it under load, and that is not the growth we look for.
-        "node": f"node --expose-gc --max-semi-space-size=2 tests/node/{kind}.cjs",
+        "node": f"node --expose-gc tests/node/{kind}.cjs",
     }
     return [
         suite(f"{kind}-{language}", f"{command} {{server}} {arguments}", needs=GRPC_GO, **settings)
