@@ -35,7 +35,7 @@ class RunningCall(OutcomeMethods, RpcError, Call, Future):
         super().__init__()
         self._native = native
         self._deserialize = deserialize
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._deadline = deadline_of(timeout)
         self._feed = feed
         self._outcome: Outcome | None = None
         self._settling = threading.Lock()
@@ -175,6 +175,16 @@ class ResponseStream(RunningCall):
         return response
 
     next = __next__
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """The moment a timeout ends, on the monotonic clock."""
+    if timeout is None:
+        return None
+    try:
+        return time.monotonic() + timeout
+    except TypeError:
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}") from None
 
 
 response_future = Variant(ResponseFuture, "RpcError")

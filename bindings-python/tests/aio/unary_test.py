@@ -96,6 +96,15 @@ async def test_a_very_long_timeout_is_none(server):
             assert await channel.unary_unary(ECHO)(b"x", timeout=timeout) == b"x"
 
 
+@pytest.mark.parametrize(("timeout", "error"), [(math.nan, ValueError), ("1", TypeError)])
+@in_loop
+async def test_a_bad_timeout_is_refused(server, timeout, error):
+    async with channel_to(server) as channel:
+        for method in (channel.unary_unary(ECHO), channel.unary_stream(ECHO)):
+            with pytest.raises(error, match="timeout"):
+                method(b"", timeout=timeout)
+
+
 @in_loop
 async def test_the_deadline_ends_a_call(silent_address):
     async with aio.insecure_channel(silent_address) as channel:

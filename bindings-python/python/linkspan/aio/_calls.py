@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from linkspan._calls import deadline_of
 from linkspan._enums import CANCELLED, INTERNAL, READY, code_of
 from linkspan._errors import (
     DESERIALIZING,
@@ -31,7 +32,7 @@ class Call(RpcContext):
         self._channel = channel
         self._loop = loop
         self._deserialize = deserialize
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._deadline = deadline_of(timeout)
         # The native call from its start to its end.
         self._native = None
         # The native outcome, or one this side decided on; unpacked when asked for.

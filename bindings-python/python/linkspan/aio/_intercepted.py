@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from linkspan import _grpcio
+from linkspan._calls import deadline_of
 from linkspan._enums import CANCELLED
 from linkspan._errors import LOCALLY_CANCELLED, Outcome, RpcContext, decided_here
 from linkspan.aio._calls import Call, UnaryUnaryCall
@@ -23,7 +24,7 @@ class InterceptedCall(RpcContext):
     def __init__(self, multicallable, loop: asyncio.AbstractEventLoop, interceptors: list, details, request):
         self._multicallable = multicallable
         self._loop = loop
-        self._deadline = None if details.timeout is None else time.monotonic() + details.timeout
+        self._deadline = deadline_of(details.timeout)
         self._started: Call | None = None
         self._is_finished = False
         self._done_callbacks: list = []

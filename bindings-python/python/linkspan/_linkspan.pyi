@@ -1,0 +1,160 @@
+from collections.abc import Iterable
+from typing import Any, final
+
+__all__ = [
+    "VERSION",
+    "ActiveCall",
+    "Channel",
+    "Credentials",
+    "LoopCall",
+    "LoopQueue",
+    "Method",
+    "Outcome",
+    "Watch",
+    "next_due",
+    "push_due",
+]
+
+VERSION: str
+
+_Metadata = list[tuple[str, str | bytes]]
+_Unpacked = tuple[int, str, _Metadata | None, _Metadata, str, str | None, bool, bool]
+_Event = tuple[int, float, int, int, str, str | None, int | None, str]
+
+@final
+class Credentials:
+    @staticmethod
+    def insecure() -> Credentials: ...
+    @staticmethod
+    def tls(
+        root_certificates: bytes | None, private_key: bytes | None, certificate_chain: bytes | None
+    ) -> Credentials: ...
+    @property
+    def is_secure(self) -> bool: ...
+
+@final
+class Method:
+    def __new__(cls, method: str | bytes) -> Method: ...
+    @property
+    def path(self) -> str: ...
+
+@final
+class Outcome:
+    @property
+    def code(self) -> int: ...
+    def unpack(self) -> _Unpacked: ...
+
+@final
+class ActiveCall:
+    def next_message(self) -> bytes | None: ...
+    def finish(self) -> None: ...
+    def wait_end(self, timeout: float | None = None) -> bool: ...
+    def initial(self) -> _Metadata | None: ...
+    def outcome(self) -> _Unpacked | None: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def peer(self) -> str | None: ...
+    def send(self, message: object) -> bool: ...
+    def send_all(self, messages: list[Any]) -> None: ...
+    def half_close(self) -> None: ...
+    def cancel(self, code: int, details: str) -> bool: ...
+    def observe(self, token: int) -> bool: ...
+
+@final
+class LoopCall:
+    def send(self, message: object) -> bool | None: ...
+    def half_close(self) -> None: ...
+    def read(self, credit: int) -> None: ...
+    def cancel(self, code: int, details: str) -> bool: ...
+
+@final
+class LoopQueue:
+    def __new__(cls) -> LoopQueue: ...
+    def fileno(self) -> int: ...
+    def quiet(self) -> None: ...
+    def drain(self, most: int) -> list[tuple[int, int, Any, Any]]: ...
+
+@final
+class Watch:
+    def cancel(self) -> None: ...
+
+@final
+class Channel:
+    def __new__(
+        cls,
+        target: str | bytes,
+        credentials: Credentials,
+        options: Iterable[tuple[str | bytes, Any]] | None,
+        drop_in: bool,
+    ) -> Channel: ...
+    def unary(
+        self,
+        method: Method,
+        request: object,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+    ) -> bytes | Outcome: ...
+    def unary_with_outcome(
+        self,
+        method: Method,
+        request: object,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+    ) -> tuple[bytes | None, Outcome]: ...
+    def start_unary(
+        self,
+        method: Method,
+        request: object,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+    ) -> ActiveCall: ...
+    def start_stream(
+        self,
+        method: Method,
+        request: object | None,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+        single_response: bool,
+    ) -> ActiveCall: ...
+    def start_unary_on(
+        self,
+        queue: LoopQueue,
+        tag: int,
+        method: Method,
+        request: object,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+    ) -> LoopCall | Outcome: ...
+    def start_stream_on(
+        self,
+        queue: LoopQueue,
+        tag: int,
+        method: Method,
+        request: object | None,
+        timeout: float | None,
+        metadata: Iterable[Any] | None,
+        wait_for_ready: bool | None,
+        single_response: bool,
+    ) -> LoopCall | Outcome: ...
+    def state(self, try_to_connect: bool) -> int: ...
+    def watch(self, last: int, token: int) -> Watch: ...
+    def watch_on(self, queue: LoopQueue, tag: int, last: int) -> Watch: ...
+    def events(self, after: int) -> list[_Event]: ...
+    def metrics(self) -> dict[str, Any]: ...
+    def reset_connect_backoff(self) -> None: ...
+    def close(self, grace: float | None) -> None: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
+
+def push_due(token: int) -> None: ...
+def next_due() -> list[int]: ...
