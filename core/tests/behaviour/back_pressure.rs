@@ -203,3 +203,37 @@ fn an_awaited_send_waits_for_the_server_and_a_stalled_call_still_ends() {
         assert_eq!(call.message().await.expect_err("a failure").status().message(), "no more");
     });
 }
+
+/// Nothing will be sent any more, but who was told to wait is told when to go on.
+#[test]
+fn a_sender_who_waits_for_room_is_told_of_it_although_the_server_ended_early() {
+    run(async {
+        let server = Server::start();
+        let channel = channel_with(&server.address(), &[("linkspan.send_high_water_bytes", 100_000.into())]);
+        let (reply, mut events) = events();
+        let handle = channel.start_stream(CallRequest::new(METHOD), reply).expect("a call");
+        let mut builder = h2::server::Builder::new();
+        builder.initial_connection_window_size(1 << 20);
+        let mut connection = server.accept_with(&builder).await;
+        let mut request = connection.request().await;
+        // The first does not fit the window; the second alone is above the mark.
+        handle.send(vec![b'x'; 70_000].into(), false).expect("room");
+        handle.send(vec![b'x'; 200_000].into(), false).expect("room");
+        assert!(matches!(handle.send("more".into(), false), Err(SendError::Full(_))));
+
+        // The message is not read, so the status waits behind it.
+        let mut answer = request.start();
+        answer.message(b"unread");
+        answer.end(0);
+        assert!(matches!(events.next().await, Event::Headers { .. }));
+        // The answer is out, so the reset does not overtake it.
+        round_trips(&channel, &mut connection).await;
+        request.reset(h2::Reason::NO_ERROR);
+        assert!(matches!(events.next().await, Event::Writable));
+        handle.send("swallowed".into(), false).expect("room");
+        handle.read(1);
+        assert!(matches!(events.next().await, Event::Message(_)));
+        assert!(matches!(events.next().await, Event::Status(end) if end.status.is_ok()));
+        events.are_over().await;
+    });
+}

@@ -181,3 +181,18 @@ fn a_watch_does_not_keep_a_channel_and_ends_with_it() {
         connection.closed_by_client().await;
     });
 }
+
+#[test]
+fn the_longest_grace_there_is_is_as_good_as_none() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let running = call(&channel);
+        let mut connection = server.accept().await;
+        let request = connection.request().await;
+        channel.close(Some(Duration::MAX));
+        request.answer(b"finished");
+        assert_eq!(response(running).await.message, "finished");
+        connection.closed_by_client().await;
+    });
+}

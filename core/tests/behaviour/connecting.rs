@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan_core::{Channel, ChannelOptions, Credentials, ErrorKind, Event, State};
+use linkspan_core::{Channel, ChannelOptions, Code, Credentials, ErrorKind, Event, State};
 
 use crate::peer::client::{becomes, call, channel, events, failure, response, told};
 use crate::peer::server::{Connection, Server};
@@ -125,7 +125,7 @@ fn a_connection_lost_under_a_call_ends_it_unavailable_and_says_that_it_was_sent(
         let mut connection = server.accept().await;
         let _request = connection.request().await;
         drop(connection);
-        let failure = failure(call, linkspan_core::Code::Unavailable).await;
+        let failure = failure(call, Code::Unavailable).await;
         let text = failure.status().message();
         assert!(text.starts_with("connection lost: "), "{text}");
         assert!(text.contains("; phase wait; on 127.0.0.1:"), "{text}");

@@ -182,3 +182,49 @@ fn a_call_may_be_cancelled_and_others_started_from_inside_a_completion() {
         assert!(ended.end.status.is_ok());
     });
 }
+
+#[test]
+fn a_call_cancelled_with_ok_has_not_succeeded() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (reply, mut events) = events();
+        let handle = channel.start_unary(CallRequest::new(METHOD), reply).expect("a call");
+        handle.cancel(Code::Ok, "fine");
+        let Event::Unary(ended) = events.next().await else { panic!("another event") };
+        assert_eq!((ended.end.status.code(), ended.message), (Code::Cancelled, None));
+    });
+}
+
+/// [WIRE-177]
+#[test]
+fn answers_that_come_too_late_for_thousands_of_cancelled_calls_do_not_cost_the_connection() {
+    const CALLS: usize = 10_000;
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (reply, mut ends) = events();
+        let handles: Vec<_> =
+            (0..CALLS).map(|_| channel.start_unary(CallRequest::new(METHOD), reply.clone()).expect("a call")).collect();
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let mut streams = Vec::new();
+        while streams.len() < CALLS {
+            streams.push(peer.request().await);
+        }
+        for handle in handles {
+            handle.cancel(Code::Cancelled, "");
+        }
+        for _ in 0..CALLS {
+            ends.next().await;
+        }
+        let next = call(&channel);
+        for stream in streams {
+            peer.write_headers(stream, &[(":status", "200"), ("content-type", "application/grpc")], false).await;
+        }
+        let stream = peer.request().await;
+        peer.answer(stream, b"still here").await;
+        assert_eq!(response(next).await.message, "still here");
+        assert_eq!(channel.metrics().connect_attempts, 1);
+    });
+}

@@ -160,3 +160,67 @@ fn a_panic_in_a_completion_ends_there_and_the_engine_goes_on() {
         assert_eq!(engine.metrics().calls_ok, 2);
     });
 }
+
+#[test]
+fn shutting_down_ends_calls_whose_channels_nobody_holds_any_more() {
+    run(async {
+        let engine = engine("ls-forsaken");
+        let server = Server::start();
+        let channels = [channel_on(&engine, &server), channel_on(&engine, &server)];
+        let mut ends = Vec::new();
+        let mut held = Vec::new();
+        for channel in &channels {
+            let (reply, ended) = events();
+            channel.start_unary(CallRequest::new(METHOD), reply).expect("a call");
+            let mut connection = server.accept().await;
+            held.push((connection.request().await, connection));
+            ends.push(ended);
+        }
+        let [dropped, closed] = channels;
+        drop(dropped);
+        closed.close(None);
+        engine.shutdown(Some(Duration::ZERO));
+        for mut ended in ends {
+            let Event::Unary(end) = ended.next().await else { panic!("another event") };
+            assert_eq!(end.end.status.code(), Code::Cancelled);
+        }
+        assert!(joined(&engine, GUARD).await);
+    });
+}
+
+#[test]
+fn a_panic_in_a_thread_hook_ends_there() {
+    run(async {
+        let hook: linkspan_core::ThreadHook = Arc::new(|| panic!("a host's mistake"));
+        let (thread_start, thread_stop) = (Some(Arc::clone(&hook)), Some(hook));
+        let options = EngineOptions { thread_name: "ls-hook".to_owned(), thread_start, thread_stop };
+        let engine = Engine::new(options).expect("an engine");
+        let server = Server::start();
+        let channel = channel_on(&engine, &server);
+        let call = call(&channel);
+        let mut connection = server.accept().await;
+        connection.request().await.answer(b"");
+        response(call).await;
+        engine.shutdown(Some(Duration::ZERO));
+        assert!(joined(&engine, GUARD).await);
+    });
+}
+
+/// The logger is the process's; this one minds only the lines about this test's server.
+#[test]
+fn a_panic_in_the_logger_ends_there() {
+    run(async {
+        let server = Server::start();
+        let address = server.address();
+        linkspan_core::set_logger(Some(Box::new(move |_, _, text| {
+            assert!(!text.contains(&address), "a host's mistake");
+        })));
+        let channel = channel_on(&engine("ls-logger"), &server);
+        let call = call(&channel);
+        let mut connection = server.accept().await;
+        connection.request().await.answer(b"");
+        response(call).await;
+        linkspan_core::set_logger(None);
+        assert_eq!(channel.state(false), State::Ready);
+    });
+}

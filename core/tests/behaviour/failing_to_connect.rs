@@ -266,3 +266,28 @@ fn a_deadline_that_passes_while_waiting_for_ready_tells_the_last_connect_error()
         assert!(text.contains(&format!("tried {}: Connection refused", port.address())), "{text}");
     });
 }
+
+/// [CONN-82]
+#[test]
+fn a_server_that_lets_everybody_in_and_out_again_is_not_dialed_without_a_pause() {
+    run(async {
+        let server = Server::start();
+        let channel = channel_with(&server.address(), &[(FIXED_BACKOFF, 3_600_000.into())]);
+        let call = call(&channel);
+        let visits = crate::peer::beside(async move {
+            for visit in 1.. {
+                let mut peer = server.accept_raw().await;
+                assert!(visit <= 2, "dialed once more");
+                peer.read_preface().await;
+                // Usable, but not one stream is allowed; then gone, once the client has seen that.
+                peer.write_frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0]).await;
+                while peer.frame_of(SETTINGS).await.flags & raw::ACK == 0 {}
+            }
+        });
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("closed by the server"), "{failure}");
+        assert!(!visits.is_finished());
+        assert_eq!(channel.metrics().connect_attempts, 2);
+        assert_eq!(channel.state(false), State::TransientFailure);
+    });
+}

@@ -170,3 +170,20 @@ fn a_goaway_parts_the_calls_it_includes_from_those_it_does_not() {
         first.closed_by_client().await;
     });
 }
+
+/// The server looked at the call when it answered; to make it again would be to make it twice.
+#[test]
+fn a_stream_refused_after_its_headers_is_not_made_again() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        peer.write_headers(stream, &[(":status", "200"), ("content-type", "application/grpc")], false).await;
+        peer.write_frame(crate::peer::raw::RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
+        failure(call, Code::Unavailable).await;
+        assert_eq!(channel.metrics().retries, 0);
+    });
+}

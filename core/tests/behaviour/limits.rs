@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use linkspan_core::{CallOptions, Code, Sent, State, Timeout};
 
-use crate::peer::client::{becomes, call, call_with, channel, channel_with, failure, patient_call, response};
+use crate::peer::client::{METHOD, becomes, call, call_with, channel, channel_with, failure, patient_call, response};
 use crate::peer::raw::SETTINGS;
 use crate::peer::run;
 use crate::peer::server::{ReservedPort, Server};
@@ -104,5 +104,56 @@ fn more_waiting_calls_than_allowed_fail_at_once_and_those_before_go_on_waiting()
         connection.request().await.answer(b"first");
         assert_eq!(response(first).await.message, "first");
         assert_eq!(channel.metrics().calls_queued, 0);
+    });
+}
+
+/// The server has said all it will, the rest of the request is still here: the stream must not go on counting.
+#[test]
+fn a_call_answered_before_its_message_was_sent_leaves_its_stream_to_the_next() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        // More than the window of a stream nobody reads.
+        let large = "x".repeat(200_000);
+        let early = call_with(&channel, large, CallOptions::default());
+        let mut connection = server.accept_with(&one_stream()).await;
+        let mut request = connection.request().await;
+        request.answer_at_once(200, &[("content-type", "application/grpc"), ("grpc-status", "8")]);
+        failure(early, Code::ResourceExhausted).await;
+        let next = call(&channel);
+        connection.request().await.answer(b"next");
+        assert_eq!(response(next).await.message, "next");
+    });
+}
+
+/// As much as HTTP/2 takes at once is the limit, although no option sets one.
+#[test]
+fn a_message_larger_than_http_2_takes_is_refused_and_does_not_hang() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        // Never touched, so it is only addresses.
+        let outcome = channel.unary(METHOD, vec![0; 1 << 31], CallOptions::default()).await;
+        let failure = outcome.expect_err("too large");
+        let failure = failure.rpc().expect("a call");
+        assert_eq!((failure.code(), failure.end().sent), (Code::ResourceExhausted, Sent::NotSent));
+        assert!(failure.status().message().contains("2147483648"), "{failure}");
+    });
+}
+
+#[test]
+fn more_metadata_than_a_header_block_holds_is_refused_and_does_not_panic() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let mut metadata = linkspan_core::Metadata::new();
+        for number in 0..40_000 {
+            metadata.append(&format!("x-{number}"), "").expect("good metadata");
+        }
+        let call = call_with(&channel, "", CallOptions { metadata, ..CallOptions::default() });
+        let _connection = server.accept().await;
+        let failure = failure(call, Code::ResourceExhausted).await;
+        assert!(failure.status().message().contains("40000 metadata entries"), "{failure}");
+        assert_eq!(failure.end().sent, Sent::NotSent);
     });
 }

@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use linkspan_core::{
     CallError, CallOptions, Channel, ChannelOptions, Code, Credentials, Event, OptionValue, Reply, RpcError, State,
     UnaryResponse,
@@ -37,7 +38,11 @@ pub(crate) fn call(channel: &Channel) -> JoinHandle<Unary> {
     call_with(channel, "hello", CallOptions::default())
 }
 
-pub(crate) fn call_with(channel: &Channel, message: &'static str, options: CallOptions) -> JoinHandle<Unary> {
+pub(crate) fn call_with(
+    channel: &Channel,
+    message: impl Into<Bytes> + 'static,
+    options: CallOptions,
+) -> JoinHandle<Unary> {
     let channel = channel.clone();
     let mut call = Box::pin(async move { channel.unary(METHOD, message, options).await });
     // Polled once here, so that the call is on its way when this returns; the task polls it again with a waker.

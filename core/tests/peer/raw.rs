@@ -1,6 +1,6 @@
 //! A peer that writes whatever bytes the test wants, also those no server should.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const DATA: u8 = 0;
@@ -23,12 +23,12 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
-pub(crate) struct Peer {
-    stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    stream: S,
 }
 
-impl Peer {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream }
     }
 
@@ -38,10 +38,8 @@ impl Peer {
 
     pub(crate) async fn write_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.write(&frame).await;
+        let head = [length[1], length[2], length[3], kind, flags];
+        self.write(&[&head[..], &stream.to_be_bytes(), payload].concat()).await;
     }
 
     /// The client's preface: the magic words and its SETTINGS.
