@@ -61,6 +61,7 @@ TESTS = [
     suite("c", "tests/c/run.sh"),
     suite("c-valgrind", "tests/c/run.sh --valgrind"),
     suite("python", f"{PYTHON} -m pytest -q -rs bindings-python/tests"),
+    suite("python-stub", f"{PYTHON} -m mypy.stubtest linkspan._linkspan"),
     suite("node", "npm --prefix bindings-node test --silent"),
     suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity"),
     suite("readme", "python3 tests/readme/run.py"),
