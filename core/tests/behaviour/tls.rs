@@ -271,6 +271,35 @@ fn a_server_that_asks_for_a_certificate_refuses_whoever_has_none_and_its_reason_
 }
 
 #[test]
+fn a_plaintext_client_of_a_tls_server_is_told_what_came() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup::default());
+        let channel = crate::peer::client::channel(&server.server.address());
+        let call = call(&channel);
+        server.let_one_try();
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(!failure.status().message().contains("closed by this side"), "{failure}");
+        assert!(failure.status().message().contains("TLS"), "{failure}");
+    });
+}
+
+/// A help link for programmers of the TLS library is none for users of this one.
+#[test]
+fn a_handshake_that_is_broken_off_is_told_without_links() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&format!("ipv4:{}", server.address()), trusting(&Authority::new()), &[]);
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.stop_sending().await;
+        let failure = failure(call, Code::Unavailable).await;
+        let text = failure.status().message();
+        assert!(text.contains("TLS handshake failed: ") && !text.contains("://"), "{text}");
+    });
+}
+
+#[test]
 fn credentials_that_cannot_be_used_are_refused_by_name_of_the_field() {
     let identity = Authority::new().identity(&["a client"]);
     let key_pem = identity.key.serialize_pem().into_bytes();

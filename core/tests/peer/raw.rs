@@ -119,6 +119,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write_frame(GOAWAY, 0, 0, &payload).await;
     }
 
+    /// Ends this side's half of the connection.
+    pub(crate) async fn stop_sending(&mut self) {
+        self.stream.shutdown().await.expect("the end said");
+    }
+
     /// Waits until the client has closed the connection, whatever it says before.
     pub(crate) async fn closed_by_client(mut self) {
         let mut ignored = Vec::new();
