@@ -1,13 +1,12 @@
 """What `import linkspan` brings in, in a fresh interpreter."""
 
 import json
-import pathlib
 
+import pytest
+from support.packages import only
 from support.processes import run_program
 
 import linkspan
-
-SOURCES = pathlib.Path(linkspan.__file__).parents[1]
 
 # Standard modules a bare interpreter has not loaded yet. A longer list is a slower import: say why before adding to it.
 ALLOWED = {
@@ -28,6 +27,8 @@ ALLOWED = {
     "threading",
     "types",
     "weakref",
+    # From Python 3.13 on, by the standard modules above.
+    "warnings",
     # Loaded by the site module of most interpreters; -S leaves them to whoever is first.
     "_abc",
     "_collections_abc",
@@ -56,29 +57,34 @@ print(json.dumps({"came": came, "milliseconds": milliseconds, "threads": tasks, 
 """
 
 
-def imported():
-    return json.loads(run_program(IMPORT, str(SOURCES), python_flags=["-S"]))
+@pytest.fixture
+def folder(tmp_path):
+    return only(tmp_path, "linkspan")
 
 
-def test_only_light_modules_come_in():
-    came = {name for name in imported()["came"] if name.partition(".")[0] != "linkspan"}
+@pytest.fixture
+def imported(folder):
+    return json.loads(run_program(IMPORT, folder, python_flags=["-S"]))
+
+
+def test_only_light_modules_come_in(imported):
+    came = {name for name in imported["came"] if name.partition(".")[0] != "linkspan"}
     assert came <= ALLOWED
     assert not came & {"asyncio", "grpc", "logging", "typing"}
 
 
-def test_the_asyncio_face_is_not_loaded():
-    assert not [name for name in imported()["came"] if name.startswith("linkspan.aio")]
+def test_the_asyncio_face_is_not_loaded(imported):
+    assert not [name for name in imported["came"] if name.startswith("linkspan.aio")]
 
 
-def test_no_thread_starts_and_no_descriptor_opens(record_property):
-    report = imported()
-    record_property("import_milliseconds", report["milliseconds"])
-    print(f"import linkspan took {report['milliseconds']:.1f} ms")
-    assert report["threads"] == 1
-    assert not [name for name in report["descriptors"] if "eventfd" in name or "eventpoll" in name or "socket" in name]
+def test_no_thread_starts_and_no_descriptor_opens(imported, record_property):
+    record_property("import_milliseconds", imported["milliseconds"])
+    print(f"import linkspan took {imported['milliseconds']:.1f} ms")
+    assert imported["threads"] == 1
+    assert not [name for name in imported["descriptors"] if "eventfd" in name or "eventpoll" in name or "socket" in name]
 
 
-def test_making_a_channel_starts_no_thread_and_opens_nothing():
+def test_making_a_channel_starts_no_thread_and_opens_nothing(folder):
     program = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -92,7 +98,7 @@ assert held() == before, (before, held())
 channel.close()
 assert held() == before, (before, held())
 """
-    run_program(program, str(SOURCES), python_flags=["-S"])
+    run_program(program, folder, python_flags=["-S"])
 
 
 def test_everything_public_is_there():

@@ -1,14 +1,9 @@
 """Everything works in an interpreter that has no grpcio: it runs without site-packages."""
 
-import importlib.util
-import pathlib
-
+import pytest
 from support.interop import generated, interop_server
+from support.packages import only
 from support.processes import run_program
-
-import linkspan
-
-SOURCES = pathlib.Path(linkspan.__file__).parents[1]
 
 START = """
 import sys
@@ -24,11 +19,15 @@ import linkspan
 """
 
 
-def run(program, server):
-    run_program(START + program, str(SOURCES), server.address, python_flags=["-S"])
+@pytest.fixture
+def run(tmp_path, server):
+    def run(program):
+        run_program(START + program, only(tmp_path, "linkspan"), server.address, python_flags=["-S"])
+
+    return run
 
 
-def test_blocking_calls_and_errors(server):
+def test_blocking_calls_and_errors(run):
     run(
         """
 with linkspan.insecure_channel(address) as channel:
@@ -47,12 +46,11 @@ with linkspan.insecure_channel(address) as channel:
         assert copy.copy(error).code() is pickle.loads(pickle.dumps(error)).code() is linkspan.StatusCode.NOT_FOUND
     else:
         raise SystemExit("no error")
-""",
-        server,
+"""
     )
 
 
-def test_asyncio_calls_and_errors(server):
+def test_asyncio_calls_and_errors(run):
     run(
         """
 import asyncio
@@ -76,17 +74,13 @@ async def main():
             raise SystemExit("no error")
 
 asyncio.run(main())
-""",
-        server,
+"""
     )
 
 
 def test_generated_stubs_load_and_run_and_leave_no_trace(tmp_path):
-    google = pathlib.Path(importlib.util.find_spec("google.protobuf").origin).parents[1]
-    (tmp_path / "google").symlink_to(google)
     generated(tmp_path)
     program = """
-sys.path.append(sys.argv[3])
 services = linkspan.stubs.load("interop_pb2_grpc")
 assert linkspan.stubs.load("interop_pb2_grpc") is services
 import interop_pb2 as messages
@@ -106,4 +100,5 @@ else:
     raise SystemExit("the experimental function ran")
 """
     with interop_server() as server:
-        run_program(START + program, str(SOURCES), server.address, str(tmp_path), python_flags=["-S"])
+        folder = only(tmp_path, "linkspan", "google")
+        run_program(START + program, folder, server.address, python_flags=["-S"])
