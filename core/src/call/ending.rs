@@ -12,7 +12,7 @@ use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
-use crate::runtime::Driver;
+use crate::runtime::{Driver, sleep_until};
 use crate::status::Status;
 use crate::time::Time;
 use crate::transport::{Ending, Outcome};
@@ -78,12 +78,7 @@ impl Progress {
         if self.timeout == Some(Duration::ZERO) {
             return self.local(self.deadline_exceeded());
         }
-        let over = async {
-            match self.deadline() {
-                Some(deadline) => driver.sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
+        let over = sleep_until(driver, self.deadline());
         let outcome = tokio::select! {
             biased;
             cancel = inbox.cancelled() => return self.local(self.failure_of(cancel)),

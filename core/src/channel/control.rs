@@ -25,7 +25,7 @@ use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId};
 use crate::policy::subchannel::Subchannel;
-use crate::runtime::{Driver, Task};
+use crate::runtime::{Driver, Task, sleep_until};
 use crate::state::State;
 use crate::time::Time;
 use crate::transport::connection::Connection;
@@ -333,13 +333,6 @@ impl<D: Driver> Control<D> {
         let next_attempt = slots().filter_map(|slot| slot.machine.next_deadline()).min();
         let is_resolving = self.resolving.is_waited_for();
         self.showing.publish(connections, dialing.take(MOST_NOTES).collect(), next_attempt, is_resolving);
-    }
-}
-
-async fn sleep_until<D: Driver>(driver: &D, deadline: Option<Time>) {
-    match deadline {
-        Some(deadline) => driver.sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

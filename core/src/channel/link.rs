@@ -3,15 +3,19 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
 use crate::observe::counters::ChannelCounters;
 use crate::policy::balancer::SubchannelId;
-use crate::runtime::Driver;
+use crate::runtime::{Driver, sleep_until};
 use crate::time::Time;
 use crate::transport::connection::{Connection, Happened};
 use crate::transport::dial::{DialSettings, dial};
+
+/// How long a server may take to say why it takes nothing any more; usually it has said it before.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Which connection this is, and of which subchannel.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +49,23 @@ pub(super) fn spawn<D: Driver>(
         let mut moving = dialed.moving;
         let ending = dialed.connection.ending();
         report.connected(dialed.connection);
-        while let Happened::Draining(cause) = moving.next().await {
-            report.draining(cause);
+        let mut give_up_at = None;
+        loop {
+            let happened = tokio::select! {
+                biased;
+                happened = moving.next() => happened,
+                () = sleep_until(&task_driver, give_up_at) => break,
+            };
+            match happened {
+                Happened::Draining(cause) => report.draining(cause),
+                Happened::CannotWrite(cause) => {
+                    give_up_at = Some(task_driver.now() + LAST_WORDS);
+                    report.draining(format!("the connection was lost: {cause}"));
+                }
+                Happened::Ended => break,
+            }
         }
+        drop(moving);
         report.over(ending.words());
     })
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::call::{streaming, unary};
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
 use crate::observe::log::{LogLevel, log};
-use crate::runtime::Driver;
+use crate::runtime::{Driver, sleep_until};
 use crate::state::State;
 
 /// How long the thread stays after its last channel, so that a program that makes channels one after the other keeps it.
@@ -53,19 +52,13 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
         {
             break;
         }
-        let linger = pin!(async {
-            match stop_at {
-                Some(stop_at) => driver.sleep_until(stop_at).await,
-                None => std::future::pending().await,
-            }
-        });
         tokio::select! {
             biased;
             () = poll_fn(|cx| queue.poll_batch(cx, &mut batch)) => {
                 batch.drain(..).for_each(|submission| tables.on_submission(submission));
             }
             () = tables.running.something_ended.notified() => {}
-            () = linger => {}
+            () = sleep_until(&driver, stop_at) => {}
         }
     }
     serving.is_over.set(true);
@@ -258,12 +251,6 @@ impl<D: Driver> Loop<D> {
         // A watch must not keep a channel nobody else holds.
         drop(channel);
         self.driver.spawn(async move {
-            let over = async {
-                match deadline {
-                    Some(deadline) => driver.sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
             let changed = async {
                 loop {
                     let state = snapshots.borrow_and_update().state;
@@ -279,7 +266,7 @@ impl<D: Driver> Loop<D> {
                 biased;
                 state = changed => (state, false),
                 () = cancelled.notified() => (last, true),
-                () = over => (last, true),
+                () = sleep_until(&driver, deadline) => (last, true),
             };
             running.watches.borrow_mut().remove(&id);
             slot.finish(state, timed_out);

@@ -100,6 +100,8 @@ struct QueueState {
     /// Whether a thread serves the queue.
     is_running: bool,
     thread: Option<JoinHandle<()>>,
+    /// Set while somebody waits for the last moments of the thread.
+    is_being_joined: bool,
     is_shut_down: bool,
 }
 
@@ -159,24 +161,28 @@ impl SubmitQueue {
 
     /// Waits until the thread is gone; `false` when it is not in time.
     pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
-        let is_running = |state: &mut QueueState| state.is_running;
+        let is_there = |state: &mut QueueState| state.is_running || state.is_being_joined;
         let mut state = match timeout {
-            None => self.stopped.wait_while(self.state(), is_running).unwrap_or_else(PoisonError::into_inner),
+            None => self.stopped.wait_while(self.state(), is_there).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
-                let (state, waited) = self
+                let (mut state, _) = self
                     .stopped
-                    .wait_timeout_while(self.state(), timeout, is_running)
+                    .wait_timeout_while(self.state(), timeout, is_there)
                     .unwrap_or_else(PoisonError::into_inner);
-                if waited.timed_out() && state.is_running {
+                if is_there(&mut state) {
                     return false;
                 }
                 state
             }
         };
-        let thread = state.thread.take();
+        let Some(thread) = state.thread.take() else { return true };
+        state.is_being_joined = true;
         drop(state);
         // It serves no more, so this is a matter of microseconds.
-        thread.is_none_or(|thread| thread.join().is_ok())
+        let ended_well = thread.join().is_ok();
+        self.state().is_being_joined = false;
+        self.stopped.notify_all();
+        ended_well
     }
 
     /// The loop's side: swaps what waits into `batch`, which is empty.

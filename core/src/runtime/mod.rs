@@ -42,6 +42,14 @@ pub(crate) trait Driver: Clone + 'static {
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static;
 }
 
+/// Completes at `deadline`; never without one.
+pub(crate) async fn sleep_until<D: Driver>(driver: &D, deadline: Option<Time>) {
+    match deadline {
+        Some(deadline) => driver.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A connected byte stream.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Where the stream starts, if it has such an address.

@@ -134,6 +134,8 @@ impl ConnectionEnding {
 pub(crate) enum Happened {
     /// It takes no new streams, because of this.
     Draining(String),
+    /// Nothing can be written any more, because of this. What the server said before may still be read, for a while.
+    CannotWrite(String),
     /// It is over.
     Ended,
 }
@@ -145,6 +147,7 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection,
     goaway_is_told: bool,
     is_used_up: bool,
+    write_failure_is_told: bool,
     /// Set when the HTTP/2 library's future has completed; it must not be polled again.
     is_over: bool,
     stream_limit: Option<u32>,
@@ -153,7 +156,16 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
     pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
         let stream_limit = seen.stream_limit();
-        Self { http2, seen, connection, goaway_is_told: false, is_used_up: false, is_over: false, stream_limit }
+        Self {
+            http2,
+            seen,
+            connection,
+            goaway_is_told: false,
+            is_used_up: false,
+            write_failure_is_told: false,
+            is_over: false,
+            stream_limit,
+        }
     }
 
     /// Moves the connection until something happens to it.
@@ -187,6 +199,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
             if self.is_over {
                 self.connection.drain();
                 return Poll::Ready(Happened::Ended);
+            }
+            if let Some(cause) = self.seen.write_failure().filter(|_| !self.write_failure_is_told) {
+                self.write_failure_is_told = true;
+                self.connection.drain();
+                return Poll::Ready(Happened::CannotWrite(cause.to_owned()));
             }
             Poll::Pending
         })

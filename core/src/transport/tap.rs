@@ -56,13 +56,18 @@ impl Seen {
     /// How the connection ended, in words: what the server said before what this side noticed.
     pub(super) fn end(&self) -> String {
         let end = self.end.borrow();
-        let end = end.as_deref().or(self.write_failure.get().map(String::as_str));
+        let end = end.as_deref().or(self.write_failure());
         match (end, &*self.goaway.borrow()) {
             (Some(end), Some(goaway)) => format!("{end}, after {goaway}"),
             (None, Some(goaway)) => format!("closed after {goaway}"),
             (Some(end), None) => end.to_owned(),
             (None, None) => "closed by this side".to_owned(),
         }
+    }
+
+    /// Why nothing can be written any more, once that is so.
+    pub(super) fn write_failure(&self) -> Option<&str> {
+        self.write_failure.get().map(String::as_str)
     }
 
     /// What the HTTP/2 library found wrong, unless the byte stream itself ended.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use linkspan_core::{Channel, ChannelOptions, Code, Credentials, ErrorKind, Event, State};
+use linkspan_core::{CallOptions, Channel, ChannelOptions, Code, Credentials, ErrorKind, Event, State, Timeout};
 
-use crate::peer::client::{becomes, call, channel, events, failure, response, told};
+use crate::peer::client::{becomes, call, call_with, channel, events, failure, response, told};
+use crate::peer::raw::Peer;
 use crate::peer::server::{Connection, Server};
 use crate::peer::{TemporaryFolder, run};
 
@@ -242,5 +243,28 @@ fn a_name_is_resolved_and_its_addresses_are_tried() {
         assert_eq!(request.head.uri.authority().expect("an authority").as_str(), format!("localhost:{port}"));
         request.answer(b"");
         assert_eq!(&*response(call).await.peer, server.address());
+    });
+}
+
+/// A connection nobody can write to is lost, even while the server keeps its own side open.
+#[test]
+fn a_server_that_stops_receiving_and_stays_silent_ends_the_call() {
+    run(async {
+        let folder = TemporaryFolder::new();
+        let path = folder.path().join("socket");
+        let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+        let target = format!("unix:{}", path.display());
+        let channel = Channel::new(&target, &Credentials::insecure(), &ChannelOptions::new()).expect("a channel");
+        channel.state(true);
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let socket = stream.into_std().expect("a socket");
+        let same = socket.try_clone().expect("a descriptor");
+        let stream = tokio::net::UnixStream::from_std(socket).expect("a socket");
+        let mut peer = Peer::new(stream);
+        peer.greet().await;
+        becomes(&channel, State::Ready).await;
+        same.shutdown(std::net::Shutdown::Read).expect("shut");
+        let options = CallOptions { timeout: Timeout::After(Duration::from_secs(10)), ..CallOptions::default() };
+        failure(call_with(&channel, "", options), Code::Unavailable).await;
     });
 }

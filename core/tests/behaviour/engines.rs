@@ -224,3 +224,25 @@ fn a_panic_in_the_logger_ends_there() {
         assert_eq!(channel.state(false), State::Ready);
     });
 }
+
+#[test]
+fn everybody_who_joins_an_engine_waits_for_the_same_end() {
+    run(async {
+        let engine = engine("ls-joined-twice");
+        let server = Server::start();
+        let channel = channel_on(&engine, &server);
+        let running = call(&channel);
+        let mut connection = server.accept().await;
+        let request = connection.request().await;
+        engine.shutdown(None);
+        let joins = [0; 3].map(|_| {
+            let engine = engine.clone();
+            tokio::task::spawn_blocking(move || (engine.join(Some(GUARD)), threads_named("ls-joined-twice")))
+        });
+        request.answer(b"");
+        response(running).await;
+        for join in joins {
+            assert_eq!(join.await.expect("no panic"), (true, 0));
+        }
+    });
+}
