@@ -3,7 +3,7 @@
 const assert = require("node:assert/strict");
 const test = require("node:test");
 const { Code, RpcError } = require("../index.cjs");
-const { channelFor, deferred, grpc } = require("../testing/server.cjs");
+const { channelFor, deferred, grpc, standstill } = require("../testing/server.cjs");
 
 const SERVER_STREAM = "/test.Echo/ServerStream";
 const CLIENT_STREAM = "/test.Echo/ClientStream";
@@ -126,7 +126,6 @@ test("server streaming: a deadline ends the iteration", async (t) => {
 
 test("server streaming: a reader that stops reading blocks the server", async (t) => {
   const chunk = Buffer.alloc(64 * 1024);
-  const blocked = deferred();
   let sent = 0;
   const channel = await channelFor(t, {
     ServerStream(call) {
@@ -134,8 +133,6 @@ test("server streaming: a reader that stops reading blocks the server", async (t
         while (sent < 1000) {
           sent += 1;
           if (!call.write(chunk)) {
-            // Blocked for good only if no drain comes: the reader below reads nothing until this has been seen.
-            setTimeout(blocked.resolve, 300);
             call.once("drain", more);
             return;
           }
@@ -147,8 +144,7 @@ test("server streaming: a reader that stops reading blocks the server", async (t
   });
   const stream = channel.serverStreaming(SERVER_STREAM, Buffer.alloc(0));
   await stream.header;
-  await blocked.promise;
-  const sentWhileNobodyRead = sent;
+  const sentWhileNobodyRead = await standstill(() => sent);
   assert.ok(sentWhileNobodyRead < 500, `${sentWhileNobodyRead} messages of 64 KiB were sent to nobody`);
   assert.equal((await collect(stream)).length, 1000);
 });
@@ -270,10 +266,7 @@ test("open: write stays pending while the server does not read, and goes on when
   const writes = [];
   // Flow-control windows are far smaller than this: writing must come to a stop in it.
   for (; asked < 1000; asked++) writes.push(call.write(chunk).then(() => taken++));
-  const quiet = deferred();
-  const look = (before) => setTimeout(() => (before === taken ? quiet.resolve() : look(taken)), 200);
-  look(-1);
-  await quiet.promise;
+  await standstill(() => taken);
   assert.ok(taken < 500, `${taken} of ${asked} messages of 64 KiB were taken although nobody read`);
   reading.resolve();
   await Promise.all(writes);

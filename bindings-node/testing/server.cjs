@@ -80,6 +80,21 @@ function deferred() {
   return result;
 }
 
+const LOOK_EVERY_MS = 200;
+
+/**
+ * Resolves, to the value, once what `read` returns has begun to move and has come to a stop. A slow machine only makes it
+ * look longer: what goes on and on is followed to its end.
+ */
+async function standstill(read) {
+  for (let before = 0; ; ) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    const now = read();
+    if (now > 0 && now === before) return now;
+    before = now;
+  }
+}
+
 /** A port nobody listens on: it was ours a moment ago. */
 function refusedAddress() {
   return new Promise((resolve) => {
@@ -104,4 +119,4 @@ function silentServer(t) {
   });
 }
 
-module.exports = { EchoClient, METHODS, channelFor, deferred, grpc, refusedAddress, serverFor, silentServer, startServer };
+module.exports = { EchoClient, METHODS, channelFor, deferred, grpc, refusedAddress, serverFor, silentServer, standstill, startServer };
