@@ -183,19 +183,6 @@ fn a_call_may_be_cancelled_and_others_started_from_inside_a_completion() {
     });
 }
 
-#[test]
-fn a_call_cancelled_with_ok_has_not_succeeded() {
-    run(async {
-        let server = Server::start();
-        let channel = channel(&server.address());
-        let (reply, mut events) = events();
-        let handle = channel.start_unary(CallRequest::new(METHOD), reply).expect("a call");
-        handle.cancel(Code::Ok, "fine");
-        let Event::Unary(ended) = events.next().await else { panic!("another event") };
-        assert_eq!((ended.end.status.code(), ended.message), (Code::Cancelled, None));
-    });
-}
-
 /// [WIRE-177]
 #[test]
 fn answers_that_come_too_late_for_thousands_of_cancelled_calls_do_not_cost_the_connection() {

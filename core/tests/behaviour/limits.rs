@@ -140,20 +140,3 @@ fn a_message_larger_than_http_2_takes_is_refused_and_does_not_hang() {
         assert!(failure.status().message().contains("2147483648"), "{failure}");
     });
 }
-
-#[test]
-fn more_metadata_than_a_header_block_holds_is_refused_and_does_not_panic() {
-    run(async {
-        let server = Server::start();
-        let channel = channel(&server.address());
-        let mut metadata = linkspan_core::Metadata::new();
-        for number in 0..40_000 {
-            metadata.append(&format!("x-{number}"), "").expect("good metadata");
-        }
-        let call = call_with(&channel, "", CallOptions { metadata, ..CallOptions::default() });
-        let _connection = server.accept().await;
-        let failure = failure(call, Code::ResourceExhausted).await;
-        assert!(failure.status().message().contains("40000 metadata entries"), "{failure}");
-        assert_eq!(failure.end().sent, Sent::NotSent);
-    });
-}
