@@ -1,10 +1,11 @@
 //! Rust's own face: futures over the same submissions and completions every other language uses. Any executor will do.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::completion::{Event, Reply};
 use super::handle::{CallHandle, Channel, SendError};
@@ -29,7 +30,7 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    fn request(self, method: &str) -> CallRequest {
+    pub(super) fn request(self, method: &str) -> CallRequest {
         CallRequest {
             metadata: self.metadata,
             timeout: self.timeout,
@@ -52,6 +53,21 @@ pub struct UnaryResponse {
     pub trailing: Metadata,
     /// The address that answered.
     pub peer: Arc<str>,
+}
+
+impl UnaryResponse {
+    pub(super) fn of(end: UnaryEnd) -> Result<Self, CallError> {
+        let UnaryEnd { end, initial, message } = end;
+        match message {
+            Some(message) => Ok(Self {
+                message,
+                initial: initial.unwrap_or_default(),
+                trailing: end.trailing,
+                peer: end.peer.unwrap_or_else(|| "".into()),
+            }),
+            None => Err(CallError::Rpc(RpcError::new(end, initial))),
+        }
+    }
 }
 
 /// A call's failure.
@@ -169,16 +185,7 @@ impl Channel {
         let Ok(end) = receiver.await else {
             return Err(lost().into());
         };
-        let UnaryEnd { end, initial, message } = *end;
-        match message {
-            Some(message) => Ok(UnaryResponse {
-                message,
-                initial: initial.unwrap_or_default(),
-                trailing: end.trailing,
-                peer: end.peer.unwrap_or_else(|| "".into()),
-            }),
-            None => Err(CallError::Rpc(RpcError::new(end, initial))),
-        }
+        UnaryResponse::of(*end)
     }
 
     /// A call with streams. It starts at once.
@@ -186,19 +193,32 @@ impl Channel {
     /// # Errors
     /// As [`Channel::start_stream`].
     pub fn stream(&self, method: &str, options: CallOptions) -> Result<StreamCall, Error> {
-        let (sender, events) = mpsc::channel(MOST_EVENTS);
+        let (arrived, events) = mpsc::channel(MOST_EVENTS);
+        let room = Arc::new(Notify::new());
+        let has_room = Arc::clone(&room);
         let reply = Reply::callback(move |event| {
-            // Never full, see MOST_EVENTS; closed when the call's owner has gone.
-            let _ = sender.try_send(event);
+            // A sender that waits for room looks again; at the end it will not find any.
+            if matches!(event, Event::Writable | Event::Status(_)) {
+                has_room.notify_one();
+            }
+            if !matches!(event, Event::Writable) {
+                // Never full, see MOST_EVENTS; closed when the call's owner has gone.
+                let _ = arrived.try_send(event);
+            }
         });
-        let request = CallRequest { read_credit: 1, ..options.request(method) };
-        let handle = CancelOnDrop(self.start_stream(request, reply)?);
-        Ok(StreamCall { handle, events, initial: None, ready: None, end: None, has_room: false })
+        let request = CallRequest { read_credit: READ_AHEAD, ..options.request(method) };
+        let handle = Arc::new(CancelOnDrop(self.start_stream(request, reply)?));
+        let sender = StreamSender { handle: Arc::clone(&handle), room };
+        let receiver = StreamReceiver { handle, events, initial: None, ready: VecDeque::new(), taken: 0, end: None };
+        Ok(StreamCall { sender, receiver })
     }
 }
 
-/// Events that can wait in a call at once: headers, one message by credit, one notice of room, the status.
-const MOST_EVENTS: usize = 4;
+/// How many messages may wait to be taken. Credit for more goes back by halves, so that a fast stream costs few hand-overs.
+const READ_AHEAD: u32 = 16;
+
+/// Events that can wait in a call at once: headers, messages by credit, the status.
+const MOST_EVENTS: usize = READ_AHEAD as usize + 2;
 
 fn lost() -> Error {
     Error::new(crate::error::ErrorKind::Internal, "the call's completion was lost; this is a bug in linkspan")
@@ -213,22 +233,88 @@ impl Drop for CancelOnDrop {
 }
 
 /// A call with streams. Dropping it cancels the call.
+#[derive(Debug)]
 pub struct StreamCall {
-    handle: CancelOnDrop,
+    sender: StreamSender,
+    receiver: StreamReceiver,
+}
+
+/// The sending half of a call with streams.
+pub struct StreamSender {
+    handle: Arc<CancelOnDrop>,
+    /// Rung when a refused sender may look again.
+    room: Arc<Notify>,
+}
+
+/// The receiving half of a call with streams.
+pub struct StreamReceiver {
+    handle: Arc<CancelOnDrop>,
     events: mpsc::Receiver<Event>,
     initial: Option<Metadata>,
-    /// A message that was received while something else was waited for.
-    ready: Option<Bytes>,
+    /// Messages that were received while headers were waited for.
+    ready: VecDeque<Bytes>,
+    /// Messages taken whose credit has not gone back yet.
+    taken: u32,
     end: Option<CallEnd>,
-    has_room: bool,
 }
 
 impl StreamCall {
+    /// The two halves, for sending and receiving at the same time. When both are dropped the call is cancelled.
+    #[must_use]
+    pub fn split(self) -> (StreamSender, StreamReceiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// [`StreamSender::send`]
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has sent nothing.
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// [`StreamSender::close_send`]
+    pub fn close_send(&self) {
+        self.sender.close_send();
+    }
+
+    /// [`StreamReceiver::headers`]
+    pub async fn headers(&mut self) -> Option<&Metadata> {
+        self.receiver.headers().await
+    }
+
+    /// [`StreamReceiver::message`]
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has lost nothing.
+    pub async fn message(&mut self) -> Result<Option<Bytes>, RpcError> {
+        self.receiver.message().await
+    }
+
+    /// [`StreamReceiver::end`]
+    #[must_use]
+    pub fn end(&self) -> Option<&CallEnd> {
+        self.receiver.end()
+    }
+
+    /// Cancels the call; [`StreamCall::message`] then tells CANCELLED with this text.
+    pub fn cancel(&self, details: &str) {
+        self.receiver.cancel(details);
+    }
+}
+
+impl StreamSender {
     /// Sends a message, waiting while too much waits to be sent.
     ///
     /// # Errors
-    /// [`SendError::HalfClosed`] after [`StreamCall::close_send`]; [`SendError::Ended`] when the call has ended: its status is
-    /// told by [`StreamCall::message`].
+    /// [`SendError::HalfClosed`] after [`StreamSender::close_send`]; [`SendError::Ended`] when the call has ended: its status is
+    /// told by [`StreamReceiver::message`].
     ///
     /// # Cancel safety
     /// A dropped wait has sent nothing.
@@ -239,10 +325,7 @@ impl StreamCall {
                 Err(SendError::Full(back)) => message = back,
                 other => return other,
             }
-            self.has_room = false;
-            while !self.has_room && self.end.is_none() {
-                self.take_event().await;
-            }
+            self.room.notified().await;
         }
     }
 
@@ -251,7 +334,9 @@ impl StreamCall {
         // Said before, or over: either way nothing follows.
         let _ = self.handle.0.half_close();
     }
+}
 
+impl StreamReceiver {
     /// Initial metadata; `None` when the call ended without.
     pub async fn headers(&mut self) -> Option<&Metadata> {
         while self.initial.is_none() && self.end.is_none() {
@@ -269,8 +354,11 @@ impl StreamCall {
     /// A dropped wait has lost nothing.
     pub async fn message(&mut self) -> Result<Option<Bytes>, RpcError> {
         loop {
-            if let Some(message) = self.ready.take() {
-                self.handle.0.read(1);
+            if let Some(message) = self.ready.pop_front() {
+                self.taken += 1;
+                if self.taken >= READ_AHEAD / 2 {
+                    self.handle.0.read(std::mem::take(&mut self.taken));
+                }
                 return Ok(Some(message));
             }
             match &self.end {
@@ -287,7 +375,7 @@ impl StreamCall {
         self.end.as_ref()
     }
 
-    /// Cancels the call; [`StreamCall::message`] then tells CANCELLED with this text.
+    /// Cancels the call; [`StreamReceiver::message`] then tells CANCELLED with this text.
     pub fn cancel(&self, details: &str) {
         self.handle.0.cancel(Code::Cancelled, details);
     }
@@ -295,18 +383,23 @@ impl StreamCall {
     async fn take_event(&mut self) {
         match self.events.recv().await {
             Some(Event::Headers { initial, .. }) => self.initial = Some(initial),
-            Some(Event::Message(message)) => self.ready = Some(message),
-            Some(Event::Writable) => self.has_room = true,
+            Some(Event::Message(message)) => self.ready.push_back(message),
             Some(Event::Status(end)) => self.end = Some(*end),
-            Some(Event::Unary(_) | Event::Connectivity { .. }) => {}
+            Some(Event::Writable | Event::Unary(_) | Event::Connectivity { .. }) => {}
             // The status is owed and comes before this.
             None => self.events.close(),
         }
     }
 }
 
-impl fmt::Debug for StreamCall {
+impl fmt::Debug for StreamSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamCall").field("handle", &self.handle.0).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("StreamSender").field("handle", &self.handle.0).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StreamReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamReceiver").field("handle", &self.handle.0).field("end", &self.end).finish_non_exhaustive()
     }
 }

@@ -7,12 +7,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::channel::ChannelCore;
+use super::handle::next_id;
+use super::on_loop::{Calls, Host, LocalTask, MakeTask, OnLoop};
+use super::slot::Counted;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
-use crate::call::{streaming, unary};
+use crate::call::{CallSpec, UnaryEnd, streaming, unary};
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
 use crate::observe::log::{LogLevel, log};
@@ -31,7 +35,12 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     if let Some(hook) = &queue.options().thread_start {
         contain(|| hook());
     }
-    let mut tables = Loop { driver: driver.clone(), channels: BTreeMap::new(), running: Rc::default() };
+    let tables = Rc::new(Loop {
+        driver: driver.clone(),
+        queue: Arc::clone(&queue),
+        channels: RefCell::default(),
+        running: Rc::default(),
+    });
     let mut batch = Vec::new();
     let mut idle_since = None;
     loop {
@@ -39,7 +48,7 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
             log(LogLevel::Error, "engine", || "a channel's control task panicked; the engine shuts down".to_owned());
             queue.shut_down(Some(Duration::ZERO));
         }
-        tables.running.is_forsaken.set(tables.channels.is_empty());
+        tables.running.is_forsaken.set(tables.channels.borrow().is_empty());
         let is_idle = tables.is_idle();
         let now = driver.now();
         let stop_at = if is_idle { Some(*idle_since.get_or_insert(now) + LINGER) } else { None };
@@ -83,8 +92,9 @@ impl Drop for Serving<'_> {
 
 struct Loop<D: Driver> {
     driver: D,
+    queue: Arc<SubmitQueue>,
     /// Channels somebody holds a handle of.
-    channels: BTreeMap<u64, Entry<D>>,
+    channels: RefCell<BTreeMap<u64, Entry<D>>>,
     running: Rc<Running>,
 }
 
@@ -98,6 +108,8 @@ struct Entry<D: Driver> {
 struct Running {
     calls: RefCell<BTreeMap<u64, RunningCall>>,
     watches: RefCell<BTreeMap<u64, Rc<Notify>>>,
+    /// Tasks of the host's.
+    guests: RefCell<BTreeMap<u64, Rc<Notify>>>,
     /// Control tasks that have not let go yet, closed channels' too.
     controls: Cell<usize>,
     /// Set while no channel is held: only then can the end of a call be the end of the loop, and only then is it told.
@@ -114,10 +126,13 @@ struct RunningCall {
 
 impl<D: Driver> Loop<D> {
     fn is_idle(&self) -> bool {
-        self.channels.is_empty() && self.running.controls.get() == 0 && self.running.calls.borrow().is_empty()
+        self.channels.borrow().is_empty()
+            && self.running.controls.get() == 0
+            && self.running.calls.borrow().is_empty()
+            && self.running.guests.borrow().is_empty()
     }
 
-    fn on_submission(&mut self, submission: Submission) {
+    fn on_submission(self: &Rc<Self>, submission: Submission) {
         match submission {
             Submission::Connect(core) => {
                 if let Some(local) = self.open(&core) {
@@ -131,7 +146,8 @@ impl<D: Driver> Loop<D> {
             }
             Submission::Close { channel, grace } => self.close(channel.id(), grace),
             Submission::Forget { channel } => {
-                self.channels.remove(&channel);
+                let forgotten = self.channels.borrow_mut().remove(&channel);
+                drop(forgotten);
             }
             Submission::Unary(call) => self.start_unary(*call),
             Submission::Stream(call) => self.start_stream(*call),
@@ -145,22 +161,26 @@ impl<D: Driver> Loop<D> {
                 }
             }
             Submission::Shutdown { grace } => {
-                for entry in self.channels.values() {
+                let channels = std::mem::take(&mut *self.channels.borrow_mut());
+                for (id, entry) in channels {
                     if let Some(core) = entry.core.upgrade() {
                         core.mark_closed();
                     }
+                    self.close_entry(id, &entry, grace);
                 }
-                let ids: Vec<u64> = self.channels.keys().copied().collect();
-                ids.into_iter().for_each(|id| self.close(id, grace));
                 // Calls outlive the handles of their channels; the engine's end is theirs too.
-                self.cancel_after(grace, |_| true);
+                self.after(grace, |running| {
+                    running.cancel_calls(|_| true);
+                    running.guests.borrow().values().for_each(|dropped| dropped.notify_one());
+                });
             }
+            Submission::Run(make) => self.start_guest(make),
         }
     }
 
     /// The channel's loop side, made at first use; `None` once it is closed.
-    fn open(&mut self, core: &Arc<ChannelCore>) -> Option<LocalChannel<D>> {
-        if let Some(entry) = self.channels.get(&core.id()) {
+    fn open(&self, core: &Arc<ChannelCore>) -> Option<LocalChannel<D>> {
+        if let Some(entry) = self.channels.borrow().get(&core.id()) {
             return Some(entry.local.clone());
         }
         if core.is_closed() {
@@ -176,33 +196,62 @@ impl<D: Driver> Loop<D> {
             running.something_ended.notify_one();
         };
         let local = LocalChannel::open(&self.driver, Arc::clone(core.config()), Arc::clone(core.shown()), done);
-        self.channels.insert(core.id(), Entry { local: local.clone(), core: Arc::downgrade(core) });
+        self.running.is_forsaken.set(false);
+        let entry = Entry { local: local.clone(), core: Arc::downgrade(core) };
+        self.channels.borrow_mut().insert(core.id(), entry);
         Some(local)
     }
 
-    fn close(&mut self, id: u64, grace: Option<Duration>) {
-        if let Some(entry) = self.channels.remove(&id) {
-            entry.local.close(grace.map(|grace| grace.saturating_add(GOODBYE)));
+    fn close(&self, id: u64, grace: Option<Duration>) {
+        let closed = self.channels.borrow_mut().remove(&id);
+        match closed {
+            Some(entry) => self.close_entry(id, &entry, grace),
+            None => self.cancel_after(grace, id),
         }
-        self.cancel_after(grace, move |channel| channel == id);
     }
 
-    /// Cancels, when the grace is over, the calls still running whose channel is meant.
-    fn cancel_after(&self, grace: Option<Duration>, is_meant: impl Fn(u64) -> bool + 'static) {
+    fn close_entry(&self, id: u64, entry: &Entry<D>, grace: Option<Duration>) {
+        entry.local.close(grace.map(|grace| grace.saturating_add(GOODBYE)));
+        self.cancel_after(grace, id);
+    }
+
+    /// Cancels, when the grace is over, the calls of this channel that still run.
+    fn cancel_after(&self, grace: Option<Duration>, id: u64) {
+        self.after(grace, move |running| running.cancel_calls(|channel| channel == id));
+    }
+
+    fn after(&self, grace: Option<Duration>, end: impl FnOnce(&Running) + 'static) {
         let Some(grace) = grace else { return };
         let running = Rc::clone(&self.running);
         if grace.is_zero() {
-            return running.cancel_calls(is_meant);
+            return end(&running);
         }
         let driver = self.driver.clone();
         let deadline = driver.now() + grace;
         self.driver.spawn(async move {
             driver.sleep_until(deadline).await;
-            running.cancel_calls(is_meant);
+            end(&running);
         });
     }
 
-    fn start_unary(&mut self, call: UnaryCall) {
+    fn start_guest(self: &Rc<Self>, make: MakeTask) {
+        let id = next_id();
+        let dropped = Rc::new(Notify::new());
+        self.running.guests.borrow_mut().insert(id, Rc::clone(&dropped));
+        let leaving = LeaveGuest { running: Rc::clone(&self.running), id };
+        let host: Rc<dyn Host> = Rc::clone(self) as Rc<dyn Host>;
+        self.driver.spawn(async move {
+            let _leaving = leaving;
+            tokio::select! {
+                biased;
+                () = dropped.notified() => {}
+                // Made inside the task, so that a panic of the host's ends there.
+                () = async { make(OnLoop::new(host)).await } => {}
+            }
+        });
+    }
+
+    fn start_unary(&self, call: UnaryCall) {
         let UnaryCall { id, channel: core, spec, message, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
@@ -214,7 +263,7 @@ impl<D: Driver> Loop<D> {
         });
     }
 
-    fn start_stream(&mut self, call: StreamCall) {
+    fn start_stream(&self, call: StreamCall) {
         let StreamCall { id, channel: core, spec, first, is_empty, credit, quota, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
@@ -238,7 +287,7 @@ impl<D: Driver> Loop<D> {
         }
     }
 
-    fn start_watch(&mut self, watch: Watch) {
+    fn start_watch(&self, watch: Watch) {
         let Watch { id, channel: core, last, timeout, slot } = watch;
         let Some(channel) = self.open(&core) else {
             return slot.finish(State::Shutdown, false);
@@ -274,6 +323,38 @@ impl<D: Driver> Loop<D> {
     }
 }
 
+impl<D: Driver> Host for Loop<D> {
+    fn serves(&self, queue: &Arc<SubmitQueue>) -> bool {
+        Arc::ptr_eq(&self.queue, queue)
+    }
+
+    fn open(&self, core: &Arc<ChannelCore>) -> Option<Rc<dyn Calls>> {
+        let channel = Self::open(self, core)?;
+        Some(Rc::new(LocalCalls { channel, core: Arc::clone(core), running: Rc::clone(&self.running) }))
+    }
+}
+
+/// The calls a host's own tasks make on one channel.
+struct LocalCalls<D: Driver> {
+    channel: LocalChannel<D>,
+    core: Arc<ChannelCore>,
+    running: Rc<Running>,
+}
+
+impl<D: Driver> Calls for LocalCalls<D> {
+    fn unary(&self, spec: CallSpec, message: Bytes) -> LocalTask<UnaryEnd> {
+        let (inbox, running) = self.running.enter_call(next_id(), self.core.id());
+        let counted = Counted::start(Arc::clone(self.core.shown()));
+        let channel = self.channel.clone();
+        Box::pin(async move {
+            let _running = running;
+            let end = unary::run(&channel, &spec, message, &inbox).await;
+            counted.end(end.end.status.code());
+            end
+        })
+    }
+}
+
 impl Running {
     fn enter_call(self: &Rc<Self>, id: u64, channel: u64) -> (Rc<Inbox>, LeaveCall) {
         let inbox = Rc::new(Inbox::default());
@@ -299,5 +380,18 @@ impl Drop for LeaveCall {
         if self.running.is_forsaken.get() {
             self.running.something_ended.notify_one();
         }
+    }
+}
+
+/// Takes a host's task out of the table when it ends, however that comes.
+struct LeaveGuest {
+    running: Rc<Running>,
+    id: u64,
+}
+
+impl Drop for LeaveGuest {
+    fn drop(&mut self) {
+        self.running.guests.borrow_mut().remove(&self.id);
+        self.running.something_ended.notify_one();
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod channel;
 pub(crate) mod completion;
 pub(crate) mod face;
 mod handle;
+pub(crate) mod on_loop;
 #[path = "loop.rs"]
 mod run;
 mod slot;

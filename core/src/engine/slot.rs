@@ -97,6 +97,31 @@ impl Drop for CallSlot {
     }
 }
 
+/// A call in the channel's counters, for one whose end nobody is owed: its caller holds its future.
+pub(super) struct Counted {
+    shown: Arc<Shown>,
+    code: Code,
+}
+
+impl Counted {
+    pub(super) fn start(shown: Arc<Shown>) -> Self {
+        shown.counters.calls_started.one();
+        shown.counters.calls_in_flight.enter();
+        // What counts when the future is dropped.
+        Self { shown, code: Code::Cancelled }
+    }
+
+    pub(super) fn end(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.shown.counters.call_ended(self.code);
+    }
+}
+
 /// The final completion of a watch.
 pub(super) struct WatchSlot {
     reply: Reply,

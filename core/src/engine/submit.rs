@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::channel::ChannelCore;
 use super::handle::EngineOptions;
+use super::on_loop::MakeTask;
 use super::run;
 use super::slot::{CallSlot, WatchSlot};
 use crate::call::CallSpec;
@@ -46,6 +47,8 @@ pub(super) enum Submission {
     CancelWatch {
         watch: u64,
     },
+    /// A task of the host's.
+    Run(MakeTask),
     /// Close every channel.
     Shutdown {
         grace: Option<Duration>,

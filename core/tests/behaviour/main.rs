@@ -17,5 +17,6 @@ mod goaway;
 mod http2;
 mod limits;
 mod metadata;
+mod on_loop;
 mod streams;
 mod tls;

@@ -223,3 +223,56 @@ fn a_call_ends_while_an_older_stream_is_still_open() {
         assert_eq!(open.message().await.expect("OK"), None);
     });
 }
+
+#[test]
+fn the_halves_of_a_stream_send_and_receive_at_the_same_time() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (mut sender, mut receiver) = stream(&channel).split();
+        // More than may wait to be sent, and more messages than are read ahead.
+        let sending = crate::peer::beside(async move {
+            for _ in 0..200 {
+                sender.send(vec![b'x'; 10_000]).await.expect("taken");
+            }
+            sender.close_send();
+        });
+        let receiving = crate::peer::beside(async move {
+            let mut count = 0;
+            while receiver.message().await.expect("OK").is_some() {
+                count += 1;
+            }
+            count
+        });
+        let mut connection = server.accept().await;
+        let mut request = connection.request().await;
+        let mut answer = request.start();
+        while let Some(message) = request.message().await {
+            answer.message(&message);
+        }
+        answer.end(0);
+        sending.await.expect("no panic");
+        assert_eq!(receiving.await.expect("no panic"), 200);
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_room_is_told_the_end() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (mut sender, _receiver) = stream(&channel).split();
+        let sending = crate::peer::beside(async move {
+            loop {
+                if let Err(refused) = sender.send(vec![b'x'; 100_000]).await {
+                    return refused;
+                }
+            }
+        });
+        let mut connection = server.accept().await;
+        // Nothing is read, so the window stays shut and the sender waits.
+        let mut request = connection.request().await;
+        request.reset(Reason::INTERNAL_ERROR);
+        assert!(matches!(sending.await.expect("no panic"), SendError::Ended));
+    });
+}

@@ -136,10 +136,10 @@ fn an_awaited_send_does_not_wait_for_a_server_that_ended_early() {
         let mut call = channel.stream(METHOD, CallOptions::default()).expect("a call");
         let mut connection = server.accept_with(&streams(100)).await;
         let mut request = connection.request().await;
-        // One message is given to the call, the other holds the status back.
+        // More messages than are read ahead hold the status back.
+        let wanted: Vec<_> = (0..40).map(|number| format!("message {number}")).collect();
         let mut answer = request.start();
-        answer.message(b"one");
-        answer.message(b"two");
+        wanted.iter().for_each(|message| answer.message(message.as_bytes()));
         answer.end(9);
         round_trip(&channel, &mut connection).await;
         // The answer is out, so the reset does not overtake it.
@@ -149,7 +149,7 @@ fn an_awaited_send_does_not_wait_for_a_server_that_ended_early() {
         for _ in 0..20 {
             call.send(vec![b'x'; LARGE]).await.expect("taken, and swallowed");
         }
-        for wanted in ["one", "two"] {
+        for wanted in wanted {
             assert_eq!(call.message().await.expect("a message").expect("one more"), wanted);
         }
         assert_eq!(call.message().await.expect_err("the status").code(), Code::FailedPrecondition);

@@ -99,7 +99,7 @@ impl Channel {
         let handle = WatchHandle { id, queue: Arc::clone(self.0.queue()) };
         let is_closed = self.0.state() == State::Shutdown;
         if is_closed && last == State::Shutdown {
-            return Err(closed());
+            return Err(Self::closed());
         }
         reply.reserve()?;
         let slot = || WatchSlot::new(reply.clone(), Arc::clone(self.0.shown()));
@@ -216,9 +216,17 @@ impl Channel {
         Ok(handle)
     }
 
+    pub(in crate::engine) fn core(&self) -> &Arc<ChannelCore> {
+        &self.0
+    }
+
+    pub(in crate::engine) fn closed() -> Error {
+        Error::new(ErrorKind::Closed, "the channel is closed; make a new one")
+    }
+
     fn accept(&self, reply: &Reply) -> Result<CallHandle, Error> {
         if self.0.state() == State::Shutdown {
-            return Err(closed());
+            return Err(Self::closed());
         }
         reply.reserve()?;
         let quota = Arc::new(SendQuota::new(self.0.config().send_high_water));
@@ -229,10 +237,6 @@ impl Channel {
     fn start(&self, reply: &Reply, submission: impl FnOnce() -> Submission) -> Result<(), Error> {
         self.0.queue().start(submission).inspect_err(|_| reply.release())
     }
-}
-
-fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the channel is closed; make a new one")
 }
 
 impl fmt::Debug for Channel {

@@ -73,7 +73,7 @@ impl Engine {
         self.0.id
     }
 
-    pub(super) fn queue(&self) -> &Arc<SubmitQueue> {
+    pub(in crate::engine) fn queue(&self) -> &Arc<SubmitQueue> {
         &self.0.queue
     }
 

@@ -11,7 +11,7 @@ pub use channel::{Channel, ChannelMetrics};
 pub use engine::{Engine, EngineOptions, ThreadHook};
 
 /// Positive, unique in the process, never reused.
-fn next_id() -> u64 {
+pub(super) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Relaxed)
 }
