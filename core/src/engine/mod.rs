@@ -2,6 +2,8 @@
 //!
 //! Handles live on any thread and share nothing with the loop but one submission queue in and completion queues out.
 
+#[cfg(test)]
+mod budget;
 pub(crate) mod channel;
 pub(crate) mod completion;
 pub(crate) mod face;

@@ -188,6 +188,12 @@ impl SubmitQueue {
         ended_well
     }
 
+    /// A test moves the loop itself; no thread is started.
+    #[cfg(test)]
+    pub(super) fn serve_by_hand(&self) {
+        self.state().is_running = true;
+    }
+
     /// The loop's side: swaps what waits into `batch`, which is empty.
     pub(super) fn poll_batch(&self, cx: &mut Context<'_>, batch: &mut Vec<Submission>) -> Poll<()> {
         let mut state = self.state();

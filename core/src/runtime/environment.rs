@@ -15,3 +15,11 @@ pub(crate) fn roots_file() -> Option<OsString> {
     let value = std::env::var_os("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH");
     value.filter(|path| !path.is_empty())
 }
+
+/// `LINKSPAN_BUDGET_CALLS`: how many calls the programs of `engine/budget.rs` make.
+#[cfg(test)]
+pub(crate) fn budget_calls() -> Option<usize> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var("LINKSPAN_BUDGET_CALLS");
+    value.ok().and_then(|count| count.parse().ok())
+}

@@ -5,6 +5,8 @@
 //! the same place.
 
 pub(crate) mod environment;
+#[cfg(test)]
+pub(crate) mod memory;
 pub(crate) mod tokio;
 
 use std::future::Future;

@@ -77,14 +77,15 @@ struct Stream {
     messages: u64,
 }
 
-/// A message of 64 bytes with its gRPC prefix.
+/// A message of 64 bytes with its gRPC prefix. As a protobuf message it is 62 bytes in field 1, for libraries that must decode.
 const MESSAGE: [u8; 69] = {
     let mut message = [b'x'; 69];
-    message[0] = 0;
-    message[1] = 0;
-    message[2] = 0;
-    message[3] = 0;
-    message[4] = 64;
+    let front = [0, 0, 0, 0, 64, 0x0a, 62];
+    let mut at = 0;
+    while at < front.len() {
+        message[at] = front[at];
+        at += 1;
+    }
     message
 };
 

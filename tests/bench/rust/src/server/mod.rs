@@ -55,13 +55,17 @@ pub async fn serve(listener: TcpListener, mode: Mode, tls: Option<TlsAcceptor>) 
 pub fn certificate() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error>> {
     let authority_key = rcgen::KeyPair::generate()?;
     let mut authority = rcgen::CertificateParams::new(Vec::new())?;
+    // Two certificates of the same name would be taken for one that signed itself.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "linkspan bench authority");
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let pem = authority.self_signed(&authority_key)?.pem();
     let issuer = rcgen::Issuer::new(authority, authority_key);
 
     let key = rcgen::KeyPair::generate()?;
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = rcgen::CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+    let mut certificate = rcgen::CertificateParams::new(names)?;
+    certificate.distinguished_name.push(rcgen::DnType::CommonName, "linkspan bench server");
+    let certificate = certificate.signed_by(&key, &issuer)?;
     let key = PrivateKeyDer::try_from(key.serialize_der())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
