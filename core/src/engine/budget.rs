@@ -83,7 +83,7 @@ fn by_a_queue(calls: usize, in_flight: usize) {
     let bell = Arc::clone(&rung);
     queue.set_bell(Some(Box::new(move || bell.notify_one())));
     let replies = Arc::clone(&queue);
-    let start = || {
+    let start = move || {
         let message = Some(Bytes::from_static(MESSAGE));
         let request = CallRequest { message, ..CallRequest::new(METHOD) };
         channel.start_unary(request, Reply::queue(&replies, 0)).expect("accepted");

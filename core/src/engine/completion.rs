@@ -184,21 +184,26 @@ impl CompletionQueue {
         Ok(())
     }
 
-    fn push(&self, completion: Completion) {
+    /// Takes completions in, in order: one lock, one consumer woken and one bell for all of them.
+    pub(super) fn push(&self, completions: impl Iterator<Item = Completion>) {
         let mut state = self.state();
-        if completion.event.is_final() {
-            state.reserved -= 1;
-        }
-        if state.is_closed {
-            // Its bytes may run the host's release function; not under the lock.
-            drop(state);
-            return drop(completion);
-        }
         let was_empty = state.completions.is_empty();
-        state.completions.push_back(completion);
-        let bell = state.bell.clone().filter(|_| was_empty);
+        let mut dropped = Vec::new();
+        for completion in completions {
+            if completion.event.is_final() {
+                state.reserved -= 1;
+            }
+            if state.is_closed {
+                dropped.push(completion);
+            } else {
+                state.completions.push_back(completion);
+            }
+        }
+        let bell = state.bell.clone().filter(|_| was_empty && !state.completions.is_empty());
         let has_waiter = state.waiters > 0;
         drop(state);
+        // Their bytes may run the host's release function; not under the lock.
+        drop(dropped);
         if has_waiter {
             self.arrived.notify_one();
         }
@@ -277,12 +282,29 @@ impl Reply {
         }
     }
 
+    /// Where it leads.
+    pub(super) fn target(&self) -> Target<'_> {
+        match &self.0 {
+            To::Queue(queue, tag) => Target::Queue(queue, *tag),
+            To::Callback(_) => Target::Callback,
+        }
+    }
+
+    /// Delivers one event at once.
     pub(super) fn deliver(&self, event: Event) {
         match &self.0 {
-            To::Queue(queue, tag) => queue.push(Completion { tag: *tag, event }),
+            To::Queue(queue, tag) => queue.push(std::iter::once(Completion { tag: *tag, event })),
             To::Callback(callback) => call("a completion callback", || callback(event)),
         }
     }
+}
+
+/// Where a [`Reply`] leads.
+pub(super) enum Target<'a> {
+    /// Into this queue, with this tag.
+    Queue(&'a Arc<CompletionQueue>, u64),
+    /// To a function of the host's.
+    Callback,
 }
 
 impl fmt::Debug for Reply {

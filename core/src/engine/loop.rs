@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 
 use super::channel::ChannelCore;
 use super::handle::next_id;
-use super::on_loop::{Calls, Host, LocalTask, MakeTask, OnLoop};
+use super::on_loop::{Calls, Host, LocalTask, OnLoop};
+use super::outbox::{LoopSlot, Outbox};
 use super::slot::Counted;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
@@ -40,7 +41,9 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
         queue: Arc::clone(&queue),
         channels: RefCell::default(),
         running: Rc::default(),
+        outbox: Rc::default(),
     });
+    driver.spawn(Rc::clone(&tables.outbox).run());
     let mut batch = Vec::new();
     let mut idle_since = None;
     loop {
@@ -54,6 +57,10 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
         let stop_at = if is_idle { Some(*idle_since.get_or_insert(now) + LINGER) } else { None };
         if !is_idle {
             idle_since = None;
+        }
+        if is_idle {
+            // A call is out of the tables before its completion is out of the box.
+            tables.outbox.flush();
         }
         if let Some(stop_at) = stop_at
             && (stop_at <= now || queue.is_shut_down())
@@ -96,6 +103,7 @@ struct Loop<D: Driver> {
     /// Channels somebody holds a handle of.
     channels: RefCell<BTreeMap<u64, Entry<D>>>,
     running: Rc<Running>,
+    outbox: Rc<Outbox>,
 }
 
 struct Entry<D: Driver> {
@@ -174,7 +182,11 @@ impl<D: Driver> Loop<D> {
                     running.guests.borrow().values().for_each(|dropped| dropped.notify_one());
                 });
             }
-            Submission::Run(make) => self.start_guest(make),
+            Submission::Run(make) => {
+                let on_loop = OnLoop::new(Rc::clone(self) as Rc<dyn Host>);
+                // Made inside the task, so that a panic of the host's ends there.
+                self.run_guest(async { make(on_loop).await });
+            }
         }
     }
 
@@ -234,19 +246,18 @@ impl<D: Driver> Loop<D> {
         });
     }
 
-    fn start_guest(self: &Rc<Self>, make: MakeTask) {
+    /// Runs a task of the host's; dropped when the engine ends before it.
+    fn run_guest(&self, task: impl Future<Output = ()> + 'static) {
         let id = next_id();
         let dropped = Rc::new(Notify::new());
         self.running.guests.borrow_mut().insert(id, Rc::clone(&dropped));
         let leaving = LeaveGuest { running: Rc::clone(&self.running), id };
-        let host: Rc<dyn Host> = Rc::clone(self) as Rc<dyn Host>;
         self.driver.spawn(async move {
             let _leaving = leaving;
             tokio::select! {
                 biased;
                 () = dropped.notified() => {}
-                // Made inside the task, so that a panic of the host's ends there.
-                () = async { make(OnLoop::new(host)).await } => {}
+                () = task => {}
             }
         });
     }
@@ -256,6 +267,7 @@ impl<D: Driver> Loop<D> {
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
+        let slot = LoopSlot::new(slot, Rc::clone(&self.outbox));
         let (inbox, running) = self.running.enter_call(id, core.id());
         self.driver.spawn(async move {
             let _running = running;
@@ -268,6 +280,7 @@ impl<D: Driver> Loop<D> {
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
+        let slot = LoopSlot::new(slot, Rc::clone(&self.outbox));
         let (inbox, running) = self.running.enter_call(id, core.id());
         inbox.read(credit);
         if let Some(first) = first {
@@ -326,6 +339,10 @@ impl<D: Driver> Loop<D> {
 impl<D: Driver> Host for Loop<D> {
     fn serves(&self, queue: &Arc<SubmitQueue>) -> bool {
         Arc::ptr_eq(&self.queue, queue)
+    }
+
+    fn spawn(self: Rc<Self>, task: LocalTask<()>) {
+        self.run_guest(task);
     }
 
     fn open(&self, core: &Arc<ChannelCore>) -> Option<Rc<dyn Calls>> {

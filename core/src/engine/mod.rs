@@ -9,6 +9,7 @@ pub(crate) mod completion;
 pub(crate) mod face;
 mod handle;
 pub(crate) mod on_loop;
+mod outbox;
 #[path = "loop.rs"]
 mod run;
 mod slot;

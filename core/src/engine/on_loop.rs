@@ -26,6 +26,9 @@ pub(super) trait Host {
     /// Whether it serves this engine.
     fn serves(&self, queue: &Arc<SubmitQueue>) -> bool;
 
+    /// Runs one more guest.
+    fn spawn(self: Rc<Self>, task: LocalTask<()>);
+
     /// The channel's loop side; `None` once it is closed.
     fn open(&self, core: &Arc<ChannelCore>) -> Option<Rc<dyn Calls>>;
 }
@@ -74,6 +77,11 @@ pub struct OnLoop(Rc<dyn Host>);
 impl OnLoop {
     pub(super) fn new(host: Rc<dyn Host>) -> Self {
         Self(host)
+    }
+
+    /// Runs one more task on this loop, with the rules of [`Engine::run_on_loop`].
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        Rc::clone(&self.0).spawn(Box::pin(task));
     }
 
     /// A channel's calls on this loop.

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use super::completion::{Event, Reply};
 use crate::call::quota::SendQuota;
-use crate::call::streaming::StreamEvents;
 use crate::call::{CallEnd, UnaryEnd};
 use crate::channel::Shown;
 use crate::failure::{Dialect, Failure};
-use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::state::State;
 use crate::status::{Code, Status};
@@ -36,24 +34,26 @@ impl CallSlot {
         Self { kind, reply, shown, quota, is_paid: false }
     }
 
-    pub(super) fn finish_unary(self, end: UnaryEnd) {
-        let code = end.end.status.code();
-        self.pay(code, Event::Unary(Box::new(end)));
+    pub(super) fn reply(&self) -> &Reply {
+        &self.reply
     }
 
-    pub(super) fn finish_stream(self, end: CallEnd) {
+    /// Pays through `deliver`, which knows how the loop gives completions out.
+    pub(super) fn finish_unary(mut self, end: UnaryEnd, deliver: impl FnOnce(&Reply, Event)) {
+        let code = end.end.status.code();
+        self.pay(code, Event::Unary(Box::new(end)), deliver);
+    }
+
+    /// As [`CallSlot::finish_unary`].
+    pub(super) fn finish_stream(mut self, end: CallEnd, deliver: impl FnOnce(&Reply, Event)) {
         let code = end.status.code();
-        self.pay(code, Event::Status(Box::new(end)));
+        self.pay(code, Event::Status(Box::new(end)), deliver);
     }
 
     /// The channel was closed between the acceptance of the call and its start.
     pub(super) fn refuse(mut self, dialect: Dialect) {
         let failure = Failure::ChannelClosed;
         self.deliver_local(Status::new(failure.code(), failure.words(dialect)), Sent::NotSent);
-    }
-
-    fn pay(mut self, code: Code, event: Event) {
-        self.deliver(code, event);
     }
 
     fn deliver_local(&mut self, status: Status, sent: Sent) {
@@ -63,28 +63,14 @@ impl CallSlot {
             CallKind::Unary => Event::Unary(Box::new(UnaryEnd { end, initial: None, message: None })),
             CallKind::Stream => Event::Status(Box::new(end)),
         };
-        self.deliver(code, event);
+        self.pay(code, event, Reply::deliver);
     }
 
-    fn deliver(&mut self, code: Code, event: Event) {
+    fn pay(&mut self, code: Code, event: Event, deliver: impl FnOnce(&Reply, Event)) {
         self.is_paid = true;
         self.quota.end();
         self.shown.counters.call_ended(code);
-        self.reply.deliver(event);
-    }
-}
-
-impl StreamEvents for CallSlot {
-    fn on_headers(&self, initial: Metadata, peer: Arc<str>) {
-        self.reply.deliver(Event::Headers { initial, peer });
-    }
-
-    fn on_message(&self, message: bytes::Bytes) {
-        self.reply.deliver(Event::Message(message));
-    }
-
-    fn on_writable(&self) {
-        self.reply.deliver(Event::Writable);
+        deliver(&self.reply, event);
     }
 }
 
@@ -169,7 +155,7 @@ mod tests {
             matches!(&taken[..], [completion] if matches!(&completion.event, Event::Status(end) if end.status.code() == Code::Internal))
         );
         let Some(Event::Status(end)) = taken.pop().map(|completion| completion.event) else { panic!("a status") };
-        slot().finish_stream(*end);
+        slot().finish_stream(*end, Reply::deliver);
         assert_eq!(queue.drain(&mut taken, 10), 1);
         assert_eq!(shown.counters.calls_in_flight.read(), 0);
         assert_eq!(shown.counters.calls_failed(), 2);

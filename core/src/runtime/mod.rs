@@ -7,6 +7,7 @@
 pub(crate) mod environment;
 #[cfg(test)]
 pub(crate) mod memory;
+mod tasks;
 pub(crate) mod tokio;
 
 use std::future::Future;

@@ -1,12 +1,16 @@
 //! The tokio driver: one background thread with a single-threaded tokio runtime.
+//!
+//! The runtime has one task of its own, which takes the turns of the loop's tasks; they live beside it on the thread. So a wake-up
+//! from another thread is a system call only while the loop sleeps, and one from the loop itself never is.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
@@ -15,10 +19,10 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
-use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
 
-use super::{Driver, Socket, Task};
+use super::tasks::{Ready, TaskHandle, Tasks};
+use super::{Driver, Socket};
 use crate::address::Address;
 use crate::error::Error;
 use crate::time::Time;
@@ -28,6 +32,13 @@ use crate::time::Time;
 pub(crate) struct TokioDriver {
     started: Instant,
     random: Rc<Cell<u64>>,
+    tasks: Tasks,
+}
+
+thread_local! {
+    /// The tasks of the loop this thread moves. The runtime wants a future that could move to another thread; one that finds
+    /// here what it polls could, and never does.
+    static TASKS: RefCell<Option<Tasks>> = const { RefCell::new(None) };
 }
 
 impl TokioDriver {
@@ -41,9 +52,14 @@ impl TokioDriver {
         F: FnOnce(Self) -> Body + Send + 'static,
         Body: Future<Output = ()>,
     {
+        let ready = Arc::<Ready>::default();
+        let sleeper = Arc::clone(&ready);
         // Made here and not on the thread, so that a system without descriptors refuses the caller and hangs nobody.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            // Its one task takes a whole turn at each poll.
+            .event_interval(1)
+            .on_thread_park(move || sleeper.fall_asleep())
             // Name look-ups are the only blocking work; the threads for them go soon after.
             .max_blocking_threads(4)
             .thread_keep_alive(Duration::from_millis(100))
@@ -54,29 +70,49 @@ impl TokioDriver {
             .spawn(move || {
                 // Fails only for a bad argument, which a full set is not.
                 let _ = nix::sys::signal::SigSet::all().thread_block();
-                Self::run_here(runtime, loop_body);
+                Self::run_here(runtime, ready, loop_body);
             })
             .map_err(|cause| Error::system("cannot start the engine's thread", &cause))
     }
 
-    fn run_here<F, Body>(runtime: Runtime, loop_body: F)
+    fn run_here<F, Body>(runtime: Runtime, ready: Arc<Ready>, loop_body: F)
     where
-        F: FnOnce(Self) -> Body,
+        F: FnOnce(Self) -> Body + 'static,
         Body: Future<Output = ()>,
     {
-        let tasks = LocalSet::new();
-        tasks.block_on(&runtime, async {
-            let driver = Self { started: now(), random: Rc::new(Cell::new(random_seed())) };
+        let tasks = Tasks::new(ready);
+        TASKS.set(Some(tasks.clone()));
+        let driver = Self { started: now(), random: Rc::new(Cell::new(random_seed())), tasks: tasks.clone() };
+        let end = End(tasks.clone());
+        tasks.spawn(async move {
+            let _end = end;
             loop_body(driver).await;
         });
+        let turns = tokio::task::unconstrained(std::future::poll_fn(|cx| {
+            let tasks = TASKS.with_borrow(Clone::clone);
+            tasks.map_or(Poll::Ready(()), |tasks| tasks.turn(cx))
+        }));
+        // Fails when the runtime is gone, which it is not.
+        let _ = runtime.block_on(runtime.spawn(turns));
+        TASKS.set(None);
+        tasks.drop_all();
         // A look-up that hangs must not keep the thread.
         runtime.shutdown_background();
     }
 }
 
+/// Ends the loop when its body has ended, by a panic too.
+struct End(Tasks);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl Driver for TokioDriver {
     type Socket = TokioSocket;
-    type Task = AbortHandle;
+    type Task = TaskHandle;
 
     fn now(&self) -> Time {
         Time::from_start(now().duration_since(self.started))
@@ -96,10 +132,8 @@ impl Driver for TokioDriver {
         unit
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
-        #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-        let handle = tokio::task::spawn_local(task);
-        handle.abort_handle()
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
+        self.tasks.spawn(task)
     }
 
     fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static {
@@ -135,12 +169,6 @@ impl Driver for TokioDriver {
             let found = tokio::net::lookup_host(name).await?;
             Ok(found.collect())
         }
-    }
-}
-
-impl Task for AbortHandle {
-    fn abort(&self) {
-        Self::abort(self);
     }
 }
 

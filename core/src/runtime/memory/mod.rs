@@ -10,32 +10,44 @@ use std::future::{Future, pending, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, LocalSet};
-
 use super::Driver;
+use super::tasks::{Ready, TaskHandle, Tasks};
 use crate::address::Address;
 use crate::time::Time;
 use echo::EchoSocket;
 
 /// One loop in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct MemoryDriver {
     asked: Rc<Cell<u64>>,
+    tasks: Tasks,
 }
 
 impl MemoryDriver {
-    /// Runs a body, and what it spawns, until the body ends.
-    pub(crate) fn run<F: Future<Output = ()>>(body: impl FnOnce(Self) -> F) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O");
-        LocalSet::new().block_on(&runtime, body(Self::default()));
+    /// Runs a body, and what it spawns, until the body ends. What waits for something outside waits for ever.
+    pub(crate) fn run<F: Future<Output = ()> + 'static>(body: impl FnOnce(Self) -> F) {
+        let ready = Arc::<Ready>::default();
+        let tasks = Tasks::new(Arc::clone(&ready));
+        let driver = Self { asked: Rc::default(), tasks: tasks.clone() };
+        let (body, end) = (body(driver), tasks.clone());
+        tasks.spawn(async move {
+            body.await;
+            end.end();
+        });
+        while tasks.turn(&mut Context::from_waker(Waker::noop())) == Poll::Pending {
+            assert!(!ready.is_empty(), "every task waits, and nothing will ever come");
+        }
+        tasks.drop_all();
     }
 }
 
 impl Driver for MemoryDriver {
     type Socket = EchoSocket;
-    type Task = AbortHandle;
+    type Task = TaskHandle;
 
     /// A microsecond passes whenever somebody asks.
     fn now(&self) -> Time {
@@ -47,10 +59,8 @@ impl Driver for MemoryDriver {
         0.5
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
-        #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-        let handle = tokio::task::spawn_local(task);
-        handle.abort_handle()
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
+        self.tasks.spawn(task)
     }
 
     /// No time passes by itself.

@@ -1,6 +1,7 @@
 //! linkspan's core: `--loop` with the callers as tasks on the engine's loop, `--queue` with a caller on another thread that
 //! takes completions out of a queue.
 
+use std::future::Future;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -78,6 +79,10 @@ impl Library for Core {
         let channel = open(&format!("ipv4:{}", addresses.join(",")), None)?;
         let channel = self.0.channel(&channel).map_err(|error| NoAnswer::Error(error.to_string()))?;
         Ok(OnLoopChannel(channel))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.0.spawn(task);
     }
 
     async fn connect(&self, channel: &OnLoopChannel) -> Result<(), String> {

@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{Answer, Command, NoAnswer, Server, Window, resident_bytes};
 
@@ -20,6 +22,12 @@ pub trait Library: 'static {
     /// Opens a channel over several addresses, if the library has such.
     fn open_over(&self, addresses: &[String]) -> impl Future<Output = Result<Self::Channel, NoAnswer>> {
         async move { Err(NoAnswer::Unsupported(format!("one address a channel, not {}", addresses.len()))) }
+    }
+
+    /// Runs a task beside the others, on the thread that moves the connections.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "a caller of the engine, not a room of it")]
+        tokio::task::spawn_local(task);
     }
 
     /// Connects without a call.
@@ -74,8 +82,8 @@ impl<L: Library> Bench<L> {
     pub async fn obey(&self, command: &Command) -> Result<Answer, NoAnswer> {
         let message = Bytes::from(vec![b'x'; command.size]);
         match command.workload.as_str() {
-            "unary" => Ok(run(command, callers(&self.echo().await?, command, &message)).await?),
-            "unary_tls" => Ok(run(command, callers(&self.tls().await?, command, &message)).await?),
+            "unary" => Ok(self.run(command, callers(&self.echo().await?, command, &message)).await?),
+            "unary_tls" => Ok(self.run(command, callers(&self.tls().await?, command, &message)).await?),
             "pick" => {
                 let addresses: Vec<_> = std::iter::once(self.server.echo.clone())
                     .chain(
@@ -84,22 +92,22 @@ impl<L: Library> Bench<L> {
                     )
                     .collect();
                 let channel = self.library.open_over(&addresses).await?;
-                Ok(run(command, callers(&channel, command, &message)).await?)
+                Ok(self.run(command, callers(&channel, command, &message)).await?)
             }
             "server_stream" => {
                 let channel = self.stream().await?;
                 let messages = command.messages;
-                Ok(run(command, vec![caller(move |tally| server_stream(channel, messages, tally))]).await?)
+                Ok(self.run(command, vec![caller(move |tally| server_stream(channel, messages, tally))]).await?)
             }
             "ping_pong" => {
                 let channel = self.echo().await?;
-                Ok(run(command, vec![caller(move |tally| ping_pong(channel, message, tally))]).await?)
+                Ok(self.run(command, vec![caller(move |tally| ping_pong(channel, message, tally))]).await?)
             }
             "blast" => {
                 let channel = self.echo().await?;
                 let messages = command.messages;
                 let blast = caller(move |tally| blast(channel, message, messages, tally));
-                Ok(run(command, vec![blast]).await?)
+                Ok(self.run(command, vec![blast]).await?)
             }
             "memory" => self.memory(command, message).await,
             "idle" => self.idle(command).await,
@@ -133,6 +141,33 @@ impl<L: Library> Bench<L> {
         let channel = self.library.open(address, ca).await?;
         *place.borrow_mut() = Some(channel.clone());
         Ok(channel)
+    }
+
+    /// Runs callers, each a task, and looks at them for the time the command says.
+    async fn run(&self, command: &Command, callers: Vec<Caller>) -> Result<Answer, String> {
+        let tally = Rc::new(Tally::default());
+        let ended: Vec<_> = callers.into_iter().map(|make| self.beside(make(Rc::clone(&tally)))).collect();
+        sleep(command.warmup_s).await;
+        let window = Window::open(tally.operations.get())?;
+        sleep(command.seconds).await;
+        let answer = window.close(tally.operations.get())?;
+        tally.is_over.set(true);
+        for ended in ended {
+            ended.await?;
+        }
+        Ok(answer)
+    }
+
+    /// Runs a task beside this one; the future is its outcome.
+    fn beside<T: 'static>(
+        &self,
+        task: impl Future<Output = Result<T, String>> + 'static,
+    ) -> Pin<Box<dyn Future<Output = Result<T, String>>>> {
+        let (told, outcome) = oneshot::channel();
+        self.library.spawn(async move {
+            let _ = told.send(task.await);
+        });
+        Box::pin(async { outcome.await.map_err(|_| "a caller panicked".to_owned())? })
     }
 
     async fn memory(&self, command: &Command, message: Bytes) -> Result<Answer, NoAnswer> {
@@ -176,7 +211,7 @@ impl Tally {
     }
 }
 
-type Caller = Box<dyn FnOnce(Rc<Tally>) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+type Caller = Box<dyn FnOnce(Rc<Tally>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
 
 fn caller<F: Future<Output = Result<(), String>> + 'static>(make: impl FnOnce(Rc<Tally>) -> F + 'static) -> Caller {
     Box::new(move |tally| Box::pin(make(tally)))
@@ -189,27 +224,6 @@ fn callers<C: Channel>(channel: &C, command: &Command, message: &Bytes) -> Vec<C
             caller(move |tally| unary(channel, message, tally))
         })
         .collect()
-}
-
-/// Runs callers, each a task, and looks at them for the time the command says.
-async fn run(command: &Command, callers: Vec<Caller>) -> Result<Answer, String> {
-    let tally = Rc::new(Tally::default());
-    let tasks: Vec<_> = callers
-        .into_iter()
-        .map(|make| {
-            #[expect(clippy::disallowed_methods, reason = "a caller of the engine, not a room of it")]
-            tokio::task::spawn_local(make(Rc::clone(&tally)))
-        })
-        .collect();
-    sleep(command.warmup_s).await;
-    let window = Window::open(tally.operations.get())?;
-    sleep(command.seconds).await;
-    let answer = window.close(tally.operations.get())?;
-    tally.is_over.set(true);
-    for task in tasks {
-        task.await.map_err(|cause| cause.to_string())??;
-    }
-    Ok(answer)
 }
 
 async fn sleep(seconds: f64) {
@@ -259,22 +273,24 @@ async fn ping_pong<C: Channel>(channel: C, message: Bytes, tally: Rc<Tally>) -> 
 async fn blast<C: Channel>(channel: C, message: Bytes, messages: u64, tally: Rc<Tally>) -> Result<(), String> {
     while !tally.is_over.get() {
         let (mut outgoing, mut incoming) = channel.stream().await?;
-        let sent = message.clone();
-        #[expect(clippy::disallowed_methods, reason = "a caller of the engine, not a room of it")]
-        let sending = tokio::task::spawn_local(async move {
+        let sending = async {
             for number in 1..=messages {
-                outgoing.send(sent.clone(), number == messages).await?;
+                outgoing.send(message.clone(), number == messages).await?;
             }
-            // Let go of before the answer has come, it would end the stream.
-            Ok::<_, String>(outgoing)
-        });
-        let mut received = 0;
-        while let Some(length) = incoming.message().await? {
-            check(length, message.len())?;
-            received += 1;
-            tally.one_more();
-        }
-        sending.await.map_err(|cause| cause.to_string())??;
+            Ok::<_, String>(())
+        };
+        let receiving = async {
+            let mut received = 0;
+            while let Some(length) = incoming.message().await? {
+                check(length, message.len())?;
+                received += 1;
+                tally.one_more();
+            }
+            Ok::<_, String>(received)
+        };
+        let (sent, received) = tokio::join!(sending, receiving);
+        sent?;
+        let received = received?;
         if received != messages {
             return Err(format!("{received} messages came back instead of {messages}"));
         }
