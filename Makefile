@@ -5,10 +5,10 @@
 SHELL := /bin/sh
 
 # Recipes that need no explanation stay silent about how they work.
-.PHONY: help build library c python node servers demo test lint ready soak dist clean
+.PHONY: help build library c python node servers demo test lint ready soak bench-trial bench-quick bench bench-full dist clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 demo: build ## three real servers, four clients at once, one server killed and restarted
 	python3 tests/demo/run.py
@@ -24,6 +24,22 @@ lint: ## formatting, clippy, dependencies, header
 
 soak: ## the endurance programs with 500,000 calls per phase and language
 	python3 tests/run.py soak
+
+bench-trial: build ## every client of the benchmarks does everything once: whether they work
+	tests/bench/build.sh
+	python3 tests/bench/run.py trial
+
+bench-quick: build ## what a call costs here and in the libraries people use today, in 90 seconds
+	tests/bench/build.sh
+	python3 tests/bench/run.py quick
+
+bench: build ## the same in 10 minutes: 1, 16 and 128 calls in flight, and one stream
+	tests/bench/build.sh
+	python3 tests/bench/run.py bench
+
+bench-full: build ## everything that is measured, in 45 minutes; writes the README's table and chart
+	tests/bench/build.sh
+	python3 tests/bench/run.py full --readme
 
 dist: build ## wheel, npm tarballs, header and libraries into dist/, then tried from fresh folders
 	tests/dist/make.sh
@@ -43,14 +59,15 @@ python:
 	bindings-python/scripts/develop.sh
 
 # npm writes node_modules/.package-lock.json last; it is older than the lock file when packages must be installed.
-NODE_FOLDERS := bindings-node tests/node
+NODE_FOLDERS := bindings-node tests/node tests/bench/node
 NODE_STAMPS := $(NODE_FOLDERS:%=%/node_modules/.package-lock.json)
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
-node: $(NODE_STAMPS)
+# The benchmarks' peers are for the benchmarks alone.
+node: $(filter-out tests/bench/%,$(NODE_STAMPS))
 	cd bindings-node && npm run --silent build
 
 servers:

@@ -63,11 +63,17 @@ TESTS = [
     suite("python", f"{PYTHON} -m pytest -q -rs bindings-python/tests"),
     suite("python-stub", f"{PYTHON} -m mypy.stubtest linkspan._linkspan"),
     suite("node", "npm --prefix bindings-node test --silent"),
-    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity"),
+    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/bench"),
     suite("readme", "python3 tests/readme/run.py"),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
     *per_language("endurance", "100000", "--release", shows_output=True),
+]
+
+# What a call costs may not grow unseen, and whatever measures it must go on working.
+BUDGETS = [
+    suite("budget", "python3 tests/bench/budget.py", shows_output=True),
+    suite("bench-trial", "make --no-print-directory bench-trial", guard_minutes=20),
 ]
 
 SOAK = [
@@ -80,12 +86,12 @@ PRODUCTS = [
     suite("demo", "python3 tests/demo/run.py", shows_output=True),
 ]
 
-SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *SOAK, *PRODUCTS]}
+SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *BUDGETS, *SOAK, *PRODUCTS]}
 
 GROUPS = {
     "lint": [each.name for each in LINTS],
     "test": [each.name for each in [BUILD, *TESTS]],
     "interop": [each.name for each in INTEROP],
     "soak": [each.name for each in [BUILD, *SOAK]],
-    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *PRODUCTS]],
+    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *BUDGETS, *PRODUCTS]],
 }
