@@ -38,7 +38,9 @@ pub use channel::registry::{OptionDoc, OptionKind, OptionScope, option_docs};
 pub use engine::completion::{Bell, Completion, CompletionQueue, Event, Reply, Waited};
 pub use engine::face::{CallError, CallOptions, RpcError, StreamCall, StreamReceiver, StreamSender, UnaryResponse};
 pub use engine::on_loop::{LoopChannel, OnLoop};
-pub use engine::{CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
+pub use engine::{
+    Batch, CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle,
+};
 pub use error::{Error, ErrorKind};
 pub use failure::Dialect;
 pub use metadata::{Metadata, is_binary, is_reserved};

@@ -52,6 +52,8 @@ pub unsafe extern "C" fn linkspan_channel_unary_many(
         // SAFETY: the host vouches for its options.
         let stride = unsafe { request::stride(options) }?;
         let channel = CHANNELS.get(channel);
+        // The engine is woken once for all of them.
+        let _batch = channel.as_ref().ok().map(|channel| channel.core.batch());
         for index in 0..count {
             // SAFETY: the host's array has `count` elements of `stride` bytes.
             let options = unsafe { options.byte_add(index * stride) };

@@ -16,3 +16,4 @@ mod slot;
 mod submit;
 
 pub use handle::{CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
+pub use submit::Batch;

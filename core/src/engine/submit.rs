@@ -1,5 +1,6 @@
 //! The way in: one bounded queue from every thread to the loop, and the loop's thread, which lives only while it is needed.
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -100,6 +101,8 @@ struct QueueState {
     submissions: Vec<Submission>,
     /// The loop's, while it waits.
     waker: Option<Waker>,
+    /// How many [`Batch`]es are open; the loop is not woken meanwhile.
+    batches: usize,
     /// Whether a thread serves the queue.
     is_running: bool,
     thread: Option<JoinHandle<()>>,
@@ -241,8 +244,42 @@ impl SubmitQueue {
     }
 }
 
+/// What is started while a batch is open wakes the loop once, when it is dropped. A loop that is awake may take some of it earlier.
+///
+/// Other threads' calls on the same engine wait with it, so it should be open for as long as the starting takes and no longer.
+#[must_use = "a batch ends when it is dropped"]
+pub struct Batch {
+    queue: Arc<SubmitQueue>,
+}
+
+impl Batch {
+    pub(super) fn open(queue: &Arc<SubmitQueue>) -> Self {
+        queue.state().batches += 1;
+        Self { queue: Arc::clone(queue) }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.batches -= 1;
+        if !state.submissions.is_empty() {
+            wake(state);
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Batch")
+    }
+}
+
 /// Wakes the loop if it waits: once, until it has taken what is there.
 fn wake(mut state: MutexGuard<'_, QueueState>) {
+    if state.batches > 0 {
+        return;
+    }
     let waker = state.waker.take();
     drop(state);
     if let Some(waker) = waker {

@@ -160,3 +160,23 @@ fn a_queue_closed_under_running_calls_lets_them_end_unheard_and_refuses_new_ones
         assert_eq!(start(&channel, &queue, 1).expect_err("closed").kind(), ErrorKind::Closed);
     });
 }
+
+#[test]
+fn calls_of_a_batch_start_when_it_is_dropped_at_the_latest() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let batch = channel.batch();
+        let calls = [call(&channel), call(&channel)];
+        let nested = channel.batch();
+        drop(batch);
+        drop(nested);
+        let mut connection = server.accept().await;
+        for _ in 0..calls.len() {
+            connection.request().await.answer(b"done");
+        }
+        for call in calls {
+            assert_eq!(response(call).await.message, "done");
+        }
+    });
+}
