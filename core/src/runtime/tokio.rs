@@ -151,12 +151,12 @@ impl Driver for TokioDriver {
                     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
-                    Ok(TokioSocket::Tcp(stream))
+                    Ok(TokioSocket::new(Kind::Tcp(stream)))
                 }
                 Address::Unix(path) => {
                     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
                     let stream = UnixStream::connect(path).await?;
-                    Ok(TokioSocket::Unix(stream))
+                    Ok(TokioSocket::new(Kind::Unix(stream)))
                 }
             }
         }
@@ -177,24 +177,38 @@ impl Driver for TokioDriver {
 /// Tokio's vectored writes use `writev`, which kills a C host with SIGPIPE once the peer has closed; every write here goes through
 /// `sendmsg` with MSG_NOSIGNAL.
 #[derive(Debug)]
-pub(crate) enum TokioSocket {
+pub(crate) struct TokioSocket {
+    kind: Kind,
+    /// Reads since one had to wait.
+    reads: u32,
+}
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
+/// A peer that sends faster than we read must leave the other tasks of the loop their turn after as many reads.
+const MOST_READS: u32 = 64;
+
 impl TokioSocket {
+    fn new(kind: Kind) -> Self {
+        Self { kind, reads: 0 }
+    }
+
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
         mut send: impl FnMut(SockRef<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let outcome = match self {
-                Self::Tcp(stream) => {
+            let outcome = match &self.kind {
+                Kind::Tcp(stream) => {
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_io(Interest::WRITABLE, || send(SockRef::from(stream)))
                 }
-                Self::Unix(stream) => {
+                Kind::Unix(stream) => {
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_io(Interest::WRITABLE, || send(SockRef::from(stream)))
                 }
@@ -209,28 +223,36 @@ impl TokioSocket {
 
 impl Socket for TokioSocket {
     fn local_address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
+        match &self.kind {
+            Kind::Tcp(stream) => stream.local_addr().ok(),
+            Kind::Unix(_) => None,
         }
     }
 }
 
 impl AsFd for TokioSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
+        match &self.kind {
+            Kind::Tcp(stream) => stream.as_fd(),
+            Kind::Unix(stream) => stream.as_fd(),
         }
     }
 }
 
 impl AsyncRead for TokioSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let this = self.get_mut();
+        if this.reads >= MOST_READS {
+            this.reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let outcome = match &mut this.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        this.reads = if outcome.is_ready() { this.reads + 1 } else { 0 };
+        outcome
     }
 }
 
@@ -256,9 +278,9 @@ impl AsyncWrite for TokioSocket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -17,7 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::message::Outbound;
 use super::places::Places;
 use super::stream::Stream;
-use super::tap::Seen;
+use super::tap::{Seen, Tap};
+use super::wire::Wire;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
@@ -141,8 +142,9 @@ pub(crate) enum Happened {
 }
 
 /// The future that moves a connection's frames.
-pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
-    http2: h2::client::Connection<T, Outbound>,
+pub(crate) struct Moving<S: AsyncRead + AsyncWrite + Unpin> {
+    http2: h2::client::Connection<Tap<Wire<S>>, Outbound>,
+    wire: Wire<S>,
     seen: Rc<Seen>,
     connection: Connection,
     goaway_is_told: bool,
@@ -153,11 +155,17 @@ pub(crate) struct Moving<T: AsyncRead + AsyncWrite + Unpin> {
     stream_limit: Option<u32>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
-    pub(super) fn new(http2: h2::client::Connection<T, Outbound>, seen: Rc<Seen>, connection: Connection) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
+    pub(super) fn new(
+        http2: h2::client::Connection<Tap<Wire<S>>, Outbound>,
+        wire: Wire<S>,
+        seen: Rc<Seen>,
+        connection: Connection,
+    ) -> Self {
         let stream_limit = seen.stream_limit();
         Self {
             http2,
+            wire,
             seen,
             connection,
             goaway_is_told: false,
@@ -178,6 +186,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Moving<T> {
                 if let Err(cause) = ended {
                     self.seen.note_violation(cause.to_string());
                 }
+            }
+            if let Poll::Ready(Err(cause)) = self.wire.poll_send(cx) {
+                self.seen.note_write_failure(&cause);
             }
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();

@@ -20,6 +20,7 @@ use super::connection::{Connection, Moving};
 use super::credentials::Tls;
 use super::message::Outbound;
 use super::tap::{Seen, Tap};
+use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::runtime::{Driver, Socket};
@@ -39,7 +40,7 @@ pub(crate) struct DialSettings {
 /// A connection that is usable, and the future that moves it.
 pub(crate) struct Dialed<S: Socket> {
     pub(crate) connection: Connection,
-    pub(crate) moving: Moving<Tap<MaybeTls<S>>>,
+    pub(crate) moving: Moving<MaybeTls<S>>,
 }
 
 /// HTTP/2 lets a header block be as large as this; the gRPC limit is checked by us, because the HTTP/2 library cuts a longer
@@ -107,7 +108,8 @@ async fn attempt<D: Driver>(
         settings.tls.is_some().then(|| secured.since(connected)),
     ));
     let seen = Rc::new(Seen::default());
-    let tap = Tap::new(stream, Rc::clone(&seen), Arc::clone(&counters), Arc::clone(&settings.counters));
+    let wire = Wire::new(stream);
+    let tap = Tap::new(wire.clone(), Rc::clone(&seen), Arc::clone(&counters), Arc::clone(&settings.counters));
     let (send_request, mut http2) = h2::client::Builder::new()
         .enable_push(false)
         .initial_window_size(settings.stream_window)
@@ -142,7 +144,7 @@ async fn attempt<D: Driver>(
     .await?;
 
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
-    let moving = Moving::new(http2, seen, connection.clone());
+    let moving = Moving::new(http2, wire, seen, connection.clone());
     Ok(Dialed { connection, moving })
 }
 

@@ -1,6 +1,5 @@
 //! Length-prefixed messages: one flag byte, four length bytes, the message ([WIRE-90]). Pure.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -85,37 +84,32 @@ impl Buf for Outbound {
     }
 }
 
-/// Chunks below this size are copied together; above, keeping them costs less than copying.
-const SMALL: usize = 1_024;
-
 /// Puts received DATA together to messages. Frame boundaries mean nothing ([WIRE-91]).
+///
+/// A message that lies in one chunk is a part of it. One that does not is copied together as it arrives, while the bytes are still in
+/// the processor's cache, and no chunk is kept for it: a server that sends single bytes pins no buffer for each.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    chunks: VecDeque<Bytes>,
-    /// Small chunks behind `chunks`, put together: a server that sends single bytes must not make each pin a buffer of its own.
-    tail: BytesMut,
-    buffered: usize,
+    /// The beginning of a message whose end was not in the chunk.
+    partial: BytesMut,
+    /// What follows it: the rest of the newest chunk.
+    chunk: Bytes,
     limit: Option<u64>,
 }
 
+/// Room is made for this much of an announced message at once, and for more as it comes: a server that only announces costs little.
+const MOST_RESERVED: usize = 1 << 20;
+
 impl Decoder {
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self { chunks: VecDeque::new(), tail: BytesMut::new(), buffered: 0, limit }
+        Self { partial: BytesMut::new(), chunk: Bytes::new(), limit }
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if chunk.is_empty() {
-            return;
+        if !self.chunk.is_empty() {
+            self.partial.extend_from_slice(&self.chunk);
         }
-        // The first chunk is kept as it is: most messages are one.
-        let is_first = self.buffered == 0;
-        self.buffered += chunk.len();
-        if chunk.len() < SMALL && !is_first {
-            self.tail.extend_from_slice(&chunk);
-        } else {
-            self.settle_tail();
-            self.chunks.push_back(chunk);
-        }
+        self.chunk = chunk;
     }
 
     /// The next whole message, if it is there.
@@ -123,9 +117,39 @@ impl Decoder {
     /// # Errors
     /// The prefix breaks a rule, or announces more than the limit: told as soon as the prefix is read ([WIRE-93]).
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        let Some(prefix) = self.peek_prefix() else {
+        if self.partial.is_empty() {
+            let Some(prefix) = self.chunk.first_chunk() else {
+                self.keep_chunk(PREFIX);
+                return Ok(None);
+            };
+            let size = PREFIX + self.length(*prefix)?;
+            if self.chunk.len() < size {
+                self.keep_chunk(size);
+                return Ok(None);
+            }
+            let mut message = self.chunk.split_to(size);
+            message.advance(PREFIX);
+            return Ok(Some(message));
+        }
+        self.fill(PREFIX);
+        let Some(prefix) = self.partial.first_chunk() else { return Ok(None) };
+        let size = PREFIX + self.length(*prefix)?;
+        self.fill(size);
+        if self.partial.len() < size {
             return Ok(None);
-        };
+        }
+        let mut message = std::mem::take(&mut self.partial).freeze();
+        message.advance(PREFIX);
+        Ok(Some(message))
+    }
+
+    /// Whether the stream may end here: not inside a message ([WIRE-95]).
+    pub(crate) fn is_empty(&self) -> bool {
+        self.partial.is_empty() && self.chunk.is_empty()
+    }
+
+    /// What the prefix announces.
+    fn length(&self, prefix: [u8; PREFIX]) -> Result<usize, Failure> {
         match prefix[0] {
             0 => {}
             // [WIRE-119]: nothing but identity was offered, so nothing else may come.
@@ -141,62 +165,32 @@ impl Decoder {
             }
         }
         let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
-        if let Some(limit) = self.limit.filter(|limit| u64::from(length) > *limit) {
-            return Err(Failure::ReceivedTooLarge { size: u64::from(length), limit });
-        }
-        let length = length as usize;
-        if self.buffered < PREFIX + length {
-            return Ok(None);
-        }
-        self.settle_tail();
-        self.take(PREFIX);
-        Ok(Some(self.take(length)))
-    }
-
-    fn settle_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+        match self.limit.filter(|limit| u64::from(length) > *limit) {
+            Some(limit) => Err(Failure::ReceivedTooLarge { size: u64::from(length), limit }),
+            None => Ok(length as usize),
         }
     }
 
-    /// Whether the stream may end here: not inside a message ([WIRE-95]).
-    pub(crate) fn is_empty(&self) -> bool {
-        self.buffered == 0
+    /// The chunk ends inside a message of this size: what is there is kept.
+    fn keep_chunk(&mut self, size: usize) {
+        if !self.chunk.is_empty() {
+            self.partial.reserve(size.min(MOST_RESERVED).max(self.chunk.len()));
+            self.partial.extend_from_slice(&self.chunk);
+            self.chunk = Bytes::new();
+        }
     }
 
-    fn peek_prefix(&self) -> Option<[u8; PREFIX]> {
-        if self.buffered < PREFIX {
-            return None;
+    /// Moves bytes from the chunk until the partial message has `size`.
+    fn fill(&mut self, size: usize) {
+        let missing = size.saturating_sub(self.partial.len());
+        let there = missing.min(self.chunk.len());
+        if there == 0 {
+            return;
         }
-        let mut prefix = [0; PREFIX];
-        let bytes = self.chunks.iter().flat_map(|chunk| chunk.iter()).chain(&self.tail);
-        for (place, byte) in prefix.iter_mut().zip(bytes) {
-            *place = *byte;
+        if self.partial.capacity() < self.partial.len() + there {
+            self.partial.reserve(missing.min(MOST_RESERVED.max(self.partial.len())).max(there));
         }
-        Some(prefix)
-    }
-
-    /// Takes `count` bytes that are there; without a copy when one chunk has them all.
-    fn take(&mut self, count: usize) -> Bytes {
-        self.buffered -= count;
-        let first = self.chunks.front_mut();
-        if let Some(first) = first.filter(|chunk| chunk.len() >= count) {
-            let taken = first.split_to(count);
-            if first.is_empty() {
-                self.chunks.pop_front();
-            }
-            return taken;
-        }
-        let mut joined = BytesMut::with_capacity(count);
-        while joined.len() < count {
-            let Some(chunk) = self.chunks.front_mut() else { break };
-            let wanted = chunk.len().min(count - joined.len());
-            joined.extend_from_slice(&chunk.split_to(wanted));
-            if chunk.is_empty() {
-                self.chunks.pop_front();
-            }
-        }
-        joined.freeze()
+        self.partial.extend_from_slice(&self.chunk.split_to(there));
     }
 }
 

@@ -12,6 +12,7 @@ mod places;
 pub(crate) mod stream;
 mod tap;
 pub(crate) mod tls;
+mod wire;
 
 use crate::failure::Failure;
 use crate::metadata::Metadata;

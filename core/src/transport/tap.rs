@@ -70,6 +70,11 @@ impl Seen {
         self.write_failure.get().map(String::as_str)
     }
 
+    /// Only the first failure says something.
+    pub(super) fn note_write_failure(&self, cause: &io::Error) {
+        let _ = self.write_failure.set(words_of(cause));
+    }
+
     /// What the HTTP/2 library found wrong, unless the byte stream itself ended.
     pub(super) fn note_violation(&self, words: String) {
         self.end.borrow_mut().get_or_insert(words);
@@ -123,8 +128,7 @@ impl<S> Tap<S> {
                 Ok(count)
             }
             Err(cause) => {
-                // Only the first failure says something.
-                let _ = self.frames.seen.write_failure.set(words_of(&cause));
+                self.frames.seen.note_write_failure(&cause);
                 Ok(wanted)
             }
         }
