@@ -32,11 +32,12 @@ struct Inner<S> {
 /// A write this large is bulk: it is gathered, and so is what follows until it is sent.
 const BULK_WRITE: usize = 4 << 10;
 
-/// As much is gathered at most; then it is sent before more is taken. Larger ones save little: the kernel's own work is by 64 KiB.
-const MOST_GATHERED: usize = 128 << 10;
+/// As much is gathered at most; then it is sent before more is taken. A quarter of it costs a megabyte a fifth more CPU, twice as much
+/// saves nothing.
+const MOST_GATHERED: usize = 512 << 10;
 
 /// How much is read ahead at once.
-const READ_AHEAD: usize = 128 << 10;
+const READ_AHEAD: usize = 256 << 10;
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
