@@ -32,7 +32,7 @@ pub(super) async fn open<D: Driver>(
         match snapshot.pick() {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
-                let remaining = progress.remaining(channel.driver().now());
+                let remaining = progress.remaining(channel.driver());
                 let request = headers::request(
                     &channel.config().request,
                     &spec.method,

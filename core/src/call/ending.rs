@@ -1,9 +1,11 @@
 //! What a call keeps about itself on the way, and how it becomes a [`CallEnd`].
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::inbox::{Cancel, Inbox};
@@ -52,8 +54,8 @@ impl Progress {
     }
 
     /// The time left; `None` without a deadline.
-    pub(super) fn remaining(&self, now: Time) -> Option<Duration> {
-        self.deadline().map(|deadline| deadline.since(now))
+    pub(super) fn remaining<D: Driver>(&self, driver: &D) -> Option<Duration> {
+        self.deadline().map(|deadline| deadline.since(driver.now()))
     }
 
     /// The server did not process what was sent; the call waits for a connection anew.
@@ -67,23 +69,32 @@ impl Progress {
         Failure::DeadlineExceeded { timeout: self.timeout }
     }
 
-    /// Runs a call's work under its deadline and its caller's cancellation. What ends first decides; the rest is dropped.
+    /// Runs a call's work under its deadline and its caller's cancellation. What ends first decides; the rest is dropped with `work`.
+    ///
+    /// The work is lent, so that its many states are not in the call's future twice.
     pub(super) async fn supervise<D: Driver>(
         &self,
         driver: &D,
         inbox: &Inbox,
-        work: impl Future<Output = Outcome>,
+        mut work: Pin<&mut impl Future<Output = Outcome>>,
     ) -> Outcome {
         // [WIRE-43]
         if self.timeout == Some(Duration::ZERO) {
             return self.local(self.deadline_exceeded());
         }
-        let over = sleep_until(driver, self.deadline());
-        let outcome = tokio::select! {
-            biased;
-            cancel = inbox.cancelled() => return self.local(self.failure_of(cancel)),
-            outcome = work => outcome,
-            () = over => return self.local(self.deadline_exceeded()),
+        let mut over = pin!(sleep_until(driver, self.deadline()));
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(cancel) = inbox.poll_cancelled(cx) {
+                return Poll::Ready(Err(self.failure_of(cancel)));
+            }
+            if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome));
+            }
+            over.as_mut().poll(cx).map(|()| Err(self.deadline_exceeded()))
+        });
+        let outcome = match outcome.await {
+            Ok(outcome) => outcome,
+            Err(failure) => return self.local(failure),
         };
         // [WIRE-166]: the server noticed our deadline before we did.
         let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));

@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
 use crate::status::Code;
 
@@ -25,59 +26,63 @@ pub(crate) enum Cancel {
     ChannelClosed,
 }
 
-/// One call's inbox. It lives on one loop.
+/// One call's inbox. It lives on one loop, and whatever waits for it is one task.
 ///
 /// The queue is bounded by the sender's quota, see `quota.rs`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inbox {
     outgoing: RefCell<VecDeque<Outgoing>>,
-    outgoing_arrived: Notify,
     credit: Cell<u32>,
-    credit_arrived: Notify,
     cancel: RefCell<Option<Cancel>>,
-    cancel_arrived: Notify,
+    /// The call's task; it looks at everything when it is woken.
+    waker: Cell<Option<Waker>>,
 }
 
 impl Inbox {
     pub(crate) fn send(&self, outgoing: Outgoing) {
         self.outgoing.borrow_mut().push_back(outgoing);
-        self.outgoing_arrived.notify_one();
+        self.wake();
     }
 
     pub(crate) fn read(&self, credit: u32) {
         self.credit.set(self.credit.get().saturating_add(credit));
-        self.credit_arrived.notify_one();
+        self.wake();
     }
 
     /// The first reason stands ([WIRE-243]).
     pub(crate) fn cancel(&self, cancel: Cancel) {
         self.cancel.borrow_mut().get_or_insert(cancel);
-        self.cancel_arrived.notify_one();
+        self.wake();
     }
 
     pub(super) async fn outgoing(&self) -> Outgoing {
-        loop {
-            if let Some(outgoing) = self.outgoing.borrow_mut().pop_front() {
-                return outgoing;
-            }
-            self.outgoing_arrived.notified().await;
-        }
+        poll_fn(|cx| self.poll(cx, || self.outgoing.borrow_mut().pop_front())).await
     }
 
     /// Uses one unit of credit, waiting until there is one.
     pub(super) async fn credit(&self) {
-        while self.credit.get() == 0 {
-            self.credit_arrived.notified().await;
-        }
-        self.credit.set(self.credit.get() - 1);
+        poll_fn(|cx| self.poll(cx, || self.credit.get().checked_sub(1).map(|left| self.credit.set(left)))).await;
     }
 
-    pub(super) async fn cancelled(&self) -> Cancel {
-        loop {
-            if let Some(cancel) = self.cancel.borrow_mut().take() {
-                return cancel;
-            }
-            self.cancel_arrived.notified().await;
+    pub(super) fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<Cancel> {
+        self.poll(cx, || self.cancel.borrow_mut().take())
+    }
+
+    fn poll<T>(&self, cx: &mut Context<'_>, take: impl FnOnce() -> Option<T>) -> Poll<T> {
+        if let Some(taken) = take() {
+            return Poll::Ready(taken);
+        }
+        let waker = match self.waker.take() {
+            Some(waker) if waker.will_wake(cx.waker()) => waker,
+            _ => cx.waker().clone(),
+        };
+        self.waker.set(Some(waker));
+        Poll::Pending
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }

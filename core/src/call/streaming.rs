@@ -35,9 +35,10 @@ pub(crate) async fn run<D: Driver>(
     events: &impl StreamEvents,
 ) -> CallEnd {
     let progress = Progress::start(channel, spec);
-    let outcome = progress
-        .supervise(channel.driver(), inbox, exchange(channel, spec, is_empty, inbox, quota, events, &progress))
-        .await;
+    let outcome = {
+        let exchange = pin!(exchange(channel, spec, is_empty, inbox, quota, events, &progress));
+        progress.supervise(channel.driver(), inbox, exchange).await
+    };
     progress.end(channel, outcome)
 }
 

@@ -1,6 +1,7 @@
 //! A unary call: one message out, one message in, one end.
 
 use std::cell::RefCell;
+use std::pin::pin;
 
 use bytes::Bytes;
 
@@ -25,8 +26,10 @@ pub(crate) async fn run<D: Driver>(
 ) -> UnaryEnd {
     let progress = Progress::start(channel, spec);
     let received = RefCell::new(Received::default());
-    let outcome =
-        progress.supervise(channel.driver(), inbox, attempts(channel, spec, &message, &progress, &received)).await;
+    let outcome = {
+        let attempts = pin!(attempts(channel, spec, &message, &progress, &received));
+        progress.supervise(channel.driver(), inbox, attempts).await
+    };
     let end = progress.end(channel, outcome);
     let Received { initial, message } = received.into_inner();
     let message = message.filter(|_| end.status.is_ok());

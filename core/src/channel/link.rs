@@ -42,7 +42,8 @@ pub(super) fn spawn<D: Driver>(
     };
     let task_driver = driver.clone();
     driver.spawn(async move {
-        let dialed = match dial(&task_driver, id.connection, &address, &settings, deadline).await {
+        // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
+        let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, deadline)).await {
             Err(cause) => return report.over(cause),
             Ok(dialed) => dialed,
         };

@@ -87,8 +87,8 @@ impl Connection {
     /// Cancel safe: a dropped wait takes nothing.
     pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
         let place = self.0.places.take().await.ok_or(NotOpened::ConnectionOver)?;
+        // A handle of its own: the library refuses a second stream through the same one until the first is on the wire.
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
-        poll_fn(|cx| send_request.poll_ready(cx)).await.map_err(|_| NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
         self.0.streams_opened.set(self.0.streams_opened.get() + 1);
         self.0.counters.streams_total.one();

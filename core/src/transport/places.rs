@@ -32,9 +32,6 @@ impl Places {
     /// Cancel safe: a dropped wait takes nothing.
     pub(super) async fn take(self: &Rc<Self>) -> Option<Place> {
         loop {
-            // Registered before looking, so a ring in between is not missed.
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
             if self.is_closed.get() {
                 return None;
             }
@@ -43,7 +40,8 @@ impl Places {
                 self.counters.streams_active.enter();
                 return Some(Place(Rc::clone(self)));
             }
-            changed.await;
+            // Nothing changes between the look and the wait: they are on one loop, with no wait between them.
+            self.changed.notified().await;
         }
     }
 

@@ -34,13 +34,18 @@ pub(crate) struct ReceiveLimits {
 
 impl Stream {
     pub(super) fn new(response: ResponseFuture, send: SendStream<Outbound>, place: Place, seen: Rc<Seen>) -> Self {
-        Self { sender: Sender { send }, receiver: Receiver { state: Receiving::Head(response), seen, _place: place } }
+        Self {
+            sender: Sender { send, is_reset: false },
+            receiver: Receiver { state: Receiving::Head(response), seen, _place: place },
+        }
     }
 }
 
 /// The sending half.
 pub(crate) struct Sender {
     send: SendStream<Outbound>,
+    /// Set by [`Sender::finished`]: there is nothing left to give up.
+    is_reset: bool,
 }
 
 /// The stream takes nothing more; why will be known from the receiving half.
@@ -79,6 +84,7 @@ impl Sender {
 
     /// The server has given its status before we half-closed: lets it free the stream ([WIRE-176]).
     pub(crate) fn finished(&mut self) {
+        self.is_reset = true;
         self.send.send_reset(Reason::NO_ERROR);
     }
 }
@@ -87,7 +93,9 @@ impl Drop for Sender {
     /// [WIRE-170], [WIRE-175]. A stream that is over takes no notice; one that is over but for the rest of our message would
     /// otherwise keep it, and its place at the server, for ever.
     fn drop(&mut self) {
-        self.send.send_reset(Reason::CANCEL);
+        if !self.is_reset {
+            self.send.send_reset(Reason::CANCEL);
+        }
     }
 }
 
@@ -101,7 +109,7 @@ pub(crate) struct Receiver {
 
 enum Receiving {
     Head(ResponseFuture),
-    Body(Box<Body>),
+    Body(Body),
     /// The outcome was given out.
     Over,
 }
@@ -128,8 +136,7 @@ impl Receiver {
         match fields {
             Head::Initial(metadata) => {
                 let decoder = Decoder::new(limits.message);
-                self.state =
-                    Receiving::Body(Box::new(Body { receive, decoder, rules: limits.headers, data_is_over: false }));
+                self.state = Receiving::Body(Body { receive, decoder, rules: limits.headers, data_is_over: false });
                 Ok(metadata)
             }
             Head::Final(ending) => {
