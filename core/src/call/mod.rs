@@ -6,6 +6,7 @@
 mod attempt;
 mod ending;
 pub(crate) mod inbox;
+pub(crate) mod methods;
 pub(crate) mod quota;
 pub(crate) mod streaming;
 pub(crate) mod unary;
@@ -21,6 +22,7 @@ use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::status::Status;
 use crate::transport::headers::{MethodPath, parse_authority};
+use methods::Methods;
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,9 +101,9 @@ pub(crate) struct CallSpec {
 impl CallSpec {
     /// # Errors
     /// The method or the authority cannot be used.
-    pub(crate) fn new(request: CallRequest) -> Result<Self, Error> {
+    pub(crate) fn new(request: CallRequest, methods: &Methods) -> Result<Self, Error> {
         Ok(Self {
-            method: MethodPath::parse(&request.method)?,
+            method: methods.path(&request.method)?,
             metadata: request.metadata,
             timeout: request.timeout,
             wait_for_ready: request.wait_for_ready.unwrap_or(false),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::submit::{Submission, SubmitQueue};
+use crate::call::methods::Methods;
 use crate::channel::Shown;
 use crate::channel::config::ChannelConfig;
 use crate::state::State;
@@ -14,13 +15,21 @@ pub(super) struct ChannelCore {
     queue: Arc<SubmitQueue>,
     config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
+    methods: Methods,
     is_closed: AtomicBool,
 }
 
 impl ChannelCore {
     pub(super) fn new(id: u64, queue: Arc<SubmitQueue>, config: ChannelConfig) -> Arc<Self> {
         let shown = Arc::new(Shown::new(config.events_capacity));
-        Arc::new(Self { id, queue, config: Arc::new(config), shown, is_closed: AtomicBool::new(false) })
+        Arc::new(Self {
+            id,
+            queue,
+            config: Arc::new(config),
+            shown,
+            methods: Methods::default(),
+            is_closed: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -37,6 +46,10 @@ impl ChannelCore {
 
     pub(super) fn shown(&self) -> &Arc<Shown> {
         &self.shown
+    }
+
+    pub(super) fn methods(&self) -> &Methods {
+        &self.methods
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -130,7 +130,7 @@ impl LoopChannel {
         if self.channel.core().is_closed() {
             return Err(Channel::closed().into());
         }
-        let spec = CallSpec::new(options.request(method))?;
+        let spec = CallSpec::new(options.request(method), self.channel.core().methods())?;
         UnaryResponse::of(self.calls.unary(spec, message.into()).await)
     }
 

@@ -1,6 +1,7 @@
 //! The way in: one bounded queue from every thread to the loop, and the loop's thread, which lives only while it is needed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -94,6 +95,8 @@ pub(super) struct SubmitQueue {
     /// Guards the queue and the thread's life alone.
     state: Mutex<QueueState>,
     stopped: Condvar,
+    /// Set under the lock, read without: whoever must not miss it takes the lock.
+    is_shut_down: AtomicBool,
 }
 
 #[derive(Default)]
@@ -108,12 +111,16 @@ struct QueueState {
     thread: Option<JoinHandle<()>>,
     /// Set while somebody waits for the last moments of the thread.
     is_being_joined: bool,
-    is_shut_down: bool,
 }
 
 impl SubmitQueue {
     pub(super) fn new(options: EngineOptions) -> Arc<Self> {
-        Arc::new(Self { options, state: Mutex::default(), stopped: Condvar::new() })
+        Arc::new(Self {
+            options,
+            state: Mutex::default(),
+            stopped: Condvar::new(),
+            is_shut_down: AtomicBool::new(false),
+        })
     }
 
     /// Hands something to the loop, starting its thread when there is none. What is handed over is made only once nothing can be
@@ -123,7 +130,7 @@ impl SubmitQueue {
     /// The engine is shut down, the queue is full, or the system refuses a thread.
     pub(super) fn start(self: &Arc<Self>, submission: impl FnOnce() -> Submission) -> Result<(), Error> {
         let mut state = self.state();
-        if state.is_shut_down {
+        if self.is_shut_down() {
             return Err(Error::new(ErrorKind::Closed, "the engine is shut down"));
         }
         if state.submissions.len() >= LIMIT {
@@ -157,12 +164,14 @@ impl SubmitQueue {
 
     /// Refuses everything from now on and asks the loop to close what it has.
     pub(super) fn shut_down(&self, grace: Option<Duration>) {
-        self.state().is_shut_down = true;
+        let state = self.state();
+        self.is_shut_down.store(true, SeqCst);
+        drop(state);
         self.tell(Submission::Shutdown { grace });
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
-        self.state().is_shut_down
+        self.is_shut_down.load(SeqCst)
     }
 
     /// Waits until the thread is gone; `false` when it is not in time.

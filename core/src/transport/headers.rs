@@ -32,7 +32,8 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(crate) struct RequestTemplate {
     scheme: Scheme,
     authority: Authority,
-    user_agent: HeaderValue,
+    /// The headers of every request, in their order. Cloning a map is cheaper than filling one.
+    headers: HeaderMap,
 }
 
 impl RequestTemplate {
@@ -45,11 +46,16 @@ impl RequestTemplate {
                 format!("user agent {user_agent:?} has a character that no header may have"),
             )
         })?;
-        Ok(Self {
-            scheme: if is_secure { Scheme::HTTPS } else { Scheme::HTTP },
-            authority: parse_authority(authority)?,
-            user_agent,
-        })
+        let scheme = if is_secure { Scheme::HTTPS } else { Scheme::HTTP };
+        Ok(Self::of(scheme, parse_authority(authority)?, user_agent))
+    }
+
+    fn of(scheme: Scheme, authority: Authority, user_agent: HeaderValue) -> Self {
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(USER_AGENT, user_agent);
+        Self { scheme, authority, headers }
     }
 
     /// The authority's host, without brackets.
@@ -80,6 +86,11 @@ impl MethodPath {
             return Err(refuse("has a query or fragment"));
         }
         PathAndQuery::try_from(text).map(Self).map_err(|_| refuse("has a character that no path has"))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
@@ -118,15 +129,25 @@ pub(crate) fn request(
     let uri = Uri::from_parts(parts)
         .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
-    let too_many = Failure::TooMuchMetadata { entries: metadata.len() };
-    let mut headers = HeaderMap::try_with_capacity(4 + metadata.len()).map_err(|_| too_many.clone())?;
+    let headers = match remaining {
+        None if metadata.is_empty() => template.headers.clone(),
+        _ => headers(template, metadata, remaining)?,
+    };
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn headers(template: &RequestTemplate, metadata: &Metadata, remaining: Option<Duration>) -> Result<HeaderMap, Failure> {
+    let too_many = || Failure::TooMuchMetadata { entries: metadata.len() };
+    let mut headers = HeaderMap::try_with_capacity(4 + metadata.len()).map_err(|_| too_many())?;
     // [WIRE-29]: what a receiver acts on comes first.
     if let Some(remaining) = remaining {
         headers.insert(GRPC_TIMEOUT, encode_timeout(remaining));
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.insert(USER_AGENT, template.user_agent.clone());
+    headers.extend(template.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     for (key, value) in metadata.iter().filter(|(key, _)| !is_reserved(key)) {
         let bad = |_| Failure::Internal { text: format!("Invalid metadata: key {key:?} cannot be sent") };
         let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| bad(()))?;
@@ -135,14 +156,9 @@ pub(crate) fn request(
         } else {
             HeaderValue::from_maybe_shared(value.clone()).map_err(|_| bad(()))?
         };
-        headers.try_append(name, value).map_err(|_| too_many.clone())?;
+        headers.try_append(name, value).map_err(|_| too_many())?;
     }
-
-    let mut request = Request::new(());
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Ok(headers)
 }
 
 /// [WIRE-40], [WIRE-44]: the finest unit that holds the value in eight digits, rounded up.
@@ -174,71 +190,109 @@ pub(crate) struct HeaderRules {
 
 /// What a response's headers or trailers say, library headers taken out.
 #[derive(Debug)]
-pub(crate) struct Fields {
+pub(crate) struct Fields<'a> {
     pub(crate) metadata: Metadata,
     /// The status, if there is a `grpc-status`.
     pub(crate) status: Option<Status>,
-    pub(crate) content_type: Option<String>,
+    content_type: Option<&'a HeaderValue>,
 }
 
-impl Fields {
-    /// Reads a header block. `content-type` stays among the metadata only if `shows_content_type`.
+impl<'a> Fields<'a> {
+    /// Reads a header block, in one pass. `content-type` stays among the metadata only if `shows_content_type`.
     ///
     /// # Errors
     /// It is larger than `limit` ([WIRE-72]), or holds broken base64 ([WIRE-64]) or an unreadable status.
-    pub(crate) fn read(headers: &HeaderMap, rules: HeaderRules) -> Result<Self, Failure> {
-        let limit = rules.limit;
-        let size = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>() as u64;
-        if size > limit {
-            return Err(Failure::HeadersTooLarge { size, limit });
-        }
+    pub(crate) fn read(headers: &'a HeaderMap, rules: HeaderRules) -> Result<Self, Failure> {
+        let mut size = 0;
         let mut metadata = Metadata::new();
+        let (mut statuses, mut message, mut content_type) = (Statuses::default(), None, None);
+        let mut broken = None;
         for (name, value) in headers {
             let key = name.as_str();
+            size += (key.len() + value.len() + 32) as u64;
+            if size > rules.limit {
+                // Only its size is of interest any more.
+                continue;
+            }
             match key {
-                "grpc-status" | "grpc-message" | "grpc-encoding" | "grpc-accept-encoding" => {}
-                "content-type" if !rules.shows_content_type => {}
+                "grpc-status" => statuses.add(value),
+                "grpc-message" => message = message.or(Some(value)),
+                "grpc-encoding" | "grpc-accept-encoding" => {}
+                "content-type" => {
+                    content_type = content_type.or(Some(value));
+                    if rules.shows_content_type {
+                        metadata.append_received(key, Bytes::copy_from_slice(value.as_bytes()));
+                    }
+                }
                 _ if is_binary(key) => {
-                    // [WIRE-63]: joined values are parted before decoding.
-                    for piece in value.as_bytes().split(|byte| *byte == b',') {
-                        let decoded = BASE64.decode(piece.trim_ascii());
-                        let decoded = decoded.map_err(|_| Failure::Protocol {
-                            rule: format!("the server sent metadata {key:?} that is not base64"),
-                        })?;
-                        metadata.append_received(key, decoded.into());
+                    if append_binary(&mut metadata, key, value).is_none() {
+                        let rule = format!("the server sent metadata {key:?} that is not base64");
+                        broken = broken.or(Some(Failure::Protocol { rule }));
                     }
                 }
                 _ => metadata.append_received(key, Bytes::copy_from_slice(value.as_bytes())),
             }
         }
-        let content_type =
-            headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Ok(Self { metadata, status: read_status(headers)?, content_type })
+        if size > rules.limit {
+            return Err(Failure::HeadersTooLarge { size, limit: rules.limit });
+        }
+        match broken {
+            Some(failure) => Err(failure),
+            None => Ok(Self { metadata, status: statuses.read(message)?, content_type }),
+        }
     }
 
     /// [WIRE-130]
     pub(crate) fn is_grpc(&self) -> bool {
-        let Some(rest) = self.content_type.as_deref().and_then(|text| text.strip_prefix("application/grpc")) else {
+        let Some(rest) = self.content_type.and_then(|value| value.as_bytes().strip_prefix(b"application/grpc")) else {
             return false;
         };
-        rest.is_empty() || rest.starts_with(['+', ';'])
+        rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";")
+    }
+
+    pub(crate) fn content_type(&self) -> Option<String> {
+        self.content_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 }
 
-/// [WIRE-135] to [WIRE-141]
-fn read_status(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
-    let mut values = headers.get_all("grpc-status").iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if let Some(other) = values.find(|other| *other != value) {
-        return Err(Failure::NoStatus { found: format!("two different ones, {value:?} and {other:?}") });
+/// [WIRE-63]: joined values are parted before decoding. `None` when a part is not base64.
+fn append_binary(metadata: &mut Metadata, key: &str, value: &HeaderValue) -> Option<()> {
+    for piece in value.as_bytes().split(|byte| *byte == b',') {
+        metadata.append_received(key, BASE64.decode(piece.trim_ascii()).ok()?.into());
     }
-    let digits =
-        std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let Some(number) = digits.and_then(|text| text.parse::<u32>().ok()) else {
-        return Err(Failure::NoStatus { found: format!("{value:?}") });
-    };
-    let message = headers.get("grpc-message").map_or_else(String::new, |value| decode_message(value.as_bytes()));
-    Ok(Some(Status::from_peer(i64::from(number), message)))
+    Some(())
+}
+
+/// The values of `grpc-status`: the first, and one that contradicts it.
+#[derive(Default)]
+struct Statuses<'a> {
+    first: Option<&'a HeaderValue>,
+    other: Option<&'a HeaderValue>,
+}
+
+impl<'a> Statuses<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        match self.first {
+            None => self.first = Some(value),
+            Some(first) if first != value => self.other = self.other.or(Some(value)),
+            Some(_) => {}
+        }
+    }
+
+    /// [WIRE-135] to [WIRE-141]
+    fn read(&self, message: Option<&HeaderValue>) -> Result<Option<Status>, Failure> {
+        let Some(value) = self.first else { return Ok(None) };
+        if let Some(other) = self.other {
+            return Err(Failure::NoStatus { found: format!("two different ones, {value:?} and {other:?}") });
+        }
+        let digits =
+            std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let Some(number) = digits.and_then(|text| text.parse::<u32>().ok()) else {
+            return Err(Failure::NoStatus { found: format!("{value:?}") });
+        };
+        let message = message.map_or_else(String::new, |value| decode_message(value.as_bytes()));
+        Ok(Some(Status::from_peer(i64::from(number), message)))
+    }
 }
 
 /// [WIRE-139], [WIRE-140]: escapes are decoded; what is no escape, or would not be UTF-8, stays as it is.

@@ -249,7 +249,7 @@ fn read_head(response: Response<RecvStream>, rules: HeaderRules) -> Result<(Head
     }
     // [WIRE-150], [WIRE-154], [WIRE-160]
     if http != StatusCode::OK || !fields.is_grpc() {
-        return Err(Failure::HttpStatus { http: http.as_u16(), content_type: fields.content_type });
+        return Err(Failure::HttpStatus { http: http.as_u16(), content_type: fields.content_type() });
     }
     if receive.is_end_stream() {
         return Err(Failure::NoStatus { found: "none in a response without a body".into() });

@@ -169,7 +169,7 @@ impl Channel {
     /// malformed authority, [`ErrorKind::Closed`], or [`ErrorKind::Limit`] when a queue is full.
     pub fn start_unary(&self, mut request: CallRequest, reply: Reply) -> Result<CallHandle, Error> {
         let message = request.message.take().unwrap_or_default();
-        let spec = CallSpec::new(request)?;
+        let spec = CallSpec::new(request, self.0.methods())?;
         let handle = self.accept(&reply)?;
         // The one message is all there is to send.
         let _ = handle.quota.half_close();
@@ -188,7 +188,7 @@ impl Channel {
     /// As [`Channel::start_unary`].
     pub fn start_stream(&self, mut request: CallRequest, reply: Reply) -> Result<CallHandle, Error> {
         let (message, is_last, credit) = (request.message.take(), request.last, request.read_credit);
-        let spec = CallSpec::new(request)?;
+        let spec = CallSpec::new(request, self.0.methods())?;
         let handle = self.accept(&reply)?;
         let is_empty = is_last && message.is_none();
         if let Some(message) = &message {

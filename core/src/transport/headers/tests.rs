@@ -6,11 +6,8 @@ use crate::status::Code;
 const RULES: HeaderRules = HeaderRules { limit: 16_384, shows_content_type: false };
 
 fn template() -> RequestTemplate {
-    RequestTemplate {
-        scheme: Scheme::HTTP,
-        authority: Authority::from_static("example.com:1"),
-        user_agent: HeaderValue::from_static("grpc-rust-linkspan/0"),
-    }
+    let user_agent = HeaderValue::from_static("grpc-rust-linkspan/0");
+    RequestTemplate::of(Scheme::HTTP, Authority::from_static("example.com:1"), user_agent)
 }
 
 fn headers_of(metadata: &Metadata, remaining: Option<Duration>) -> HeaderMap {
@@ -21,12 +18,13 @@ fn headers_of(metadata: &Metadata, remaining: Option<Duration>) -> HeaderMap {
     request.headers().clone()
 }
 
-fn fields(pairs: &[(&'static str, &'static str)]) -> Result<Fields, Failure> {
+fn fields(pairs: &[(&'static str, &'static str)]) -> Result<Fields<'static>, Failure> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    Fields::read(&headers, RULES)
+    // What is read borrows from it.
+    Fields::read(Box::leak(Box::new(headers)), RULES)
 }
 
 fn status(value: &'static str) -> Result<Option<Status>, Failure> {
