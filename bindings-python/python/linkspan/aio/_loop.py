@@ -16,7 +16,7 @@ from collections import deque
 from linkspan import _linkspan
 
 # What a completion is about; `src/wake.rs` has the same numbers.
-UNARY, HEADERS, MESSAGE, WRITABLE, STATUS, CONNECTIVITY = range(6)
+UNARY, HEADERS, MESSAGES, WRITABLE, STATUS, CONNECTIVITY = range(6)
 _FINAL = frozenset((UNARY, STATUS, CONNECTIVITY))
 
 # One turn of the loop handles at most this many completions or this much time; then other tasks run.
@@ -87,16 +87,16 @@ class LoopCompletions:
         started = time.monotonic()
         handled = 0
         while True:
-            batch = self.native.drain(_BATCH)
-            backlog.extend(batch)
+            taken, completions = self.native.drain(_BATCH)
+            backlog.extend(completions)
             while backlog:
                 tag, what, first, second = backlog.popleft()
                 target = targets.pop(tag, None) if what in _FINAL else targets.get(tag)
                 if target is not None:
                     self._deliver(loop, target, what, first, second)
-            if len(batch) < _BATCH:
+            if taken < _BATCH:
                 return True
-            handled += len(batch)
+            handled += taken
             if handled >= MOST_PER_TURN or time.monotonic() - started > LONGEST_TURN:
                 return False
 
