@@ -12,7 +12,7 @@ use linkspan_core::{Completion, CompletionQueue, Event, Reply};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::call::message;
+use crate::call::message::{self, release_returned};
 use crate::call::outcome::Outcome;
 use crate::metadata;
 
@@ -63,6 +63,7 @@ impl LoopQueue {
     /// How many completions were taken, at most `most`, and what they say: each `(tag, what, first, second)`.
     /// Messages of one call that follow each other are one of these.
     fn drain<'py>(&self, py: Python<'py>, most: usize) -> PyResult<(usize, Bound<'py, PyList>)> {
+        release_returned(py);
         let mut batch: Vec<Completion> = Vec::new();
         let count = self.queue.drain(&mut batch, most);
         let drained = PyList::empty(py);

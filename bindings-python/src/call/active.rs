@@ -58,6 +58,7 @@ impl ActiveCall {
 impl ActiveCall {
     /// The next response message; None at the end.
     fn next_message<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        message::release_returned(py);
         loop {
             match self.shared.take_message() {
                 Taken::Message(message) => return message::to_python(py, &message).map(Some),
