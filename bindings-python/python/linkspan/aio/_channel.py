@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 from linkspan import _grpcio, _linkspan
 from linkspan._enums import READY, SHUTDOWN, state_of
@@ -20,8 +19,6 @@ from linkspan.aio._multicallables import (
     UnaryUnaryMultiCallable,
 )
 from linkspan.credentials import native_credentials
-
-_activities = itertools.count(1)
 
 
 class Channel(_grpcio.LateGrpcio):
@@ -52,7 +49,7 @@ class Channel(_grpcio.LateGrpcio):
         ) = sorted_by_kind(interceptors)
         # The loop found when the channel was made: where calls belong that are made while no loop runs.
         self._loop = _loop_now()
-        # A number for each call in flight; sets are changed atomically, and calls may be in loops of several threads.
+        # The tags of calls in flight; sets are changed atomically, and calls may be in loops of several threads.
         self._running: set[int] = set()
         self._idle_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -166,13 +163,8 @@ class Channel(_grpcio.LateGrpcio):
         finally:
             self._idle_waiters.remove(waiter)
 
-    def _on_call_started(self) -> int:
-        activity = next(_activities)
-        self._running.add(activity)
-        return activity
-
-    def _on_call_ended(self, activity: int) -> None:
-        self._running.discard(activity)
+    def _on_call_ended(self, tag: int) -> None:
+        self._running.discard(tag)
         if self._idle_waiters and not self._running:
             for loop, idle in list(self._idle_waiters):
                 loop.call_soon_threadsafe(idle.set)

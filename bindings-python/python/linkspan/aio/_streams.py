@@ -80,7 +80,8 @@ class _StreamCall(Call):
             self._on_messages(first)
         elif what == HEADERS:
             self._initial = first
-            wake(self._header_waiters)
+            if self._header_waiters:
+                wake(self._header_waiters)
         elif what == WRITABLE:
             self._on_writable()
         elif what == STATUS:
@@ -106,7 +107,7 @@ class _StreamCall(Call):
         native = self.__dict__.get("_native")
         if native is not None:
             native.cancel(CANCELLED, GARBAGE_COLLECTED)
-            self._channel._on_call_ended(self._activity)
+            self._channel._on_call_ended(self._tag)
 
 
 class _StreamResponseMixin:
