@@ -6,7 +6,6 @@ import asyncio
 
 from linkspan import _grpcio, _linkspan
 from linkspan._enums import READY, SHUTDOWN, state_of
-from linkspan._events import channel_events
 from linkspan._multicallables import check_compression
 from linkspan.aio._calls import StateChange
 from linkspan.aio._errors import usage_error
@@ -183,6 +182,8 @@ class Channel(_grpcio.LateGrpcio):
 
     def events(self, after: int = 0):
         """Iterates over the state changes this channel remembers, later than number `after`, oldest first."""
+        from linkspan._events import channel_events
+
         _grpcio.notice()
         return iter(channel_events(self._open(), after))
 
