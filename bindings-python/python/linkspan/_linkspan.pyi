@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any, final
 
 __all__ = [
+    "FIRST_CREDIT",
     "VERSION",
     "ActiveCall",
     "Channel",
@@ -15,6 +16,7 @@ __all__ = [
     "push_due",
 ]
 
+FIRST_CREDIT: int
 VERSION: str
 
 _Metadata = list[tuple[str, str | bytes]]

@@ -27,25 +27,22 @@ from linkspan.aio._metadata import Metadata
 class Call(RpcContext):
     """A started call."""
 
-    # What most calls never set is not set for each of them.
-
-    # The native call from its start to its end, and the tag of its completions.
-    _native = None
-    _tag: int | None = None
-    # The native outcome, or one this side decided on; unpacked when asked for.
-    _outcome = None
-    _initial: list | None = None
-    _cause: BaseException | None = None
-    # Futures of those who wait for the end, and of those who wait for the initial metadata.
-    _end_waiters: list[asyncio.Future] | None = None
-    _header_waiters: list[asyncio.Future] | None = None
-    _done_callbacks: list | None = None
-
     def __init__(self, channel, loop: asyncio.AbstractEventLoop, deserialize, timeout: float | None):
         self._channel = channel
         self._loop = loop
         self._deserialize = deserialize
         self._deadline = None if timeout is None else deadline_of(timeout)
+        # The native call from its start to its end, and the tag of its completions.
+        self._native = None
+        self._tag: int | None = None
+        # The native outcome, or one this side decided on; unpacked when asked for.
+        self._outcome = None
+        self._initial: list | None = None
+        self._cause: BaseException | None = None
+        # Futures of those who wait for the end, and of those who wait for the initial metadata; lists once somebody does.
+        self._end_waiters: list[asyncio.Future] | None = None
+        self._header_waiters: list[asyncio.Future] | None = None
+        self._done_callbacks: list | None = None
 
     # How it ends.
 
@@ -53,7 +50,10 @@ class Call(RpcContext):
         self._outcome = outcome
         self._native = None
         if self._tag is not None:
-            self._channel._on_call_ended(self._tag)
+            channel = self._channel
+            channel._running.discard(self._tag)
+            if channel._idle_waiters:
+                channel._tell_if_idle()
         if self._header_waiters:
             wake(self._header_waiters)
         if self._end_waiters:

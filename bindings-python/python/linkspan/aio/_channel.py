@@ -162,9 +162,9 @@ class Channel(_grpcio.LateGrpcio):
         finally:
             self._idle_waiters.remove(waiter)
 
-    def _on_call_ended(self, tag: int) -> None:
-        self._running.discard(tag)
-        if self._idle_waiters and not self._running:
+    def _tell_if_idle(self) -> None:
+        """After a call ended."""
+        if not self._running:
             for loop, idle in list(self._idle_waiters):
                 loop.call_soon_threadsafe(idle.set)
 

@@ -39,9 +39,12 @@ class _MultiCallable(_grpcio.LateGrpcio):
             _grpcio.notice()
         if credentials is not None or compression is not None:
             self._check(credentials, compression)
-        if not self._interceptors:
-            return self._begin(self._method, request, timeout, metadata, wait_for_ready)
-        details = ClientCallDetails(self._method.path.encode(), timeout, metadata, credentials, wait_for_ready)
+        if self._interceptors:
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
+
+    def _intercepted(self, request, *asked):
+        details = ClientCallDetails(self._method.path.encode(), *asked)
         return self._intercepted_call(self, current_loop(self._channel._loop), list(self._interceptors), details, request)
 
     def _check(self, credentials, compression) -> None:
@@ -102,7 +105,14 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     def __call__(
         self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ) -> UnaryUnaryCall:
-        return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
+        # `_call`, in place: here the cost of one more function is noticed.
+        if _grpcio.pending:
+            _grpcio.notice()
+        if credentials is not None or compression is not None:
+            self._check(credentials, compression)
+        if self._interceptors:
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
 
     def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryUnaryCall:
         channel = self._channel

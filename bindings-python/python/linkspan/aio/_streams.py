@@ -9,6 +9,7 @@ from collections import deque
 from linkspan import _callbacks, _grpcio
 from linkspan._enums import CANCELLED, INTERNAL, UNKNOWN
 from linkspan._errors import DESERIALIZING, GARBAGE_COLLECTED, ITERATING, SERIALIZING
+from linkspan._linkspan import FIRST_CREDIT
 from linkspan.aio._calls import Call, UnaryResponseMixin, wake
 from linkspan.aio._errors import usage_error
 from linkspan.aio._loop import HEADERS, MESSAGES, STATUS, WRITABLE
@@ -16,9 +17,6 @@ from linkspan.aio._loop import HEADERS, MESSAGES, STATUS, WRITABLE
 MIXED = "The iterator and read/write APIs may not be mixed on a single RPC."
 FINISHED = "RPC already finished."
 HALF_CLOSED = 'RPC is half closed after calling "done_writing".'
-
-# Messages the engine may report of a stream at first; FEWEST_MESSAGES of `src/call/receiving.rs`.
-_FIRST_CREDIT = 8
 
 
 class _End:
@@ -107,7 +105,8 @@ class _StreamCall(Call):
         native = self.__dict__.get("_native")
         if native is not None:
             native.cancel(CANCELLED, GARBAGE_COLLECTED)
-            self._channel._on_call_ended(self._tag)
+            self._channel._running.discard(self._tag)
+            self._channel._tell_if_idle()
 
 
 class _StreamResponseMixin:
@@ -117,8 +116,8 @@ class _StreamResponseMixin:
         super().__init__(*arguments)
         self._messages: deque[bytes] = deque()
         # Messages that are asked for or wait, and how many of them are few enough to ask for more.
-        self._held = _FIRST_CREDIT
-        self._few = _FIRST_CREDIT // 2
+        self._held = FIRST_CREDIT
+        self._few = FIRST_CREDIT // 2
         self._readers: list[asyncio.Future] = []
         self._reads_by: str | None = None
 
