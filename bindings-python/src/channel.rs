@@ -11,9 +11,9 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::call::active::ActiveCall;
 use crate::call::looped::LoopCall;
 use crate::call::outcome::Outcome;
+use crate::call::receiving::FEWEST_MESSAGES;
 use crate::call::request::{Asked, Method};
 use crate::call::sending::Sending;
-use crate::call::shared::RECEIVE_MESSAGES;
 use crate::call::{message, unary};
 use crate::credentials::Credentials;
 use crate::errors::{exception, type_name};
@@ -41,7 +41,7 @@ impl Channel {
     ) -> PyResult<ActiveCall> {
         let built = asked.request(request.map(message::from_python).transpose()?)?;
         let sending = if request.is_some() { Sending::finished() } else { Sending::default() };
-        ActiveCall::start(py, sending, RECEIVE_MESSAGES, |reply| {
+        ActiveCall::start(py, sending, FEWEST_MESSAGES, |reply| {
             let request = built?;
             let started = match kind {
                 Kind::Unary => self.inner.start_unary(request, reply),
@@ -62,7 +62,7 @@ enum Kind {
 fn streaming(mut request: CallRequest, single_response: bool) -> CallRequest {
     request.single_response = single_response;
     request.last = request.message.is_some();
-    request.read_credit = RECEIVE_MESSAGES;
+    request.read_credit = FEWEST_MESSAGES;
     request
 }
 

@@ -37,6 +37,10 @@ mod _linkspan {
     #[pymodule_export]
     use crate::wake::LoopQueue;
 
+    /// How many messages of a stream the engine may report before it is asked for more.
+    #[pymodule_export]
+    const FIRST_CREDIT: u32 = crate::call::receiving::FEWEST_MESSAGES;
+
     /// Compared with the Python files at import.
     #[pymodule_export]
     const VERSION: &str = linkspan_core::VERSION;

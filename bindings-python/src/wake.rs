@@ -3,14 +3,16 @@
 //! The engine's thread makes the descriptor readable once per batch; the loop's reader then drains the queue, and the
 //! responses become Python objects there. The engine touches neither Python objects nor the loop.
 
+use std::iter::Peekable;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use linkspan_core::{Completion, CompletionQueue, Event, Reply};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::call::message;
+use crate::call::message::{self, release_returned};
 use crate::call::outcome::Outcome;
 use crate::metadata;
 
@@ -20,7 +22,7 @@ const QUEUE_LIMIT: usize = 65_536;
 /// What a drained completion is about; the second element of its tuple. `aio/_loop.py` holds the same numbers.
 const UNARY: u8 = 0;
 const HEADERS: u8 = 1;
-const MESSAGE: u8 = 2;
+const MESSAGES: u8 = 2;
 const WRITABLE: u8 = 3;
 const STATUS: u8 = 4;
 const CONNECTIVITY: u8 = 5;
@@ -58,15 +60,18 @@ impl LoopQueue {
         self.bell.quiet();
     }
 
-    /// At most `most` completions, each `(tag, what, first, second)`.
-    fn drain<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyList>> {
+    /// How many completions were taken, at most `most`, and what they say: each `(tag, what, first, second)`.
+    /// Messages of one call that follow each other are one of these.
+    fn drain<'py>(&self, py: Python<'py>, most: usize) -> PyResult<(usize, Bound<'py, PyList>)> {
+        release_returned(py);
         let mut batch: Vec<Completion> = Vec::new();
-        self.queue.drain(&mut batch, most);
+        let count = self.queue.drain(&mut batch, most);
         let drained = PyList::empty(py);
-        for completion in batch {
-            drained.append(to_python(py, completion)?)?;
+        let mut batch = batch.into_iter().peekable();
+        while let Some(completion) = batch.next() {
+            drained.append(to_python(py, completion, &mut batch)?)?;
         }
-        Ok(drained)
+        Ok((count, drained))
     }
 }
 
@@ -77,7 +82,10 @@ impl Drop for LoopQueue {
     }
 }
 
-fn to_python(py: Python<'_>, completion: Completion) -> PyResult<Bound<'_, PyTuple>> {
+/// What still has to be converted of a batch.
+type Rest = Peekable<std::vec::IntoIter<Completion>>;
+
+fn to_python<'py>(py: Python<'py>, completion: Completion, rest: &mut Rest) -> PyResult<Bound<'py, PyTuple>> {
     let tag = completion.tag;
     match completion.event {
         Event::Unary(unary) => {
@@ -90,11 +98,22 @@ fn to_python(py: Python<'_>, completion: Completion) -> PyResult<Bound<'_, PyTup
         Event::Headers { initial, peer } => {
             (tag, HEADERS, metadata::to_python(py, &initial)?, &*peer).into_pyobject(py)
         }
-        Event::Message(received) => (tag, MESSAGE, message::to_python(py, &received)?, py.None()).into_pyobject(py),
+        Event::Message(first) => (tag, MESSAGES, messages(py, tag, &first, rest)?, py.None()).into_pyobject(py),
         Event::Writable => (tag, WRITABLE, py.None(), py.None()).into_pyobject(py),
         Event::Status(end) => (tag, STATUS, py.None(), Outcome::new(*end, None)).into_pyobject(py),
         Event::Connectivity { state, timed_out } => (tag, CONNECTIVITY, state.number(), timed_out).into_pyobject(py),
     }
+}
+
+/// A call's message and those of the same call that follow it.
+fn messages<'py>(py: Python<'py>, tag: u64, first: &Bytes, rest: &mut Rest) -> PyResult<Bound<'py, PyList>> {
+    let messages = PyList::new(py, [message::to_python(py, first)?])?;
+    while let Some(next) = rest.next_if(|next| next.tag == tag && matches!(next.event, Event::Message(_))) {
+        if let Event::Message(next) = next.event {
+            messages.append(message::to_python(py, &next)?)?;
+        }
+    }
+    Ok(messages)
 }
 
 /// An eventfd, or a pipe where there is none.

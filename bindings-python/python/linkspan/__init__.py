@@ -16,16 +16,7 @@ from linkspan._multicallables import (
     UnaryStreamMultiCallable,
     UnaryUnaryMultiCallable,
 )
-from linkspan._ready import channel_ready_future
 from linkspan.credentials import ChannelCredentials, insecure_channel_credentials, ssl_channel_credentials
-from linkspan.interceptors import (
-    ClientCallDetails,
-    StreamStreamClientInterceptor,
-    StreamUnaryClientInterceptor,
-    UnaryStreamClientInterceptor,
-    UnaryUnaryClientInterceptor,
-    intercept_channel,
-)
 from linkspan.metadata import Metadatum
 
 __version__ = "0.1.0"
@@ -67,10 +58,44 @@ __all__ = (
 )
 
 
-def __getattr__(name: str):
-    # asyncio costs more to import than everything here together, and most programs need no stand-in for grpcio.
-    if name in ("aio", "stubs"):
-        import importlib
+# Loaded by their first use, because most programs use none of them and all pay for an import. asyncio costs more than
+# everything here together.
+_LATER_MODULES = ("aio", "interceptors", "stubs")
+_LATER_NAMES = {
+    "ClientCallDetails": "interceptors",
+    "StreamStreamClientInterceptor": "interceptors",
+    "StreamUnaryClientInterceptor": "interceptors",
+    "UnaryStreamClientInterceptor": "interceptors",
+    "UnaryUnaryClientInterceptor": "interceptors",
+    "channel_ready_future": "_ready",
+    "intercept_channel": "interceptors",
+}
 
-        return importlib.import_module(f"linkspan.{name}")
-    raise AttributeError(f"module 'linkspan' has no attribute {name!r}")
+# Type checkers know the variable by its name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from linkspan._ready import channel_ready_future
+    from linkspan.interceptors import (
+        ClientCallDetails,
+        StreamStreamClientInterceptor,
+        StreamUnaryClientInterceptor,
+        UnaryStreamClientInterceptor,
+        UnaryUnaryClientInterceptor,
+        intercept_channel,
+    )
+
+
+def __getattr__(name: str):
+    module = name if name in _LATER_MODULES else _LATER_NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'linkspan' has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(f"linkspan.{module}")
+    if module != name:
+        found = globals()[name] = getattr(found, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER_MODULES, *_LATER_NAMES})

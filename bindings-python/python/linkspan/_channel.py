@@ -6,7 +6,6 @@ import itertools
 import threading
 
 from linkspan import _grpcio, _linkspan
-from linkspan._events import ChannelEvent, channel_events
 from linkspan._multicallables import (
     StreamStreamMultiCallable,
     StreamUnaryMultiCallable,
@@ -14,7 +13,6 @@ from linkspan._multicallables import (
     UnaryUnaryMultiCallable,
     check_compression,
 )
-from linkspan._subscription import Subscriptions
 from linkspan.credentials import native_credentials
 
 # grpcio gives a method that a generated stub registers a number of its own core; ours only has to look like one.
@@ -27,7 +25,8 @@ class Channel(_grpcio.LateGrpcio):
     Calls outlive it: connections go when the channel, its methods and its calls are all gone, or with `close`.
     """
 
-    _subscriptions: Subscriptions | None = None
+    # What subscribes; made by its first use.
+    _subscriptions = None
 
     def __init__(self, native: _linkspan.Channel, is_secure: bool):
         self._native = native
@@ -78,6 +77,8 @@ class Channel(_grpcio.LateGrpcio):
 
     def subscribe(self, callback, try_to_connect: bool = False) -> None:
         """Tells `callback` the state now and at every change, one at a time, in order."""
+        from linkspan._subscription import Subscriptions
+
         _grpcio.notice()
         with self._making:
             if self._subscriptions is None:
@@ -111,6 +112,8 @@ class Channel(_grpcio.LateGrpcio):
 
     def events(self, after: int = 0):
         """Iterates over the state changes this channel remembers, later than number `after`, oldest first."""
+        from linkspan._events import channel_events
+
         _grpcio.notice()
         return iter(channel_events(self._native, after))
 

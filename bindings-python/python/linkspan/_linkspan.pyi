@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any, final
 
 __all__ = [
+    "FIRST_CREDIT",
     "VERSION",
     "ActiveCall",
     "Channel",
@@ -15,6 +16,7 @@ __all__ = [
     "push_due",
 ]
 
+FIRST_CREDIT: int
 VERSION: str
 
 _Metadata = list[tuple[str, str | bytes]]
@@ -65,7 +67,7 @@ class ActiveCall:
 class LoopCall:
     def send(self, message: object) -> bool | None: ...
     def half_close(self) -> None: ...
-    def read(self, credit: int) -> None: ...
+    def read(self, held: int, bytes: int, largest: int) -> int: ...
     def cancel(self, code: int, details: str) -> bool: ...
 
 @final
@@ -73,7 +75,7 @@ class LoopQueue:
     def __new__(cls) -> LoopQueue: ...
     def fileno(self) -> int: ...
     def quiet(self) -> None: ...
-    def drain(self, most: int) -> list[tuple[int, int, Any, Any]]: ...
+    def drain(self, most: int) -> tuple[int, list[tuple[int, int, Any, Any]]]: ...
 
 @final
 class Watch:

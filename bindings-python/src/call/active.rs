@@ -13,7 +13,7 @@ use super::message;
 use super::outcome::Outcome;
 use super::patience::wait_until;
 use super::sending::Sending;
-use super::shared::{Shared, Until};
+use super::shared::{Shared, Taken, Until};
 use crate::metadata;
 
 /// A call that several threads may read, feed, cancel and wait for.
@@ -58,14 +58,13 @@ impl ActiveCall {
 impl ActiveCall {
     /// The next response message; None at the end.
     fn next_message<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        message::release_returned(py);
         loop {
-            self.wait_or_cancel(py, Until::Message)?;
-            if let Some(message) = self.shared.take_message() {
-                return message::to_python(py, &message).map(Some);
-            }
-            // Another thread took the message this one was woken for, unless this is the end.
-            if self.shared.holds(Until::End) {
-                return Ok(None);
+            match self.shared.take_message() {
+                Taken::Message(message) => return message::to_python(py, &message).map(Some),
+                Taken::End => return Ok(None),
+                // Also when another thread took the message this one was woken for.
+                Taken::Nothing => self.wait_or_cancel(py, Until::Message)?,
             }
         }
     }

@@ -5,6 +5,7 @@ use linkspan_core::{CallHandle, Code, SendError};
 use pyo3::prelude::*;
 
 use super::message;
+use super::receiving::credit_to_give;
 
 /// The handle of a running call.
 #[pyclass(frozen, module = "linkspan._linkspan")]
@@ -37,9 +38,11 @@ impl LoopCall {
         let _ = self.handle.half_close();
     }
 
-    /// Allows this many more messages.
-    fn read(&self, credit: u32) {
+    /// Asks for more messages, if it is time; how many. What it is told is what `receiving.rs` wants to know.
+    fn read(&self, held: u32, bytes: usize, largest: usize) -> u32 {
+        let credit = credit_to_give(held, bytes, largest);
         self.handle.read(credit);
+        credit
     }
 
     fn cancel(&self, code: i64, details: &str) -> bool {

@@ -1,9 +1,11 @@
 //! The state of a blocking stream or future, shared by the engine's thread and any number of Python threads.
 //!
 //! The engine's thread stores what it reports and wakes who waits; it never waits itself. The lock is held for a few
-//! lines, never across a call into the engine or the interpreter.
+//! lines, never across a call into the engine or the interpreter. Readers take what has come all at once and hand it
+//! out from a place of their own, so that most messages cost neither side a look at the other's lock.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,18 +13,18 @@ use bytes::Bytes;
 use linkspan_core::{CallEnd, CallHandle, Code, Event, Metadata, Sent};
 
 use super::outcome::Outcome;
+use super::receiving::credit_to_give;
 use super::sending::{Sending, Step};
 use crate::callbacks;
-
-/// Messages that may wait undelivered in one stream.
-pub(crate) const RECEIVE_MESSAGES: u32 = 8;
-/// With this much waiting no further message is asked for; one larger message is always let in.
-const RECEIVE_BYTES: usize = 64 * 1024;
 
 /// One call's state and those who wait for it.
 pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Messages taken out of `state` for the readers, who share them. Locked before `state` where both are.
+    batch: Mutex<VecDeque<Bytes>>,
+    /// Whether `batch` holds any; changed under its lock, and to true under the lock of `state` as well.
+    has_batch: AtomicBool,
 }
 
 struct State {
@@ -31,7 +33,6 @@ struct State {
     initial: Option<Metadata>,
     peer: Option<Arc<str>>,
     received: VecDeque<Bytes>,
-    received_bytes: usize,
     /// Messages the engine may still report.
     credit: u32,
     sending: Sending,
@@ -56,6 +57,15 @@ pub(crate) enum Until {
     End,
 }
 
+/// What a reader found.
+pub(crate) enum Taken {
+    Message(Bytes),
+    /// None is here yet.
+    Nothing,
+    /// None is here, and none will come.
+    End,
+}
+
 impl Shared {
     pub(crate) fn new(sending: Sending, credit: u32) -> Self {
         let state = State {
@@ -63,14 +73,18 @@ impl Shared {
             initial: None,
             peer: None,
             received: VecDeque::new(),
-            received_bytes: 0,
             credit,
             sending,
             outcome: None,
             observers: Vec::new(),
             waiting: 0,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            batch: Mutex::default(),
+            has_batch: AtomicBool::new(false),
+        }
     }
 
     /// The engine accepted the call. It may have reported already, its end included.
@@ -93,11 +107,15 @@ impl Shared {
             Event::Headers { initial, peer } => {
                 state.initial = Some(initial);
                 state.peer = Some(peer);
-                self.tell(&state);
+                self.tell(state);
             }
             Event::Message(message) => {
+                let was_empty = state.received.is_empty();
                 state.store(message);
-                self.tell(&state);
+                // Else whoever waits for messages was told of the first, and has not come yet.
+                if was_empty {
+                    self.tell(state);
+                }
             }
             Event::Writable => {
                 state.sending.on_room();
@@ -135,6 +153,7 @@ impl Shared {
         let handle = state.handle.take();
         let outcome = Outcome::decided_here(code, details, state.initial.clone(), Sent::Processed);
         self.end(state, outcome);
+        self.batch().clear();
         if let Some(handle) = handle {
             handle.cancel(code, details);
         }
@@ -146,8 +165,7 @@ impl Shared {
         state.handle = None;
         state.sending.stop();
         let observers = std::mem::take(&mut state.observers);
-        self.tell(&state);
-        drop(state);
+        self.tell(state);
         for token in observers {
             callbacks::push(token);
         }
@@ -181,31 +199,42 @@ impl Shared {
             let mut state = self.lock();
             state.sending.on_answer(answer);
             if state.sending.has_room() {
-                self.tell(&state);
+                self.tell(state);
             }
         }
     }
 
     /// The next response message, if one is here.
-    pub(crate) fn take_message(&self) -> Option<Bytes> {
-        let (message, handle, credit) = {
+    pub(crate) fn take_message(&self) -> Taken {
+        let mut batch = self.batch();
+        let mut owed = None;
+        let mut is_over = false;
+        if batch.is_empty() {
             let mut state = self.lock();
-            let message = state.received.pop_front()?;
-            state.received_bytes -= message.len();
-            let credit = state.credit_to_give();
-            (message, state.handle.clone(), credit)
-        };
-        if let (Some(handle), 1..) = (handle, credit) {
+            owed = state.take_batch(&mut batch);
+            is_over = state.outcome.is_some();
+            self.has_batch.store(batch.len() > 1, Ordering::Release);
+        }
+        let message = batch.pop_front();
+        if batch.is_empty() {
+            self.has_batch.store(false, Ordering::Release);
+        }
+        drop(batch);
+        if let Some((handle, credit)) = owed {
             handle.read(credit);
         }
-        Some(message)
+        match message {
+            Some(message) => Taken::Message(message),
+            None if is_over => Taken::End,
+            None => Taken::Nothing,
+        }
     }
 
     /// Waits for `until`, at most `longest`; true when it holds.
     pub(crate) fn wait(&self, until: Until, longest: Option<Duration>) -> bool {
         let mut state = self.lock();
         state.waiting += 1;
-        let pending = |state: &mut State| !state.holds(until);
+        let pending = |state: &mut State| !self.holds_in(state, until);
         let mut state = match longest {
             Some(longest) => {
                 self.changed.wait_timeout_while(state, longest, pending).unwrap_or_else(PoisonError::into_inner).0
@@ -213,12 +242,22 @@ impl Shared {
             None => self.changed.wait_while(state, pending).unwrap_or_else(PoisonError::into_inner),
         };
         state.waiting -= 1;
-        state.holds(until)
+        self.holds_in(&state, until)
     }
 
     /// Whether `until` holds now.
     pub(crate) fn holds(&self, until: Until) -> bool {
-        self.lock().holds(until)
+        self.holds_in(&self.lock(), until)
+    }
+
+    fn holds_in(&self, state: &State, until: Until) -> bool {
+        state.outcome.is_some()
+            || match until {
+                Until::Message => !state.received.is_empty() || self.has_batch.load(Ordering::Acquire),
+                Until::Headers => state.initial.is_some(),
+                Until::Room => state.sending.has_room(),
+                Until::End => false,
+            }
     }
 
     /// Has `token` marked as due at the end; false, and nothing will be, when the call has ended.
@@ -243,10 +282,17 @@ impl Shared {
         self.lock().peer.clone()
     }
 
-    fn tell(&self, state: &State) {
-        if state.waiting > 0 {
+    /// Wakes who waits; without the lock, which is the first thing they want.
+    fn tell(&self, state: MutexGuard<'_, State>) {
+        let has_waiters = state.waiting > 0;
+        drop(state);
+        if has_waiters {
             self.changed.notify_all();
         }
+    }
+
+    fn batch(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -260,31 +306,22 @@ impl State {
         self.credit = self.credit.saturating_sub(1);
         // After a cancel from here nobody asks for messages any more.
         if self.outcome.is_none() {
-            self.received_bytes += message.len();
             self.received.push_back(message);
         }
     }
 
-    /// How many further messages the engine may report now; given in halves, so that not every message costs a trip.
-    fn credit_to_give(&mut self) -> u32 {
-        let held = u32::try_from(self.received.len()).unwrap_or(u32::MAX).saturating_add(self.credit);
-        let wanted = match self.received_bytes {
-            ..RECEIVE_BYTES => RECEIVE_MESSAGES.saturating_sub(held),
-            _ => 0,
-        };
-        let due = wanted >= RECEIVE_MESSAGES / 2 || (self.credit == 0 && self.received.is_empty());
-        let given = if due { wanted } else { 0 };
-        self.credit += given;
-        given
-    }
-
-    fn holds(&self, until: Until) -> bool {
-        self.outcome.is_some()
-            || match until {
-                Until::Message => !self.received.is_empty(),
-                Until::Headers => self.initial.is_some(),
-                Until::Room => self.sending.has_room(),
-                Until::End => false,
-            }
+    /// Moves messages to a reader's empty `batch`; the credit to give for that, if any.
+    fn take_batch(&mut self, batch: &mut VecDeque<Bytes>) -> Option<(CallHandle, u32)> {
+        if self.waiting == 0 {
+            std::mem::swap(&mut self.received, batch);
+        } else {
+            // The thread that waits was told of these messages too, and comes for its own.
+            batch.extend(self.received.pop_front());
+        }
+        let waiting = u32::try_from(self.received.len()).unwrap_or(u32::MAX);
+        let sizes = || batch.iter().chain(&self.received).map(Bytes::len);
+        let credit = credit_to_give(self.credit.saturating_add(waiting), sizes().sum(), sizes().max().unwrap_or(0));
+        self.credit += credit;
+        if credit == 0 { None } else { self.handle.clone().map(|handle| (handle, credit)) }
     }
 }

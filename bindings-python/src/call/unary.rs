@@ -10,6 +10,7 @@ use linkspan_core::{
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
+use super::message::release_returned;
 use super::patience::longest_wait;
 
 /// One call is in flight per queue; the rest is room for what core may report besides.
@@ -34,6 +35,7 @@ pub(crate) fn call(py: Python<'_>, channel: &Channel, request: CallRequest) -> P
     };
     match wait(py, &queue, slice) {
         Ok(end) => {
+            release_returned(py);
             SPARE.set(Some(queue));
             Ok(Ok(end))
         }

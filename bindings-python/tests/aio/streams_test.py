@@ -248,6 +248,26 @@ async def test_a_slow_reader_holds_the_server_back(own_server):
         call.cancel()
 
 
+@pytest.mark.parametrize(
+    ("held", "waiting_bytes", "largest", "asked_for"),
+    [
+        pytest.param(0, 0, 0, 8, id="few while no size is known"),
+        pytest.param(4, 256, 64, 60, id="many small ones"),
+        pytest.param(33, 0, 64, 0, id="not before half of them are used up"),
+        pytest.param(32, 0, 64, 32, id="then all of them"),
+        pytest.param(0, 0, 4_096, 16, id="as many as fit at the size of the largest"),
+        pytest.param(0, 0, 4_000_000, 8, id="a few large ones"),
+        pytest.param(0, 65_536, 64, 0, id="none while enough waits"),
+    ],
+)
+@in_loop
+async def test_how_many_messages_a_stream_asks_for(own_server, held, waiting_bytes, largest, asked_for):
+    async with channel_to(own_server) as channel:
+        call = channel.unary_stream("/test.Service/OneThenHang")(b"x")
+        assert call._native.read(held, waiting_bytes, largest) == asked_for
+        call.cancel()
+
+
 @in_loop
 async def test_initial_metadata_comes_before_the_end(own_server):
     async with channel_to(own_server) as channel:

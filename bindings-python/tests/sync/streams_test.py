@@ -157,6 +157,16 @@ def test_several_threads_share_one_stream_and_each_message_goes_to_one(channel):
     assert all(share == sorted(share) for share in shares)
 
 
+def test_a_thread_that_stops_reading_leaves_to_others_what_came_with_its_message(channel):
+    call = channel.unary_stream(COUNT, response_deserializer=int)(b"100")
+    mine, others = [], []
+    other = threading.Thread(target=others.extend, args=(call,))
+    mine.append(next(call))
+    other.start()
+    other.join(30)
+    assert mine + others == list(range(100))
+
+
 def test_a_call_object_looks_like_grpcios(channel):
     call = channel.unary_stream(COUNT)(b"1")
     assert isinstance(call, grpc.Call) and isinstance(call, grpc.Future) and isinstance(call, grpc.RpcError)

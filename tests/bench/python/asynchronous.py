@@ -3,6 +3,8 @@
 The loop runs while a command does, and stands still in between.
 """
 
+# Here, and so before `--start` takes the time: a program on asyncio has imported it itself.
+import asyncio
 import itertools
 import time
 
@@ -124,8 +126,6 @@ class Asynchronous:
         return answer
 
     async def _idle(self, command):
-        import asyncio
-
         began, resident = time.perf_counter(), client.resident()
         channels = await self._connected(command["channels"])
         opened = {"bytes": client.resident() - resident, "open_s": time.perf_counter() - began}
@@ -195,8 +195,6 @@ def new_loop(arguments):
         import uvloop
 
         return uvloop.new_event_loop()
-    import asyncio
-
     return asyncio.new_event_loop()
 
 
@@ -204,8 +202,6 @@ def new_loop(arguments):
 
 
 async def measured(callers, progress, command):
-    import asyncio
-
     running = [asyncio.ensure_future(caller) for caller in callers]
     await asyncio.sleep(command["warmup_s"])
     before = sample(progress.operations)

@@ -1,7 +1,7 @@
 """The protocol of `tests/bench/README.md`, for all Python clients: arguments, commands, samples.
 
 Nothing here or in the modules beside it imports at its top what a library under test would have to load itself:
-`--start` measures just that.
+`--start` measures just that. The standard library's asyncio is the exception: its users have loaded it.
 """
 
 import os

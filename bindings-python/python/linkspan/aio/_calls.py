@@ -20,7 +20,6 @@ from linkspan._errors import (
     decided_here,
     describe,
 )
-from linkspan._linkspan import LoopCall
 from linkspan.aio._errors import aio_failed, is_cancelled_here
 from linkspan.aio._metadata import Metadata
 
@@ -32,39 +31,37 @@ class Call(RpcContext):
         self._channel = channel
         self._loop = loop
         self._deserialize = deserialize
-        self._deadline = deadline_of(timeout)
-        # The native call from its start to its end.
+        self._deadline = None if timeout is None else deadline_of(timeout)
+        # The native call from its start to its end, and the tag of its completions.
         self._native = None
+        self._tag: int | None = None
         # The native outcome, or one this side decided on; unpacked when asked for.
         self._outcome = None
         self._initial: list | None = None
         self._cause: BaseException | None = None
-        # Futures of those who wait for the end, and of those who wait for the initial metadata.
-        self._end_waiters: list[asyncio.Future] = []
-        self._header_waiters: list[asyncio.Future] = []
-        self._done_callbacks: list = []
-        self._activity: int | None = None
+        # Futures of those who wait for the end, and of those who wait for the initial metadata; lists once somebody does.
+        self._end_waiters: list[asyncio.Future] | None = None
+        self._header_waiters: list[asyncio.Future] | None = None
+        self._done_callbacks: list | None = None
 
     # How it ends.
-
-    def _started(self, native) -> None:
-        """The engine's answer to the start: a handle, or the outcome of a call it refused."""
-        if type(native) is LoopCall:
-            self._native = native
-            self._activity = self._channel._on_call_started()
-        else:
-            self._finish(native)
 
     def _finish(self, outcome) -> None:
         self._outcome = outcome
         self._native = None
-        if self._activity is not None:
-            self._channel._on_call_ended(self._activity)
-        wake(self._header_waiters)
-        wake(self._end_waiters)
-        for callback in self._done_callbacks:
-            self._loop.call_soon(callback, self)
-        self._done_callbacks.clear()
+        if self._tag is not None:
+            channel = self._channel
+            channel._running.discard(self._tag)
+            if channel._idle_waiters:
+                channel._tell_if_idle()
+        if self._header_waiters:
+            wake(self._header_waiters)
+        if self._end_waiters:
+            wake(self._end_waiters)
+        if self._done_callbacks:
+            for callback in self._done_callbacks:
+                self._loop.call_soon(callback, self)
+            self._done_callbacks.clear()
 
     def _end_here(self, code: int, details: str, cause: BaseException | None = None) -> bool:
         """Ends the call from this side; false when it had ended."""
@@ -98,25 +95,33 @@ class Call(RpcContext):
     # Waiting.
 
     async def _wait(self, waiters: list[asyncio.Future]) -> None:
-        if asyncio.get_running_loop() is not self._loop:
-            raise RuntimeError("a call is awaited in another event loop than the one it was made in")
         waiter = self._loop.create_future()
         waiters.append(waiter)
         try:
             await waiter
-        except asyncio.CancelledError:
+        except BaseException as error:
             if waiter in waiters:
                 waiters.remove(waiter)
+            self._check_loop(error)
             raise
+
+    def _check_loop(self, error: BaseException) -> None:
+        """A task refuses to wait for another loop's future; asked only then, because asking costs every call a look."""
+        if isinstance(error, RuntimeError) and asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("a call is awaited in another event loop than the one it was made in") from None
 
     async def _ended(self) -> Outcome:
         if self._outcome is None:
+            if self._end_waiters is None:
+                self._end_waiters = []
             await self._wait(self._end_waiters)
         return self._unpacked()
 
     async def initial_metadata(self) -> Metadata:
         """The initial metadata; empty when the call ended without any."""
         if self._initial is None and self._outcome is None:
+            if self._header_waiters is None:
+                self._header_waiters = []
             await self._wait(self._header_waiters)
         return self._initial_now()
 
@@ -137,6 +142,8 @@ class Call(RpcContext):
         """Waits until the channel is connected; raises when the call failed before."""
         while self._outcome is None and (state := self._channel._native.state(False)) != READY:
             changed = self._loop.create_future()
+            if self._end_waiters is None:
+                self._end_waiters = []
             self._end_waiters.append(changed)
             try:
                 await self._channel._change_of(state, changed)
@@ -165,6 +172,8 @@ class Call(RpcContext):
         """Calls `callback(call)` at the end; at once when that was."""
         if self._outcome is not None:
             callback(self)
+        elif self._done_callbacks is None:
+            self._done_callbacks = [callback]
         else:
             self._done_callbacks.append(callback)
 
@@ -201,12 +210,22 @@ class UnaryResponseMixin:
 
     def __await__(self):
         if self._outcome is None:
+            waiter = self._loop.create_future()
+            if self._end_waiters is None:
+                self._end_waiters = [waiter]
+            else:
+                self._end_waiters.append(waiter)
             try:
-                yield from self._wait(self._end_waiters).__await__()
-            except asyncio.CancelledError:
-                self.cancel()
+                yield from waiter
+            except BaseException as error:
+                if waiter in self._end_waiters:
+                    self._end_waiters.remove(waiter)
+                if isinstance(error, asyncio.CancelledError):
+                    self.cancel()
+                self._check_loop(error)
                 raise
-        if self._outcome.code != 0:
+        # A good response is never None, but for what an interceptor gave.
+        if self._response is None and self._outcome.code != 0:
             raise self._error()
         return self._response
 
@@ -215,7 +234,12 @@ class UnaryUnaryCall(UnaryResponseMixin, Call):
     """A call with one request and one response."""
 
     def on_completion(self, what: int, message: bytes | None, outcome) -> None:
-        self._finish_with(message, outcome)
+        if self._outcome is None:
+            if self._deserialize is None:
+                self._response = message
+                self._finish(outcome)
+            else:
+                self._finish_with(message, outcome)
 
 
 class StateChange:

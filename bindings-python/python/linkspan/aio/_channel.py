@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 from linkspan import _grpcio, _linkspan
 from linkspan._enums import READY, SHUTDOWN, state_of
-from linkspan._events import channel_events
 from linkspan._multicallables import check_compression
 from linkspan.aio._calls import StateChange
 from linkspan.aio._errors import usage_error
@@ -20,8 +18,6 @@ from linkspan.aio._multicallables import (
     UnaryUnaryMultiCallable,
 )
 from linkspan.credentials import native_credentials
-
-_activities = itertools.count(1)
 
 
 class Channel(_grpcio.LateGrpcio):
@@ -52,7 +48,7 @@ class Channel(_grpcio.LateGrpcio):
         ) = sorted_by_kind(interceptors)
         # The loop found when the channel was made: where calls belong that are made while no loop runs.
         self._loop = _loop_now()
-        # A number for each call in flight; sets are changed atomically, and calls may be in loops of several threads.
+        # The tags of calls in flight; sets are changed atomically, and calls may be in loops of several threads.
         self._running: set[int] = set()
         self._idle_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -166,14 +162,9 @@ class Channel(_grpcio.LateGrpcio):
         finally:
             self._idle_waiters.remove(waiter)
 
-    def _on_call_started(self) -> int:
-        activity = next(_activities)
-        self._running.add(activity)
-        return activity
-
-    def _on_call_ended(self, activity: int) -> None:
-        self._running.discard(activity)
-        if self._idle_waiters and not self._running:
+    def _tell_if_idle(self) -> None:
+        """After a call ended."""
+        if not self._running:
             for loop, idle in list(self._idle_waiters):
                 loop.call_soon_threadsafe(idle.set)
 
@@ -191,6 +182,8 @@ class Channel(_grpcio.LateGrpcio):
 
     def events(self, after: int = 0):
         """Iterates over the state changes this channel remembers, later than number `after`, oldest first."""
+        from linkspan._events import channel_events
+
         _grpcio.notice()
         return iter(channel_events(self._open(), after))
 

@@ -16,7 +16,7 @@ from collections import deque
 from linkspan import _linkspan
 
 # What a completion is about; `src/wake.rs` has the same numbers.
-UNARY, HEADERS, MESSAGE, WRITABLE, STATUS, CONNECTIVITY = range(6)
+UNARY, HEADERS, MESSAGES, WRITABLE, STATUS, CONNECTIVITY = range(6)
 _FINAL = frozenset((UNARY, STATUS, CONNECTIVITY))
 
 # One turn of the loop handles at most this many completions or this much time; then other tasks run.
@@ -30,29 +30,43 @@ _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopC
 )
 
 
+# The one found last. Weak, as all references to one are but that of its loop's reader.
+_latest: weakref.ref[LoopCompletions] | None = None
+
+
 def completions_of(loop: asyncio.AbstractEventLoop) -> LoopCompletions:
     """The loop's completions; made when there are none."""
+    found = None if _latest is None else _latest()
+    # Most programs have one loop, and the table of loops is slow.
+    if found is not None and found.is_reading and found.loop() is loop:
+        return found
+    return _look_up(loop)
+
+
+def _look_up(loop: asyncio.AbstractEventLoop) -> LoopCompletions:
+    global _latest
     known = _by_loop.get(loop)
     found = None if known is None else known()
     if found is None:
         found = LoopCompletions(loop)
-        _by_loop[loop] = weakref.ref(found)
+        known = _by_loop[loop] = weakref.ref(found)
+    _latest = known
     return found
 
 
 class LoopCompletions:
     """One loop's queue. Kept alive by the loop's reader, hence while calls are in flight. Used on the loop's thread."""
 
-    __slots__ = ("native", "_loop", "_targets", "_backlog", "_is_reading", "__weakref__")
+    __slots__ = ("native", "loop", "_targets", "_backlog", "is_reading", "__weakref__")
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self.native = _linkspan.LoopQueue()
         # Weak: a reader of the loop refers to this.
-        self._loop = weakref.ref(loop)
+        self.loop = weakref.ref(loop)
         self._targets: dict[int, object] = {}
         self._backlog: deque[tuple] = deque()
         loop.add_reader(self.native.fileno(), self._on_readable)
-        self._is_reading = True
+        self.is_reading = True
 
     def add(self, target: object) -> int:
         """A tag whose completions go to `target.on_completion(what, first, second)`."""
@@ -70,7 +84,7 @@ class LoopCompletions:
         self._drain()
 
     def _drain(self) -> None:
-        loop = self._loop()
+        loop = self.loop()
         if loop is None or loop.is_closed():
             return
         drained_to_the_end = False
@@ -87,41 +101,42 @@ class LoopCompletions:
         started = time.monotonic()
         handled = 0
         while True:
-            batch = self.native.drain(_BATCH)
-            backlog.extend(batch)
+            taken, completions = self.native.drain(_BATCH)
+            backlog.extend(completions)
             while backlog:
                 tag, what, first, second = backlog.popleft()
                 target = targets.pop(tag, None) if what in _FINAL else targets.get(tag)
                 if target is not None:
-                    self._deliver(loop, target, what, first, second)
-            if len(batch) < _BATCH:
+                    try:
+                        target.on_completion(what, first, second)
+                    except Exception as error:
+                        _report(loop, target, error)
+            if taken < _BATCH:
                 return True
-            handled += len(batch)
+            handled += taken
             if handled >= MOST_PER_TURN or time.monotonic() - started > LONGEST_TURN:
                 return False
 
-    def _deliver(self, loop: asyncio.AbstractEventLoop, target, what: int, first, second) -> None:
-        try:
-            target.on_completion(what, first, second)
-        except Exception as error:
-            loop.call_exception_handler(
-                {"message": "linkspan: a completion could not be delivered", "exception": error, "call": target}
-            )
-
     def _retire_soon(self) -> None:
         """Not at once: a task that was just woken usually makes the next call."""
-        loop = self._loop()
+        loop = self.loop()
         if not self._targets and loop is not None and not loop.is_closed():
             loop.call_soon(self._retire)
 
     def _retire(self) -> None:
-        loop = self._loop()
-        if self._targets or not self._is_reading or loop is None or loop.is_closed():
+        loop = self.loop()
+        if self._targets or not self.is_reading or loop is None or loop.is_closed():
             return
-        self._is_reading = False
+        self.is_reading = False
         loop.remove_reader(self.native.fileno())
         if (known := _by_loop.get(loop)) is not None and known() is self:
             del _by_loop[loop]
+
+
+def _report(loop: asyncio.AbstractEventLoop, target: object, error: Exception) -> None:
+    loop.call_exception_handler(
+        {"message": "linkspan: a completion could not be delivered", "exception": error, "call": target}
+    )
 
 
 def current_loop(otherwise: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:

@@ -35,12 +35,16 @@ class _MultiCallable(_grpcio.LateGrpcio):
         self._interceptors = interceptors
 
     def _call(self, request, timeout, metadata, credentials, wait_for_ready, compression):
-        _grpcio.notice()
+        if _grpcio.pending:
+            _grpcio.notice()
         if credentials is not None or compression is not None:
             self._check(credentials, compression)
-        if not self._interceptors:
-            return self._begin(self._method, request, timeout, metadata, wait_for_ready)
-        details = ClientCallDetails(self._method.path.encode(), timeout, metadata, credentials, wait_for_ready)
+        if self._interceptors:
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
+
+    def _intercepted(self, request, *asked):
+        details = ClientCallDetails(self._method.path.encode(), *asked)
         return self._intercepted_call(self, current_loop(self._channel._loop), list(self._interceptors), details, request)
 
     def _check(self, credentials, compression) -> None:
@@ -61,33 +65,36 @@ class _MultiCallable(_grpcio.LateGrpcio):
     def _begin(self, method, request, timeout, metadata, wait_for_ready) -> Call:
         raise NotImplementedError
 
-    def _start_with(self, call: Call, target, start, method, request, timeout, metadata, wait_for_ready) -> Call:
-        """Starts a call whose one request is here."""
-        message = request
-        if self._serialize is not None:
-            try:
-                message = self._serialize(request)
-                if message is None:
-                    raise TypeError("the serializer returned None")
-            except Exception as error:
-                log_exception(SERIALIZING)
-                call._end_here(INTERNAL, SERIALIZING, error)
-                return call
-        return self._start(call, target, start, method, message, timeout, metadata, wait_for_ready)
+    def _serialized(self, call: Call, request) -> object | None:
+        """The request's message; None, and the call is ended, when there is none."""
+        try:
+            message = self._serialize(request)
+            if message is None:
+                raise TypeError("the serializer returned None")
+        except Exception as error:
+            log_exception(SERIALIZING)
+            call._end_here(INTERNAL, SERIALIZING, error)
+            return None
+        return message
 
-    def _start(self, call: Call, target, start, method, message, timeout, metadata, wait_for_ready) -> Call:
+    def _start(self, call: Call, target, start, method, message, timeout, metadata, wait_for_ready) -> None:
         completions = completions_of(call._loop)
         tag = completions.add(target)
         try:
-            call._started(start(completions.native, tag, method, message, timeout, metadata, wait_for_ready))
+            started = start(completions.native, tag, method, message, timeout, metadata, wait_for_ready)
         except BaseException as error:
             completions.forget(tag)
             if getattr(error, "kind", None) == "Closed":
                 raise usage_error.current("Channel is closed.") from error
             raise
-        if call._native is None:
+        if type(started) is _linkspan.LoopCall:
+            call._native = started
+            call._tag = tag
+            call._channel._running.add(tag)
+        else:
+            # The outcome of a call the engine refused.
             completions.forget(tag)
-        return call
+            call._finish(started)
 
 
 class UnaryUnaryMultiCallable(_MultiCallable):
@@ -98,13 +105,24 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     def __call__(
         self, request, *, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ) -> UnaryUnaryCall:
-        return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
+        # `_call`, in place: here the cost of one more function is noticed.
+        if _grpcio.pending:
+            _grpcio.notice()
+        if credentials is not None or compression is not None:
+            self._check(credentials, compression)
+        if self._interceptors:
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
 
     def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryUnaryCall:
         channel = self._channel
         call = UnaryUnaryCall(channel, current_loop(channel._loop), self._deserialize, timeout)
-        start = channel._open().start_unary_on
-        return self._start_with(call, call, start, method, request, timeout, metadata, wait_for_ready)
+        message = request
+        if self._serialize is not None and (message := self._serialized(call, request)) is None:
+            return call
+        start = (channel._native or channel._open()).start_unary_on
+        self._start(call, call, start, method, message, timeout, metadata, wait_for_ready)
+        return call
 
 
 class UnaryStreamMultiCallable(_MultiCallable):
@@ -120,8 +138,12 @@ class UnaryStreamMultiCallable(_MultiCallable):
     def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryStreamCall:
         channel = self._channel
         call = UnaryStreamCall(channel, current_loop(channel._loop), self._deserialize, timeout)
+        message = request
+        if self._serialize is not None and (message := self._serialized(call, request)) is None:
+            return call
         start = partial(channel._open().start_stream_on, single_response=False)
-        return self._start_with(call, call.inbox, start, method, request, timeout, metadata, wait_for_ready)
+        self._start(call, call.inbox, start, method, message, timeout, metadata, wait_for_ready)
+        return call
 
 
 class _StreamRequestMultiCallable(_MultiCallable):

@@ -9,17 +9,14 @@ from collections import deque
 from linkspan import _callbacks, _grpcio
 from linkspan._enums import CANCELLED, INTERNAL, UNKNOWN
 from linkspan._errors import DESERIALIZING, GARBAGE_COLLECTED, ITERATING, SERIALIZING
+from linkspan._linkspan import FIRST_CREDIT
 from linkspan.aio._calls import Call, UnaryResponseMixin, wake
 from linkspan.aio._errors import usage_error
-from linkspan.aio._loop import HEADERS, MESSAGE, STATUS, WRITABLE
+from linkspan.aio._loop import HEADERS, MESSAGES, STATUS, WRITABLE
 
 MIXED = "The iterator and read/write APIs may not be mixed on a single RPC."
 FINISHED = "RPC already finished."
 HALF_CLOSED = 'RPC is half closed after calling "done_writing".'
-
-# Consumed messages are paid back in halves of what `src/call/shared.rs` allows, unless this much waits already.
-_PAY_BACK = 4
-_RECEIVE_BYTES = 64 * 1024
 
 
 class _End:
@@ -77,11 +74,12 @@ class _StreamCall(Call):
     def on_completion(self, what: int, first, second) -> None:
         if self._outcome is not None:
             return
-        if what == MESSAGE:
-            self._on_message(first)
+        if what == MESSAGES:
+            self._on_messages(first)
         elif what == HEADERS:
             self._initial = first
-            wake(self._header_waiters)
+            if self._header_waiters:
+                wake(self._header_waiters)
         elif what == WRITABLE:
             self._on_writable()
         elif what == STATUS:
@@ -107,7 +105,8 @@ class _StreamCall(Call):
         native = self.__dict__.get("_native")
         if native is not None:
             native.cancel(CANCELLED, GARBAGE_COLLECTED)
-            self._channel._on_call_ended(self._activity)
+            self._channel._running.discard(self._tag)
+            self._channel._tell_if_idle()
 
 
 class _StreamResponseMixin:
@@ -116,19 +115,16 @@ class _StreamResponseMixin:
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._messages: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._consumed = 0
+        # Messages that are asked for or wait, and how many of them are few enough to ask for more.
+        self._held = FIRST_CREDIT
+        self._few = FIRST_CREDIT // 2
         self._readers: list[asyncio.Future] = []
         self._reads_by: str | None = None
 
-    def _on_message(self, message: bytes) -> None:
-        self._messages.append(message)
-        self._waiting_bytes += len(message)
-        while self._readers:
-            reader = self._readers.pop(0)
-            if not reader.done():
-                reader.set_result(None)
-                break
+    def _on_messages(self, messages: list[bytes]) -> None:
+        self._messages.extend(messages)
+        # All of them: who finds nothing waits again, and one that was cancelled meanwhile takes nothing.
+        wake(self._readers)
 
     def _finish(self, outcome) -> None:
         super()._finish(outcome)
@@ -140,32 +136,33 @@ class _StreamResponseMixin:
             self._messages.clear()
         return ended
 
-    async def _next_message(self) -> bytes | None:
-        while not self._messages:
+    async def _next_response(self) -> object:
+        """The next response, or None at a good end; raises at a bad one."""
+        messages = self._messages
+        while not messages:
             if self._outcome is not None:
+                if self._outcome.code != 0:
+                    raise self._error()
                 return None
             try:
                 await self._wait(self._readers)
             except asyncio.CancelledError:
                 self.cancel()
                 raise
-        message = self._messages.popleft()
-        self._waiting_bytes -= len(message)
-        self._consumed += 1
-        if self._native is not None and self._consumed >= _PAY_BACK and self._waiting_bytes < _RECEIVE_BYTES:
-            self._native.read(self._consumed)
-            self._consumed = 0
-        return message
+        message = messages.popleft()
+        self._held -= 1
+        if self._held <= self._few:
+            self._ask_for_more(len(message))
+        return message if self._deserialize is None else self._deserialized(message)
 
-    async def _next_response(self) -> object:
-        """The next response, or None at a good end; raises at a bad one."""
-        message = await self._next_message()
-        if message is None:
-            if self._outcome.code != 0:
-                raise self._error()
-            return None
-        if self._deserialize is None:
-            return message
+    def _ask_for_more(self, size: int) -> None:
+        """After a message of this size was taken."""
+        if self._native is not None:
+            sizes = [len(message) for message in self._messages]
+            self._held += self._native.read(self._held, sum(sizes), max(sizes, default=size))
+            self._few = self._held // 2
+
+    def _deserialized(self, message: bytes) -> object:
         try:
             response = self._deserialize(message)
             if response is None:
@@ -324,8 +321,8 @@ class StreamUnaryCall(_StreamRequestMixin, UnaryResponseMixin, _StreamCall):
 
     _message_received: bytes | None = None
 
-    def _on_message(self, message: bytes) -> None:
-        self._message_received = message
+    def _on_messages(self, messages: list[bytes]) -> None:
+        self._message_received = messages[-1]
 
     def _on_status(self, outcome) -> None:
         self._finish_with(self._message_received if outcome.code == 0 else None, outcome)
