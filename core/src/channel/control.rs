@@ -48,10 +48,10 @@ pub(super) fn spawn<D: Driver>(
         counters: Arc::clone(&shown.counters),
     };
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
-    let control = Control {
+    let mut control = Control {
         driver: driver.clone(),
         mailbox,
-        resolving: Resolving::new(&config),
+        resolving: Resolving::new(Arc::clone(&config)),
         policy: Box::new(PickFirst::new(config.attempt_delay)),
         showing: Showing::new(config.given_target.clone(), shown, publisher),
         settings: Rc::new(settings),
@@ -74,7 +74,8 @@ struct Control<D: Driver> {
     policy: Box<dyn LbPolicy>,
     showing: Showing,
     settings: Rc<DialSettings>,
-    subchannels: BTreeMap<SubchannelId, Slot>,
+    /// Boxed, because a map keeps room for eleven and most channels have one.
+    subchannels: BTreeMap<SubchannelId, Box<Slot>>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
     links: BTreeMap<u64, D::Task>,
     /// Set once the channel is closed.
@@ -101,7 +102,7 @@ struct Closing {
 }
 
 impl<D: Driver> Control<D> {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         loop {
             while let Some(mail) = self.mailbox.take() {
                 self.on_mail(mail);
@@ -268,7 +269,7 @@ impl<D: Driver> Control<D> {
         self.closing = Some(Closing { cut_at });
         self.resolving.stop();
         for slot in std::mem::take(&mut self.subchannels).into_values() {
-            self.let_go(slot);
+            self.let_go(*slot);
         }
         self.showing.close(now);
     }
@@ -284,11 +285,12 @@ impl<D: Driver> Control<D> {
             match action {
                 LbAction::Create(id, address) => {
                     let machine = Subchannel::new(self.config.backoff.clone(), self.config.connect_timeout);
-                    self.subchannels.insert(id, Slot { machine, address, connection: None, dialing: None });
+                    let slot = Slot { machine, address, connection: None, dialing: None };
+                    self.subchannels.insert(id, Box::new(slot));
                 }
                 LbAction::Remove(id) => {
                     if let Some(slot) = self.subchannels.remove(&id) {
-                        self.let_go(slot);
+                        self.let_go(*slot);
                     }
                 }
                 LbAction::Connect(id) => self.connect(id),

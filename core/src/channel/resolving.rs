@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
@@ -10,13 +9,13 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::resolver;
-use crate::resolver::target::{Endpoint, Target};
+use crate::resolver::target::Endpoint;
 use crate::runtime::{Driver, Task};
 use crate::time::Time;
 
 pub(super) struct Resolving<D: Driver> {
-    target: Arc<Target>,
-    min_interval: Duration,
+    /// Whose target it is.
+    config: Arc<ChannelConfig>,
     backoff: Backoff,
     /// The look-up under way.
     task: Option<D::Task>,
@@ -27,10 +26,9 @@ pub(super) struct Resolving<D: Driver> {
 }
 
 impl<D: Driver> Resolving<D> {
-    pub(super) fn new(config: &ChannelConfig) -> Self {
+    pub(super) fn new(config: Arc<ChannelConfig>) -> Self {
         Self {
-            target: Arc::new(config.target.clone()),
-            min_interval: config.dns_min_interval,
+            config,
             // [NAME-44]: the same shape as connecting, with the specification's numbers.
             backoff: Backoff::new(BackoffOptions::default()),
             task: None,
@@ -56,12 +54,12 @@ impl<D: Driver> Resolving<D> {
 
     /// Addresses are wanted: now, or when the rate limit or the backoff allows ([NAME-43]).
     pub(super) fn on_wanted(&mut self, driver: &D, mailbox: &Rc<Mailbox>) {
-        let is_literal = matches!(self.target.endpoint, Endpoint::Fixed(_));
+        let is_literal = matches!(self.config.target.endpoint, Endpoint::Fixed(_));
         // [NAME-21]: literal addresses stay as they are.
         if self.task.is_some() || (is_literal && self.has_result) {
             return;
         }
-        let earliest = self.last_started.map_or(Time::ZERO, |started| started + self.min_interval);
+        let earliest = self.last_started.map_or(Time::ZERO, |started| started + self.config.dns_min_interval);
         self.due = Some(self.due.map_or(earliest, |due| due.max(earliest)));
         self.on_time(driver, mailbox);
     }
@@ -73,10 +71,10 @@ impl<D: Driver> Resolving<D> {
         }
         self.due = None;
         self.last_started = Some(now);
-        let (task_driver, target, mailbox) = (driver.clone(), Arc::clone(&self.target), Rc::clone(mailbox));
+        let (task_driver, config, mailbox) = (driver.clone(), Arc::clone(&self.config), Rc::clone(mailbox));
         let mut answer = Answer { mailbox, found: None };
         self.task = Some(driver.spawn(async move {
-            let found = resolver::resolve(&task_driver, &target).await;
+            let found = resolver::resolve(&task_driver, &config.target).await;
             answer.give(found);
         }));
     }

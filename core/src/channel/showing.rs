@@ -1,6 +1,6 @@
 //! What a channel shows: its state and the events that led there, and the snapshot calls read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl Showing {
     /// Publishes a snapshot of what is so now.
     pub(super) fn publish(
         &self,
-        connections: BTreeMap<SubchannelId, Connection>,
+        connections: Box<[(SubchannelId, Connection)]>,
         dialing: Vec<(String, Time)>,
         next_attempt: Option<Time>,
         is_resolving: bool,

@@ -1,6 +1,5 @@
 //! What calls read: state, picker and ready connections, published together and never changed ([LB-9]).
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::failure::Failure;
@@ -13,7 +12,8 @@ use crate::transport::connection::Connection;
 pub(crate) struct Snapshot {
     pub(crate) state: State,
     picker: Rc<dyn Picker>,
-    connections: BTreeMap<SubchannelId, Connection>,
+    /// In the order of their ids.
+    connections: Box<[(SubchannelId, Connection)]>,
     /// Why picks fail; also what a call that waits tells when its deadline passes.
     pub(crate) failure: Option<Failure>,
     pub(crate) trail: Option<Rc<ConnectTrail>>,
@@ -38,7 +38,7 @@ impl Snapshot {
         Self {
             state: State::Idle,
             picker: Rc::new(FixedPicker(PickResult::Queue)),
-            connections: BTreeMap::new(),
+            connections: Box::default(),
             failure: None,
             trail: None,
             is_resolving: false,
@@ -52,7 +52,7 @@ impl Snapshot {
     pub(super) fn new(
         state: State,
         picker: Rc<dyn Picker>,
-        connections: BTreeMap<SubchannelId, Connection>,
+        connections: Box<[(SubchannelId, Connection)]>,
         failure: Option<Failure>,
         trail: Option<Rc<ConnectTrail>>,
         is_resolving: bool,
@@ -65,10 +65,10 @@ impl Snapshot {
             return Pick::Closed;
         }
         match self.picker.pick() {
-            PickResult::Complete(id) => match self.connections.get(&id) {
-                Some(connection) => Pick::Ready(connection.clone()),
+            PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |(id, _)| *id) {
+                Ok(place) => Pick::Ready(self.connections[place].1.clone()),
                 // [CONN-25]
-                None => Pick::Queue,
+                Err(_) => Pick::Queue,
             },
             PickResult::Queue => Pick::Queue,
             PickResult::Fail => match &self.failure {

@@ -40,7 +40,8 @@ pub(crate) struct DialSettings {
 /// A connection that is usable, and the future that moves it.
 pub(crate) struct Dialed<S: Socket> {
     pub(crate) connection: Connection,
-    pub(crate) moving: Moving<MaybeTls<S>>,
+    /// Boxed, because it is handed on once and lives long: whoever keeps it has no copy of it in each of its states.
+    pub(crate) moving: Box<Moving<MaybeTls<S>>>,
 }
 
 /// HTTP/2 lets a header block be as large as this; the gRPC limit is checked by us, because the HTTP/2 library cuts a longer
@@ -144,7 +145,7 @@ async fn attempt<D: Driver>(
     .await?;
 
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
-    let moving = Moving::new(http2, wire, seen, connection.clone());
+    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone()));
     Ok(Dialed { connection, moving })
 }
 

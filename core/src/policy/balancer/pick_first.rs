@@ -152,6 +152,8 @@ impl PickFirst {
         self.is_failing = false;
         let (selected, others) = std::mem::take(&mut self.subchannels).into_iter().partition(|entry| entry.id == id);
         self.subchannels = selected;
+        // The others are gone for as long as this one lasts.
+        self.subchannels.shrink_to_fit();
         actions.extend(Vec::into_iter(others).map(|entry: Entry| LbAction::Remove(entry.id)));
         actions.push(publish(State::Ready, PickResult::Complete(id)));
     }
