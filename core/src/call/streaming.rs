@@ -89,6 +89,7 @@ async fn send_all<D: Driver>(
     events: &impl StreamEvents,
     progress: &Progress,
 ) -> Result<(), Failure> {
+    let mut is_first = true;
     loop {
         let Outgoing { message, is_last } = inbox.outgoing().await;
         let taken = match message {
@@ -96,7 +97,12 @@ async fn send_all<D: Driver>(
             Some(message) => {
                 let size = message.len();
                 let outbound = Outbound::message(message, channel.config().max_send_bytes)?;
-                let taken = sender.send(outbound, is_last).await;
+                // Room is known only once the headers are out; a small message goes with them, whatever the room.
+                let goes_along = std::mem::take(&mut is_first) && size <= MOST_WITH_HEADERS;
+                let taken = match goes_along {
+                    true => sender.send_now(outbound, is_last),
+                    false => sender.send(outbound, is_last).await,
+                };
                 channel.counters().messages_sent.one();
                 if quota.give_back(size) {
                     events.on_writable();
@@ -115,6 +121,9 @@ async fn send_all<D: Driver>(
         }
     }
 }
+
+/// A stream's first message is handed over with the headers up to this size; more would wait in memory for a server's small window.
+const MOST_WITH_HEADERS: usize = 8 << 10;
 
 /// The server ended the stream before we half-closed: what is sent from now on goes nowhere, and whoever sends it must not wait
 /// for room.

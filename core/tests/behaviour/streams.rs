@@ -276,3 +276,17 @@ fn a_sender_that_waits_for_room_is_told_the_end() {
         assert!(matches!(sending.await.expect("no panic"), SendError::Ended));
     });
 }
+
+#[test]
+fn a_small_first_message_comes_with_the_headers_in_one_piece() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let mut call = stream(&channel);
+        call.send("hello").await.expect("taken");
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        peer.frame_of(raw::HEADERS).await;
+        assert!(peer.has_more_at_once(), "the message was sent by itself");
+    });
+}

@@ -130,3 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.stream.read_to_end(&mut ignored).await.expect("the end");
     }
 }
+
+impl Peer<TcpStream> {
+    /// Whether more has come with what was read last, so that nothing need be waited for.
+    pub(crate) fn has_more_at_once(&mut self) -> bool {
+        self.stream.try_read(&mut [0]).is_ok_and(|count| count > 0)
+    }
+}
