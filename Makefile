@@ -16,7 +16,7 @@ demo: build ## three real servers, four clients at once, one server killed and r
 test: ## build everything and run every test (suites: python3 tests/run.py)
 	python3 tests/run.py test
 
-ready: ## all that CI runs: lints, tests, artifacts, demo
+ready: ## all that CI runs: lints, tests, budgets, artifacts, demo
 	python3 tests/run.py ready
 
 lint: ## formatting, clippy, dependencies, header
