@@ -32,22 +32,24 @@ pub(super) async fn open<D: Driver>(
         match snapshot.pick() {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
-                let remaining = progress.remaining(channel.driver());
-                let request = headers::request(
-                    &channel.config().request,
-                    &spec.method,
-                    spec.authority.as_ref(),
-                    &spec.metadata,
-                    remaining,
-                )?;
-                match connection.open_stream(request, is_last).await {
-                    Ok(stream) => {
-                        progress.phase.set(Phase::Send);
-                        *progress.peer.borrow_mut() = Some(connection.address().clone());
-                        return Ok(stream);
+                if let Some(place) = connection.place().await {
+                    // Made after the wait: the time left is what is left then, and nothing large waits.
+                    let request = headers::request(
+                        &channel.config().request,
+                        &spec.method,
+                        spec.authority.as_ref(),
+                        &spec.metadata,
+                        progress.remaining(channel.driver()),
+                    )?;
+                    match connection.open_stream(place, request, is_last) {
+                        Ok(stream) => {
+                            progress.phase.set(Phase::Send);
+                            *progress.peer.borrow_mut() = Some(connection.address().clone());
+                            return Ok(stream);
+                        }
+                        Err(NotOpened::BadRequest(failure)) => return Err(failure),
+                        Err(NotOpened::ConnectionOver) => {}
                     }
-                    Err(NotOpened::BadRequest(failure)) => return Err(failure),
-                    Err(NotOpened::ConnectionOver) => {}
                 }
             }
             Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),

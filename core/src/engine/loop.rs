@@ -21,7 +21,7 @@ use crate::call::{CallSpec, UnaryEnd, streaming, unary};
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
 use crate::observe::log::{LogLevel, log};
-use crate::runtime::{Driver, sleep_until};
+use crate::runtime::{Driver, Task, sleep_until};
 use crate::state::State;
 
 /// How long the thread stays after its last channel, so that a program that makes channels one after the other keeps it.
@@ -117,7 +117,7 @@ struct Running {
     calls: RefCell<BTreeMap<u64, RunningCall>>,
     watches: RefCell<BTreeMap<u64, Rc<Notify>>>,
     /// Tasks of the host's.
-    guests: RefCell<BTreeMap<u64, Rc<Notify>>>,
+    guests: RefCell<BTreeMap<u64, Box<dyn Task>>>,
     /// Control tasks that have not let go yet, closed channels' too.
     controls: Cell<usize>,
     /// Set while no channel is held: only then can the end of a call be the end of the loop, and only then is it told.
@@ -179,7 +179,7 @@ impl<D: Driver> Loop<D> {
                 // Calls outlive the handles of their channels; the engine's end is theirs too.
                 self.after(grace, |running| {
                     running.cancel_calls(|_| true);
-                    running.guests.borrow().values().for_each(|dropped| dropped.notify_one());
+                    running.guests.borrow().values().for_each(|guest| guest.abort());
                 });
             }
             Submission::Run(make) => {
@@ -249,17 +249,12 @@ impl<D: Driver> Loop<D> {
     /// Runs a task of the host's; dropped when the engine ends before it.
     fn run_guest(&self, task: impl Future<Output = ()> + 'static) {
         let id = next_id();
-        let dropped = Rc::new(Notify::new());
-        self.running.guests.borrow_mut().insert(id, Rc::clone(&dropped));
         let leaving = LeaveGuest { running: Rc::clone(&self.running), id };
-        self.driver.spawn(async move {
+        let handle = self.driver.spawn(async move {
             let _leaving = leaving;
-            tokio::select! {
-                biased;
-                () = dropped.notified() => {}
-                () = task => {}
-            }
+            task.await;
         });
+        self.running.guests.borrow_mut().insert(id, Box::new(handle));
     }
 
     fn start_unary(&self, call: UnaryCall) {

@@ -15,7 +15,7 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Outbound;
-use super::places::Places;
+use super::places::{Place, Places};
 use super::stream::Stream;
 use super::tap::{Seen, Tap};
 use super::wire::Wire;
@@ -82,11 +82,15 @@ impl Connection {
         &self.0.counters
     }
 
-    /// Opens a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached. `is_last` half-closes with the headers.
+    /// A place for a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached; `None` once the connection takes none.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn open_stream(&self, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
-        let place = self.0.places.take().await.ok_or(NotOpened::ConnectionOver)?;
+    pub(crate) async fn place(&self) -> Option<Place> {
+        self.0.places.take().await
+    }
+
+    /// Opens a stream in the place. `is_last` half-closes with the headers.
+    pub(crate) fn open_stream(&self, place: Place, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
         // A handle of its own: the library refuses a second stream through the same one until the first is on the wire.
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;

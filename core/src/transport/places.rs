@@ -64,7 +64,7 @@ impl Places {
 }
 
 /// One stream's place; given back when dropped.
-pub(super) struct Place(Rc<Places>);
+pub(crate) struct Place(Rc<Places>);
 
 impl Drop for Place {
     fn drop(&mut self) {
