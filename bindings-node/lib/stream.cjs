@@ -3,15 +3,16 @@
 /**
  * One call on the engine, any kind but the unary shortcut: credit, write queue and slot, the same for both faces.
  *
- * A face extends it with `onHeaders(text)`, `pump()` (there may be something to hand over), and `finished(end)`
+ * A face extends it with `onHeaders(words)`, `pump()` (there may be something to hand over), and `finished(end)`
  * (the engine's last word; the slot is free again). User code is never run from in here.
  */
 
 const { AsyncResource } = require("node:async_hooks");
 const { claimSlot, freeSlot, queue, rethrow } = require("./environment.cjs");
 
-/** The number of `Sending` in `src/call.rs` that says the message is with the engine. */
+/** Of the addon (`src/call.rs`): the number of `Sending` that says the message is with the engine, and a flag. */
 const TAKEN = 0;
+const LAST = 8;
 
 /**
  * The engine is asked for so much in advance of the reader, and no more. Every request for more is a crossing that may
@@ -45,11 +46,14 @@ class EngineStream extends AsyncResource {
   /** What to call at the next occasion, in this order. */
   #due = [];
 
-  /** Starts the call. Throws the addon's error when the engine refuses; then no event will come. */
-  launch(native, plan, message, last, credit) {
+  /**
+   * Starts the call; `last` half-closes after the message, or at once without one. Throws the addon's error when the
+   * engine refuses; then no event will come.
+   */
+  launch(native, { method, metadata, timeout, flags }, message, last, credit) {
     const slot = claimSlot(this);
     try {
-      native.startStream(slot, plan, message, last, credit);
+      native.startStream(slot, method, timeout, last ? flags | LAST : flags, metadata, message, credit);
     } catch (error) {
       freeSlot(slot);
       throw error;

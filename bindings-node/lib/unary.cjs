@@ -55,7 +55,8 @@ class UnaryCall extends AsyncResource {
   start(bytes) {
     const slot = claimSlot(this);
     try {
-      this.#channel.native.startUnary(slot, this.#plan.toNative(), bytes);
+      const { method, timeout, flags, metadata } = this.#plan.terms();
+      this.#channel.native.startUnary(slot, method, timeout, flags, metadata, bytes);
     } catch (error) {
       freeSlot(slot);
       throw translate(error);
