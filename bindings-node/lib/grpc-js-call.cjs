@@ -9,7 +9,7 @@
 
 const { hold, queue, release, rethrow } = require("./environment.cjs");
 const { CallTerms } = require("./call-terms.cjs");
-const { EngineStream } = require("./stream.cjs");
+const { EngineStream, UNHEARD } = require("./stream.cjs");
 const { Code, knownCode } = require("./codes.cjs");
 const { statusOf } = require("./errors.cjs");
 const { blockOfGrpcMetadata, grpcMetadata } = require("./grpc-js-metadata.cjs");
@@ -206,8 +206,10 @@ class GrpcCall extends EngineStream {
   }
 
   #hold(message, done) {
-    this.#held.push({ bytes: Buffer.from(message), done });
-    if (message.length > WAITING_MESSAGE && this.#canLaunch) this.launchNow();
+    const crossesNow = message.length > WAITING_MESSAGE && this.#canLaunch;
+    // The caller may write over it after this; what crosses is copied on the way.
+    this.#held.push({ bytes: crossesNow ? message : Buffer.from(message), done });
+    if (crossesNow) this.launchNow();
   }
 
   async #launchWith(credentials) {
@@ -267,7 +269,7 @@ class GrpcCall extends EngineStream {
   }
 
   #writeCallback(callback) {
-    return typeof callback === "function" ? () => this.runInAsyncScope(callback) : () => {};
+    return typeof callback === "function" ? () => this.runInAsyncScope(callback) : UNHEARD;
   }
 
   #follow(parent, flags) {

@@ -14,6 +14,9 @@ const { claimSlot, freeSlot, queue, rethrow } = require("./environment.cjs");
 const TAKEN = 0;
 const LAST = 8;
 
+/** Stands for a `done` that nobody waits for. */
+const UNHEARD = () => {};
+
 /**
  * The engine is asked for so much in advance of the reader, and no more. Every request for more is a crossing that may
  * wake the engine: with 8 messages at a time a stream of small ones cost twice as much as with 64.
@@ -160,6 +163,7 @@ class EngineStream extends AsyncResource {
   }
 
   #later(done) {
+    if (done === UNHEARD) return;
     if (this.#due.push(done) > 1) return;
     ticksInARow += 1;
     if (ticksInARow % TICKS_IN_A_ROW === 0) setImmediate(callAll, this.#due);
@@ -183,4 +187,4 @@ function callAll(due) {
   }
 }
 
-module.exports = { EngineStream };
+module.exports = { EngineStream, UNHEARD };
