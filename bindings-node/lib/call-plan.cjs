@@ -2,7 +2,7 @@
 
 /** What the caller of the native API asked for, checked once and in the form the addon wants. */
 
-const { methodNumber } = require("./environment.cjs");
+const { CallTerms } = require("./call-terms.cjs");
 const { generateCallMetadata, checkCallCredentials } = require("./call-credentials.cjs");
 const { entryBlock } = require("./block.cjs");
 const { Code } = require("./codes.cjs");
@@ -10,6 +10,7 @@ const { Metadata } = require("./metadata.cjs");
 const { RpcError } = require("./rpc-error.cjs");
 
 const NONE = Object.freeze({});
+const NO_CREDENTIALS = Object.freeze([]);
 
 class CallPlan {
   #path;
@@ -32,22 +33,13 @@ class CallPlan {
     this.#waitForReady = checkType(options.waitForReady, "boolean", "waitForReady");
     this.#authority = checkType(options.authority, "string", "authority");
     this.signal = checkSignal(options.signal);
-    this.credentials = [
-      checkCallCredentials(options.callCredentials, "callCredentials"),
-      channel.callCredentials,
-    ].filter(Boolean);
+    this.credentials = credentialsOf(options, channel);
   }
 
   /** In the addon's form, as of now. */
-  toNative() {
-    return {
-      method: methodNumber(this.#path),
-      metadata: this.#metadata,
-      timeout: this.#expires - performance.now(),
-      waitForReady: this.#waitForReady,
-      authority: this.#authority,
-      singleResponse: this.singleResponse,
-    };
+  terms() {
+    const timeout = this.#expires === Infinity ? Infinity : this.#expires - performance.now();
+    return new CallTerms(this.#path, this.#metadata, timeout, this.#waitForReady, this.#authority, this.singleResponse);
   }
 
   /** Adds what the credentials generate. Rejects with the RpcError the call fails with. */
@@ -94,6 +86,12 @@ function checkMethod(method) {
     throw new TypeError(`the method ${path} must have functions encode and decode`);
   }
   return { path, encode: (message) => method.encode(message), decode: (bytes) => method.decode(bytes) };
+}
+
+function credentialsOf({ callCredentials }, channel) {
+  const ofCall = checkCallCredentials(callCredentials, "callCredentials");
+  if (ofCall === undefined && channel.callCredentials === undefined) return NO_CREDENTIALS;
+  return [ofCall, channel.callCredentials].filter(Boolean);
 }
 
 /** When the call's time is up, on the clock of `performance.now`. */

@@ -63,7 +63,7 @@ class Channel {
   }
 
   close() {
-    this.#channel.native.close();
+    this.#channel.close();
   }
 
   getTarget() {
@@ -93,7 +93,7 @@ class Channel {
   }
 
   #refuseIfClosed() {
-    if (this.#channel.native.isClosed()) throw new Error(SHUT_DOWN);
+    if (this.#channel.isClosed) throw new Error(SHUT_DOWN);
   }
 }
 

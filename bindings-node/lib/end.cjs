@@ -1,24 +1,21 @@
 "use strict";
 
-/** How a call ended. The words of it stay one string until somebody asks. */
+/** How a call ended. */
 
-const { BlockReader } = require("./block.cjs");
 const { Metadata } = require("./metadata.cjs");
 
-/** Bits of the flags field, as in `src/events.rs`. */
+/** A bit of the flags field, as in `src/events.rs`. */
 const LOCAL = 1;
-const HAS_INITIAL = 2;
 
 class CallEnd {
-  #text;
   #flags;
   #words;
 
-  /** `text` holds peer, details, trailing metadata and, for a unary call, initial metadata (`src/events.rs`). */
-  constructor(code, flags, text) {
+  /** `words` are those of `readEnd` (`lib/words.cjs`); other ends may have the same. */
+  constructor(code, flags, words) {
     this.code = code;
     this.#flags = flags;
-    this.#text = text;
+    this.#words = words;
   }
 
   get isOk() {
@@ -31,41 +28,23 @@ class CallEnd {
   }
 
   get peer() {
-    return this.#read().peer;
+    return this.#words.peer;
   }
 
   get details() {
-    return this.#read().details;
+    return this.#words.details;
   }
 
   get trailerBlock() {
-    return this.#read().trailer;
-  }
-
-  get headerBlock() {
-    return this.#read().header;
+    return this.#words.trailer;
   }
 
   trailer() {
-    return Metadata.fromBlock(this.trailerBlock);
+    return Metadata.fromBlock(this.#words.trailer);
   }
 
   header() {
-    return Metadata.fromBlock(this.headerBlock);
-  }
-
-  #read() {
-    if (this.#words === undefined) {
-      const reader = new BlockReader(this.#text);
-      this.#words = {
-        peer: reader.nextText(),
-        details: reader.nextText(),
-        trailer: reader.next(),
-        header: (this.#flags & HAS_INITIAL) !== 0 ? reader.next() : "",
-      };
-      this.#text = "";
-    }
-    return this.#words;
+    return Metadata.fromBlock(this.#words.header);
   }
 }
 

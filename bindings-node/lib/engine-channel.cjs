@@ -18,10 +18,17 @@ class EngineChannel {
     } catch (error) {
       throw argumentError(error);
     }
+    /** Kept here: each call of a grpc-js client asks for it. Nobody else closes a channel while it can be called. */
+    this.isClosed = false;
     this.callCredentials = callCredentials;
     this.isSecure = isSecure;
     this.target = this.native.canonicalTarget;
     this.authority = this.native.authority;
+  }
+
+  close() {
+    this.isClosed = true;
+    this.native.close();
   }
 }
 

@@ -10,6 +10,7 @@
 
 const { Queue } = require("./native.cjs");
 const { CallEnd } = require("./end.cjs");
+const { readEnd, readHeaders } = require("./words.cjs");
 
 /** Fields of an event's header, and the kinds of event: as in `src/events.rs`. */
 const FIELDS = 8;
@@ -21,13 +22,17 @@ const STATUS = 4;
 const CONNECTIVITY = 5;
 /** A bit of the flags field. */
 const TIMED_OUT = 4;
+/** The length of a text that is the same as the one before of its kind. */
+const AS_BEFORE = -1;
+/** Added to the number of events when the doorbell may not ring before there was another look. */
+const MORE = 0x10000;
 
 /** After so many events, or so long, other things of the event loop get their turn. */
 const EVENTS_PER_TURN = 1024;
 const MILLISECONDS_PER_TURN = 2;
 const EVENTS_BETWEEN_CLOCK_READS = 32;
 
-/** Paths are few; a program that makes them up must not grow the table for ever. */
+/** Methods are few; a program that makes them up must not grow the table for ever. */
 const MOST_METHODS = 4096;
 
 /** Node's longest interval. The timer does nothing: while it is ref'd, the event loop stays open. */
@@ -39,7 +44,9 @@ const large = [];
 
 const owners = [];
 const freeSlots = [];
+/** The addon's numbers: by authority, undefined for the channel's own, then by path. */
 const methods = new Map();
+let methodCount = 0;
 const delivery = { wakeups: 0, events: 0 };
 
 const openLoop = setInterval(() => {}, LONGEST_INTERVAL);
@@ -48,6 +55,11 @@ let holders = 0;
 /** Events in the buffers, and the first one not yet delivered. */
 let batch = 0;
 let next = 0;
+/** There may be events that the doorbell does not ring for. */
+let mayHaveMore = false;
+/** The words of the last end and headers. A server says the same again and again, and then they cross once. */
+let endWords;
+let headerWords;
 /** An immediate is set that will deliver the rest. */
 let comesBack = false;
 
@@ -73,22 +85,28 @@ function release() {
   if (--holders === 0) openLoop.unref();
 }
 
-/** The addon's number for a method path. */
-function methodNumber(path) {
-  let number = methods.get(path);
-  if (number === undefined) {
-    if (methods.size >= MOST_METHODS) {
-      methods.clear();
-      queue.forgetMethods();
-    }
-    number = queue.method(path);
-    methods.set(path, number);
+/** The addon's number for a method path, under another authority than the channel's if one is given. */
+function methodNumber(path, authority) {
+  return methods.get(authority)?.get(path) ?? newMethodNumber(path, authority);
+}
+
+function newMethodNumber(path, authority) {
+  if (methodCount >= MOST_METHODS) {
+    methodCount = 0;
+    methods.clear();
+    queue.forgetMethods();
   }
+  methodCount += 1;
+  const number = queue.method(path, authority);
+  const ofAuthority = methods.get(authority);
+  if (ofAuthority === undefined) methods.set(authority, new Map([[path, number]]));
+  else ofAuthority.set(path, number);
   return number;
 }
 
 function onDoorbell() {
   delivery.wakeups += 1;
+  mayHaveMore = true;
   if (!comesBack) deliverTurn();
 }
 
@@ -113,8 +131,11 @@ function deliverTurn() {
 
 /** False when nothing is waiting; the doorbell will ring again. */
 function drainBatch() {
-  large.length = 0;
-  batch = queue.drain(header, slab, large);
+  if (!mayHaveMore) return false;
+  if (large.length > 0) large.length = 0;
+  const drained = queue.drain(header, slab, large);
+  mayHaveMore = drained >= MORE;
+  batch = drained % MORE;
   next = 0;
   delivery.events += batch;
   return batch > 0;
@@ -149,7 +170,7 @@ function deliver(at) {
       owner.onUnary(endAt(at), messageAt(at));
       return;
     case HEADERS:
-      owner.onHeaders(textAt(at));
+      owner.onHeaders(headersAt(at));
       return;
     case WRITABLE:
       owner.onWritable();
@@ -166,7 +187,13 @@ function deliver(at) {
 }
 
 function endAt(at) {
-  return new CallEnd(header[at + 2], header[at + 3], textAt(at));
+  if (header[at + 5] !== AS_BEFORE) endWords = readEnd(textAt(at));
+  return new CallEnd(header[at + 2], header[at + 3], endWords);
+}
+
+function headersAt(at) {
+  if (header[at + 5] !== AS_BEFORE) headerWords = readHeaders(textAt(at));
+  return headerWords;
 }
 
 function textAt(at) {

@@ -8,7 +8,6 @@
 
 const { hold, release } = require("./environment.cjs");
 const { ABORTED, abortError, tieTo } = require("./abort.cjs");
-const { BlockReader } = require("./block.cjs");
 const { causeOf } = require("./unary.cjs");
 const { Code } = require("./codes.cjs");
 const { EngineStream } = require("./stream.cjs");
@@ -128,11 +127,9 @@ class Exchange extends EngineStream {
     return this.runInAsyncScope(() => this.#plan.decoded(bytes));
   }
 
-  onHeaders(text) {
-    const reader = new BlockReader(text);
-    this.peer = reader.nextText();
-    const block = reader.next();
-    this.#header.resolve(() => Metadata.fromBlock(block));
+  onHeaders({ peer, header }) {
+    this.peer = peer;
+    this.#header.resolve(() => Metadata.fromBlock(header));
   }
 
   pump() {
@@ -151,7 +148,7 @@ class Exchange extends EngineStream {
 
   #launch(message, last) {
     try {
-      this.launch(this.#channel.native, this.#plan.toNative(), message, last, FIRST_CREDIT);
+      this.launch(this.#channel.native, this.#plan.terms(), message, last, FIRST_CREDIT);
     } catch (error) {
       const translated = translate(error);
       this.failWith(translated);

@@ -7,9 +7,9 @@
  * unary call that is everything. Nothing is called back from inside one of the methods.
  */
 
-const { hold, methodNumber, release, rethrow } = require("./environment.cjs");
-const { BlockReader } = require("./block.cjs");
-const { EngineStream } = require("./stream.cjs");
+const { hold, queue, release, rethrow } = require("./environment.cjs");
+const { CallTerms } = require("./call-terms.cjs");
+const { EngineStream, UNHEARD } = require("./stream.cjs");
 const { Code, knownCode } = require("./codes.cjs");
 const { statusOf } = require("./errors.cjs");
 const { blockOfGrpcMetadata, grpcMetadata } = require("./grpc-js-metadata.cjs");
@@ -80,8 +80,8 @@ class GrpcCall extends EngineStream {
       this.#endUnlaunched();
       return;
     }
-    const credentials = [this.#credentials, this.#channel.callCredentials].filter(Boolean);
-    if (credentials.length > 0) this.#launchWith(credentials);
+    const { callCredentials } = this.#channel;
+    if (this.#credentials || callCredentials) this.#launchWith([this.#credentials, callCredentials].filter(Boolean));
     else launchAfterTick(this);
   }
 
@@ -145,6 +145,11 @@ class GrpcCall extends EngineStream {
     return this.#channel.isSecure ? { transportSecurityType: "ssl" } : {};
   }
 
+  /** Lets what is launched from now on wake the engine together, at `queue.uncork`. */
+  cork() {
+    this.#channel.native.cork();
+  }
+
   /** Crosses to the engine with everything that was asked for so far. */
   launchNow() {
     if (this.#isLaunched || this.hasEnded) return;
@@ -152,22 +157,20 @@ class GrpcCall extends EngineStream {
     const first = this.#held.shift();
     const last = this.#isHalfClosed && this.#held.length === 0;
     try {
-      this.launch(this.#channel.native, this.#plan(), first?.bytes, last, this.wanted);
+      this.launch(this.#channel.native, this.#terms(), first?.bytes, last, this.wanted);
     } catch (error) {
       this.#endUnlaunched({ code: statusOf(error), details: error.message });
       if (first !== undefined) this.settle(first.done);
       return;
     }
     if (first !== undefined) this.settle(first.done);
-    for (const { bytes, done } of this.#held.splice(0)) this.write(bytes, done);
+    if (this.#held.length > 0) for (const { bytes, done } of this.#held.splice(0)) this.write(bytes, done);
     if (this.#isHalfClosed && !last) super.halfClose();
   }
 
-  onHeaders(text) {
-    const reader = new BlockReader(text);
-    this.#peer = reader.nextText();
-    const metadata = grpcMetadata(this.#metadataClass, reader.next());
-    this.#tell(this.#listener.onReceiveMetadata, metadata);
+  onHeaders({ peer, header }) {
+    this.#peer = peer;
+    this.#tell(this.#listener.onReceiveMetadata, grpcMetadata(this.#metadataClass, header));
   }
 
   finished(end) {
@@ -191,14 +194,10 @@ class GrpcCall extends EngineStream {
     if (this.#end !== undefined && this.inbox.length === 0) this.#report();
   }
 
-  #plan() {
-    return {
-      method: methodNumber(this.#method),
-      metadata: blockOfGrpcMetadata(this.#metadata),
-      timeout: timeoutUntil(this.#deadline),
-      waitForReady: this.#metadata.getOptions?.().waitForReady ? true : undefined,
-      authority: this.#host,
-    };
+  #terms() {
+    const metadata = blockOfGrpcMetadata(this.#metadata);
+    const waitForReady = this.#metadata.getOptions?.().waitForReady ? true : undefined;
+    return new CallTerms(this.#method, metadata, timeoutUntil(this.#deadline), waitForReady, this.#host);
   }
 
   /** Started, and nothing is missing that must be known before the first byte is sent. */
@@ -207,8 +206,10 @@ class GrpcCall extends EngineStream {
   }
 
   #hold(message, done) {
-    this.#held.push({ bytes: Buffer.from(message), done });
-    if (message.length > WAITING_MESSAGE && this.#canLaunch) this.launchNow();
+    const crossesNow = message.length > WAITING_MESSAGE && this.#canLaunch;
+    // The caller may write over it after this; what crosses is copied on the way.
+    this.#held.push({ bytes: crossesNow ? message : Buffer.from(message), done });
+    if (crossesNow) this.launchNow();
   }
 
   async #launchWith(credentials) {
@@ -268,7 +269,7 @@ class GrpcCall extends EngineStream {
   }
 
   #writeCallback(callback) {
-    return typeof callback === "function" ? () => this.runInAsyncScope(callback) : () => {};
+    return typeof callback === "function" ? () => this.runInAsyncScope(callback) : UNHEARD;
   }
 
   #follow(parent, flags) {
@@ -295,11 +296,23 @@ function launchAfterTick(call) {
 }
 
 function launchAll() {
-  for (const call of toLaunch.splice(0)) call.launchNow();
+  const calls = toLaunch.splice(0);
+  if (calls.length === 1) {
+    calls[0].launchNow();
+    return;
+  }
+  // Everybody else's calls wait meanwhile, so this must be short: none of the user's callbacks run in here.
+  calls[0].cork();
+  try {
+    for (const call of calls) call.launchNow();
+  } finally {
+    queue.uncork();
+  }
 }
 
-/** Milliseconds until a point in time, as `CallPlan` wants them. */
+/** Milliseconds until a point in time, as `CallTerms` wants them. */
 function timeoutUntil(deadline) {
+  if (deadline === Infinity) return Infinity;
   const timeout = deadline - Date.now();
   return timeout > LONGEST_TIMEOUT ? Infinity : timeout;
 }

@@ -144,7 +144,8 @@ async function callClientStreaming(channel, method, requests, options) {
   const { message } = await exchange.nextMessage();
   await exchange.nextMessage();
   const [header, trailer] = await Promise.all([exchange.header, exchange.trailer]);
-  return new UnaryResponse(exchange.decoded(message), header, trailer, exchange.peer);
+  const end = { peer: exchange.peer, header: () => header, trailer: () => trailer };
+  return new UnaryResponse(exchange.decoded(message), end);
 }
 
 function beginWithFeed(channel, plan, requests) {

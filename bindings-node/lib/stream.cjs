@@ -3,19 +3,28 @@
 /**
  * One call on the engine, any kind but the unary shortcut: credit, write queue and slot, the same for both faces.
  *
- * A face extends it with `onHeaders(text)`, `pump()` (there may be something to hand over), and `finished(end)`
+ * A face extends it with `onHeaders(words)`, `pump()` (there may be something to hand over), and `finished(end)`
  * (the engine's last word; the slot is free again). User code is never run from in here.
  */
 
 const { AsyncResource } = require("node:async_hooks");
 const { claimSlot, freeSlot, queue, rethrow } = require("./environment.cjs");
 
-/** The number of `Sending` in `src/call.rs` that says the message is with the engine. */
+/** Of the addon (`src/call.rs`): the number of `Sending` that says the message is with the engine, and a flag. */
 const TAKEN = 0;
+const LAST = 8;
 
-/** The engine is asked for so much in advance of the reader, and no more. */
+/** Stands for a `done` that nobody waits for. */
+const UNHEARD = () => {};
+
+/**
+ * The engine is asked for so much in advance of the reader, and no more. Every request for more is a crossing that may
+ * wake the engine: with 8 messages at a time a stream of small ones cost twice as much as with 64.
+ */
 const AHEAD_BYTES = 64 * 1024;
-const AHEAD_MESSAGES = 8;
+const AHEAD_MESSAGES = 64;
+/** The steps in which that is reached: what begins with one small message often goes on with large ones. */
+const AHEAD_GROWTH = 8;
 
 /** A writer that is never told to wait gets its answers in ticks, and after so many the event loop gets a turn. */
 const TICKS_IN_A_ROW = 64;
@@ -40,11 +49,14 @@ class EngineStream extends AsyncResource {
   /** What to call at the next occasion, in this order. */
   #due = [];
 
-  /** Starts the call. Throws the addon's error when the engine refuses; then no event will come. */
-  launch(native, plan, message, last, credit) {
+  /**
+   * Starts the call; `last` half-closes after the message, or at once without one. Throws the addon's error when the
+   * engine refuses; then no event will come.
+   */
+  launch(native, { method, metadata, timeout, flags }, message, last, credit) {
     const slot = claimSlot(this);
     try {
-      native.startStream(slot, plan, message, last, credit);
+      native.startStream(slot, method, timeout, last ? flags | LAST : flags, metadata, message, credit);
     } catch (error) {
       freeSlot(slot);
       throw error;
@@ -107,7 +119,7 @@ class EngineStream extends AsyncResource {
 
   onMessage(message) {
     this.#granted -= 1;
-    this.#ahead = Math.min(AHEAD_MESSAGES, Math.max(1, Math.floor(AHEAD_BYTES / Math.max(1, message.length))));
+    this.#ahead = Math.min(AHEAD_MESSAGES, this.#ahead * AHEAD_GROWTH, messagesIn(AHEAD_BYTES, message.length));
     this.inbox.push(message);
     this.pump();
   }
@@ -147,15 +159,21 @@ class EngineStream extends AsyncResource {
     this.#hasEnded = true;
     if (this.#parked !== undefined) this.#later(this.#parked);
     this.#parked = undefined;
-    for (const { done } of this.#outbox.splice(0)) this.#later(done);
+    if (this.#outbox.length > 0) for (const { done } of this.#outbox.splice(0)) this.#later(done);
   }
 
   #later(done) {
+    if (done === UNHEARD) return;
     if (this.#due.push(done) > 1) return;
     ticksInARow += 1;
     if (ticksInARow % TICKS_IN_A_ROW === 0) setImmediate(callAll, this.#due);
     else process.nextTick(callAll, this.#due);
   }
+}
+
+/** How many messages of that length are so many bytes: one at least. */
+function messagesIn(bytes, length) {
+  return Math.max(1, Math.floor(bytes / Math.max(1, length)));
 }
 
 /** Empties the list before calling what was in it: calls may add to it. */
@@ -169,4 +187,4 @@ function callAll(due) {
   }
 }
 
-module.exports = { EngineStream };
+module.exports = { EngineStream, UNHEARD };

@@ -11,30 +11,27 @@ const { errorOfEnd, translate } = require("./rpc-error.cjs");
 
 /** The answer to a call with one response message. Metadata is decoded when somebody looks. */
 class UnaryResponse {
+  #end;
   #header;
   #trailer;
 
-  constructor(message, header, trailer, peer) {
+  /** `end` is a `CallEnd`, or what answers like one. */
+  constructor(message, end) {
     this.message = message;
-    this.#header = header;
-    this.#trailer = trailer;
-    this.peer = peer;
+    this.peer = end.peer;
+    this.#end = end;
   }
 
   get header() {
-    return (this.#header = made(this.#header));
+    return (this.#header ??= this.#end.header());
   }
 
   get trailer() {
-    return (this.#trailer = made(this.#trailer));
+    return (this.#trailer ??= this.#end.trailer());
   }
 }
 
-function made(metadata) {
-  return typeof metadata === "function" ? metadata() : metadata;
-}
-
-class UnaryCall extends AsyncResource {
+class UnaryCall {
   /** Not collected, and so not closed, while the call waits for a connection. */
   #channel;
   #plan;
@@ -42,27 +39,32 @@ class UnaryCall extends AsyncResource {
   #reject;
   #slot = -1;
   #tie;
+  /** For the decoder; without one, nothing of the caller's is run here. */
+  #scope;
 
   constructor(channel, plan, resolve, reject) {
-    super("LINKSPAN_CALL");
     this.#channel = channel;
     this.#plan = plan;
     this.#resolve = resolve;
     this.#reject = reject;
+    if (plan.decode !== undefined) this.#scope = new AsyncResource("LINKSPAN_CALL");
   }
 
   /** Throws what keeps the call from starting. */
   start(bytes) {
+    if (this.#plan.signal?.aborted) throw abortError(this.#plan.signal);
     const slot = claimSlot(this);
     try {
-      this.#channel.native.startUnary(slot, this.#plan.toNative(), bytes);
+      const { method, timeout, flags, metadata } = this.#plan.terms();
+      this.#channel.native.startUnary(slot, method, timeout, flags, metadata, bytes);
     } catch (error) {
       freeSlot(slot);
       throw translate(error);
     }
     this.#slot = slot;
     hold();
-    this.#tie = tieTo(this.#plan.signal, () => queue.cancel(this.#slot, Code.CANCELLED, ABORTED));
+    const { signal } = this.#plan;
+    if (signal !== undefined) this.#tie = tieTo(signal, () => queue.cancel(this.#slot, Code.CANCELLED, ABORTED));
   }
 
   onUnary(end, message) {
@@ -73,11 +75,15 @@ class UnaryCall extends AsyncResource {
       return;
     }
     try {
-      const decoded = this.runInAsyncScope(() => this.#plan.decoded(message));
-      this.#resolve(new UnaryResponse(decoded, () => end.header(), () => end.trailer(), end.peer));
+      this.#resolve(new UnaryResponse(this.#decoded(message), end));
     } catch (error) {
       this.#reject(error);
     }
+  }
+
+  #decoded(message) {
+    const plan = this.#plan;
+    return this.#scope === undefined ? message : this.#scope.runInAsyncScope(plan.decoded, plan, message);
   }
 }
 
@@ -91,21 +97,18 @@ function callUnary(channel, method, request, options) {
   return new Promise((resolve, reject) => {
     const plan = new CallPlan(channel, method, options);
     const bytes = plan.encoded(request);
-    const start = () => {
-      if (plan.signal?.aborted) throw abortError(plan.signal);
-      new UnaryCall(channel, plan, resolve, reject).start(bytes);
-    };
-    if (plan.credentials.length === 0) start();
-    else startWithCredentials(channel, plan, start).catch(reject);
+    const call = new UnaryCall(channel, plan, resolve, reject);
+    if (plan.credentials.length === 0) call.start(bytes);
+    else startWithCredentials(channel, plan, call, bytes).catch(reject);
   });
 }
 
-async function startWithCredentials(channel, plan, start) {
+async function startWithCredentials(channel, plan, call, bytes) {
   if (plan.signal?.aborted) throw abortError(plan.signal);
   hold();
   try {
     await plan.addCredentials(channel);
-    start();
+    call.start(bytes);
   } finally {
     release();
   }

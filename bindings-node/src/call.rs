@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan_core::{CallHandle, CallRequest, SendError, Timeout, WatchHandle};
-use napi_derive::napi;
 
 use crate::errors::{self, Result};
 use crate::queue::Environment;
@@ -73,29 +72,46 @@ impl Open {
     }
 }
 
-/// How a call is to be made, except for its messages.
-#[napi(object, object_to_js = false)]
-pub struct CallPlan {
-    /// A number given out by `Queue::method`.
-    pub method: u32,
-    /// A metadata block.
-    pub metadata: String,
-    /// Milliseconds; infinite for the channel's default, zero or less for a deadline that has passed.
-    pub timeout: f64,
-    pub wait_for_ready: Option<bool>,
-    pub authority: Option<String>,
-    /// Of a stream: an OK without exactly one message is none.
-    pub single_response: Option<bool>,
+/// What is called, given once per environment and then known by a number.
+#[derive(Clone)]
+pub(crate) struct Method {
+    pub(crate) path: Arc<str>,
+    /// None for the channel's own.
+    pub(crate) authority: Option<Arc<str>>,
 }
 
-impl CallPlan {
+/// How a call is to be made, except for its messages; `lib/call-terms.cjs` fills it.
+pub(crate) struct CallTerms {
+    /// A number given out by `Queue::method`.
+    pub(crate) method: u32,
+    /// Milliseconds; infinite for the channel's default, zero or less for a deadline that has passed.
+    pub(crate) timeout: f64,
+    pub(crate) flags: u32,
+    /// A metadata block.
+    pub(crate) metadata: Option<String>,
+}
+
+/// Bits of the flags. Without the first, the channel decides whether to wait.
+const WAIT_IS_SAID: u32 = 1;
+const WAIT_FOR_READY: u32 = 2;
+/// Of a stream: an OK without exactly one message is none.
+const SINGLE_RESPONSE: u32 = 4;
+/// Half-closes after the message, or at once without one.
+const LAST: u32 = 8;
+
+impl CallTerms {
     pub(crate) fn request(self, environment: &Environment) -> Result<CallRequest> {
-        let mut request = CallRequest::new(environment.method(self.method)?);
-        request.metadata = environment.header_set(self.metadata).map_err(|error| errors::to_js(&error))?;
+        let is_set = |bit| self.flags & bit != 0;
+        let Method { path, authority } = environment.method(self.method)?;
+        let mut request = CallRequest::new(path);
+        if let Some(block) = self.metadata {
+            request.metadata = environment.header_set(block).map_err(|error| errors::to_js(&error))?;
+        }
         request.timeout = timeout(self.timeout);
-        request.wait_for_ready = self.wait_for_ready;
-        request.authority = self.authority.map(Arc::from);
-        request.single_response = self.single_response.unwrap_or(false);
+        request.wait_for_ready = is_set(WAIT_IS_SAID).then(|| is_set(WAIT_FOR_READY));
+        request.authority = authority;
+        request.single_response = is_set(SINGLE_RESPONSE);
+        request.last = is_set(LAST);
         Ok(request)
     }
 }

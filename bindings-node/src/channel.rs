@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan_core::{Channel, Reply, State};
 use napi_derive::napi;
 
-use crate::call::{self, CallPlan, Open};
+use crate::call::{self, CallTerms, Open};
 use crate::errors::{self, Result};
 use crate::metrics::{Event, Metrics};
 use crate::options::{self, Face, NativeCredentials, Setting};
@@ -39,8 +39,16 @@ impl NativeChannel {
 
     /// Starts a call of one message each way; its only event is the end.
     #[napi(catch_unwind)]
-    pub fn start_unary(&self, slot: u32, plan: CallPlan, message: &[u8]) -> Result<()> {
-        let mut request = plan.request(&self.environment)?;
+    pub fn start_unary(
+        &self,
+        slot: u32,
+        method: u32,
+        timeout: f64,
+        flags: u32,
+        metadata: Option<String>,
+        message: &[u8],
+    ) -> Result<()> {
+        let mut request = CallTerms { method, timeout, flags, metadata }.request(&self.environment)?;
         request.message = Some(Bytes::copy_from_slice(message));
         request.last = true;
         let handle = self.channel.start_unary(request, self.reply(slot)).map_err(|error| errors::to_js(&error))?;
@@ -48,23 +56,31 @@ impl NativeChannel {
         Ok(())
     }
 
-    /// Starts a call of any kind. `last` half-closes after the message, or at once without one.
+    /// Starts a call of any kind.
+    #[allow(clippy::too_many_arguments, reason = "fields of an object would be looked up by name, each")]
     #[napi(catch_unwind)]
     pub fn start_stream(
         &self,
         slot: u32,
-        plan: CallPlan,
+        method: u32,
+        timeout: f64,
+        flags: u32,
+        metadata: Option<String>,
         message: Option<&[u8]>,
-        last: bool,
         read_credit: u32,
     ) -> Result<()> {
-        let mut request = plan.request(&self.environment)?;
+        let mut request = CallTerms { method, timeout, flags, metadata }.request(&self.environment)?;
         request.message = message.map(Bytes::copy_from_slice);
-        request.last = last;
         request.read_credit = read_credit;
         let handle = self.channel.start_stream(request, self.reply(slot)).map_err(|error| errors::to_js(&error))?;
         self.environment.open(slot, Open::call(handle));
         Ok(())
+    }
+
+    /// What is started from now on wakes the engine once, at `Queue::uncork`.
+    #[napi(catch_unwind)]
+    pub fn cork(&self) {
+        self.environment.cork(self.channel.batch());
     }
 
     /// One Connectivity event once the state differs from `last`, or after `timeout` milliseconds.
@@ -89,11 +105,6 @@ impl NativeChannel {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.channel.close(None);
-    }
-
-    #[napi(catch_unwind)]
-    pub fn is_closed(&self) -> bool {
-        self.channel.is_closed()
     }
 
     #[napi(getter, catch_unwind)]

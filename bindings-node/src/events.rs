@@ -19,6 +19,12 @@ use crate::metadata;
 /// Numbers per event: slot, kind, code, flags, text place, text length, message place, message length.
 pub(crate) const FIELDS: usize = 8;
 
+/// Added to the number of events when JavaScript has to come back by itself.
+pub(crate) const MORE: u32 = 0x10000;
+
+/// The length of a text that is the same as the one before of its kind.
+const AS_BEFORE: f64 = -1.0;
+
 /// Copied twice at most: into the slab and out of it.
 const SLAB_MESSAGE: usize = 4 * 1024;
 
@@ -37,7 +43,6 @@ enum Kind {
 
 /// Bits of the flags field.
 const LOCAL: u8 = 1;
-const HAS_INITIAL: u8 = 2;
 const TIMED_OUT: u8 = 4;
 
 /// Room for one event's text; kept, so that a batch allocates nothing.
@@ -46,6 +51,9 @@ pub(crate) struct Encoder {
     text: Vec<u8>,
     /// Second scratch: a block is measured before it is written.
     block: Vec<u8>,
+    /// The texts JavaScript has, by what they tell: the next one is often the same, and need not cross and be read again.
+    last_end: Vec<u8>,
+    last_headers: Vec<u8>,
 }
 
 /// One event as numbers, and the message it carries.
@@ -57,7 +65,7 @@ struct Record {
 }
 
 /// Where the bytes of a batch go: header, slab, and the array of separate buffers.
-type Buffers<'a, 'env> = (&'a mut [f64], &'a mut [u8], &'a mut Array<'env>);
+pub(crate) type Buffers<'a, 'env> = (&'a mut [f64], &'a mut [u8], &'a mut Array<'env>);
 
 impl Encoder {
     /// Moves events out of `pending` until it, the header or the slab is used up.
@@ -68,12 +76,28 @@ impl Encoder {
         open: &mut [Option<Open>],
         (header, slab, large): Buffers<'_, '_>,
     ) -> Result<u32> {
-        let mut batch = Batch { env, slab, used: 0, large, separate: 0 };
+        let result = self.encode_batch(Batch { env, slab, used: 0, large, separate: 0 }, pending, open, header);
+        if result.is_err() {
+            // JavaScript sees nothing of this batch.
+            self.last_end.clear();
+            self.last_headers.clear();
+        }
+        result
+    }
+
+    fn encode_batch(
+        &mut self,
+        mut batch: Batch<'_, '_>,
+        pending: &mut VecDeque<Completion>,
+        open: &mut [Option<Open>],
+        header: &mut [f64],
+    ) -> Result<u32> {
         let mut events = 0;
         for fields in header.chunks_exact_mut(FIELDS) {
             let Some(completion) = pending.front() else { break };
             self.text.clear();
             write_text(&completion.event, &mut self.text, &mut self.block);
+            let is_headers = matches!(completion.event, Event::Headers { .. });
             if !batch.has_room(self.text.len(), message_length(&completion.event)) {
                 break;
             }
@@ -85,7 +109,7 @@ impl Encoder {
                 events += 1;
                 continue;
             };
-            let (text_place, text_length) = batch.put_text(&self.text)?;
+            let (text_place, text_length) = self.put_text(&mut batch, is_headers)?;
             let (message_place, message_length) = batch.put_message(record.message)?;
             let slot = crate::metrics::number(tag);
             let kind = f64::from(record.kind as u8);
@@ -106,6 +130,22 @@ impl Encoder {
     }
 }
 
+impl Encoder {
+    /// Puts the text into the batch, unless JavaScript has it.
+    fn put_text(&mut self, batch: &mut Batch<'_, '_>, is_headers: bool) -> Result<(f64, f64)> {
+        if self.text.is_empty() {
+            return Ok((0.0, 0.0));
+        }
+        let last = if is_headers { &mut self.last_headers } else { &mut self.last_end };
+        if *last == self.text {
+            return Ok((0.0, AS_BEFORE));
+        }
+        let placed = batch.put_text(&self.text)?;
+        std::mem::swap(last, &mut self.text);
+        Ok(placed)
+    }
+}
+
 /// The event as numbers. Final events close their slot; None for an event JavaScript need not see.
 fn settle(tag: u64, event: Event, open: &mut [Option<Open>]) -> Option<Record> {
     let slot = usize::try_from(tag).ok().and_then(|slot| open.get_mut(slot));
@@ -119,9 +159,8 @@ fn settle(tag: u64, event: Event, open: &mut [Option<Open>]) -> Option<Record> {
         }
         Event::Unary(end) => {
             slot.map(Option::take);
-            let UnaryEnd { end, initial, message } = *end;
-            let flags = flags_of(&end) | if initial.is_some() { HAS_INITIAL } else { 0 };
-            Some(Record { kind: Kind::Unary, code: code_of(&end), flags, message })
+            let UnaryEnd { end, message, .. } = *end;
+            Some(Record { kind: Kind::Unary, code: code_of(&end), flags: flags_of(&end), message })
         }
         Event::Status(end) => {
             slot.map(Option::take);

@@ -3,6 +3,8 @@
 //! One string is one crossing whatever the number of entries, survives binary values, and needs no parsing while
 //! nobody looks at it. JavaScript's half is `lib/block.cjs`.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 use linkspan_core::{Error, ErrorKind, Metadata};
 
@@ -58,8 +60,8 @@ pub(crate) fn encode(metadata: &Metadata, into: &mut Vec<u8>) {
 }
 
 pub(crate) fn encode_bytes(bytes: &[u8], into: &mut Vec<u8>) {
-    into.extend_from_slice(bytes.len().to_string().as_bytes());
-    into.push(b':');
+    // Writing to memory does not fail.
+    let _ = write!(into, "{}:", bytes.len());
     into.extend_from_slice(bytes);
 }
 

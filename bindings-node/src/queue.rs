@@ -11,17 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use linkspan_core::{Channel, Code, Completion, CompletionQueue, Error, Metadata};
+use linkspan_core::{Batch, Channel, Code, Completion, CompletionQueue, Error, Metadata};
 use napi::bindgen_prelude::{Array, Float64ArraySlice, Function, Uint8ArraySlice};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 
-use crate::call::{Open, Sending};
+use crate::call::{Method, Open, Sending};
 use crate::channel;
 use crate::errors::{self, Result};
-use crate::events::Encoder;
+use crate::events::{Buffers, Encoder, MORE};
 use crate::metadata::HeaderSets;
+
+/// So few completions are most often all there is for a while.
+const FEW: usize = 8;
 
 /// How many completions wait in the engine before it takes no more calls of this environment.
 const CAPACITY: usize = 65_536;
@@ -32,7 +35,7 @@ type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true>;
 struct Bell {
     /// None once the environment has ended; from then on no thread may touch it.
     doorbell: Mutex<Option<Doorbell>>,
-    /// Set from a ring until JavaScript found the queue empty: one wake-up is enough.
+    /// Set from a ring until JavaScript need not look again: one wake-up is enough.
     rung: AtomicBool,
 }
 
@@ -65,9 +68,11 @@ pub(crate) struct Environment {
     open: RefCell<Vec<Option<Open>>>,
     /// The channels JavaScript holds, so that they can be closed when it ends. By id.
     channels: RefCell<BTreeMap<u64, Channel>>,
-    methods: RefCell<Vec<Arc<str>>>,
+    methods: RefCell<Vec<Method>>,
     header_sets: RefCell<HeaderSets>,
     encoder: RefCell<Encoder>,
+    /// While JavaScript starts many calls.
+    cork: RefCell<Option<Batch>>,
 }
 
 impl Environment {
@@ -85,6 +90,7 @@ impl Environment {
             methods: RefCell::default(),
             header_sets: RefCell::default(),
             encoder: RefCell::default(),
+            cork: RefCell::default(),
         }
     }
 
@@ -92,7 +98,7 @@ impl Environment {
         &self.completions
     }
 
-    pub(crate) fn method(&self, number: u32) -> Result<Arc<str>> {
+    pub(crate) fn method(&self, number: u32) -> Result<Method> {
         self.methods.borrow().get(number as usize).cloned().ok_or_else(|| unknown("method", number))
     }
 
@@ -117,6 +123,14 @@ impl Environment {
         self.channels.borrow_mut().remove(&channel.id());
     }
 
+    pub(crate) fn cork(&self, batch: Batch) {
+        *self.cork.borrow_mut() = Some(batch);
+    }
+
+    fn uncork(&self) {
+        self.cork.borrow_mut().take();
+    }
+
     fn with_open<T>(&self, slot: u32, otherwise: T, act: impl FnOnce(&mut Open) -> T) -> T {
         match self.open.borrow_mut().get_mut(slot as usize) {
             Some(Some(open)) => act(open),
@@ -136,15 +150,30 @@ impl Environment {
         if self.completions.drain(&mut taken, most) == 0 {
             return false;
         }
-        // JavaScript comes back by itself until it finds nothing.
-        self.bell.rung.store(true, Ordering::SeqCst);
+        // Behind many there are soon more: JavaScript looks again by itself, which costs less than a ring. Behind few it
+        // would look in vain.
+        if taken.len() > FEW {
+            self.bell.rung.store(true, Ordering::SeqCst);
+        }
         pending.extend(taken);
         true
+    }
+
+    fn encode(&self, env: Env, buffers: Buffers<'_, '_>) -> napi::Result<u32> {
+        let mut pending = self.pending.borrow_mut();
+        let mut open = self.open.borrow_mut();
+        self.encoder.borrow_mut().encode(env, &mut pending, &mut open, buffers)
+    }
+
+    /// Whether JavaScript has to look again before the bell rings.
+    fn has_more(&self) -> bool {
+        !self.pending.borrow().is_empty() || self.bell.rung.load(Ordering::SeqCst)
     }
 
     /// Runs on the JavaScript thread when Node ends the environment: nothing of it may be touched afterwards.
     fn end(&self) {
         self.bell.silence();
+        self.uncork();
         self.completions.set_bell(None);
         self.completions.close();
         self.pending.borrow_mut().clear();
@@ -178,7 +207,7 @@ impl Queue {
     }
 
     /// Fills `header` and `slab` with the next events, `large` with the buffers of what does not belong in the slab,
-    /// and answers how many events there are. Zero: the queue is empty, and the doorbell will ring again.
+    /// and answers how many events there are, plus `MORE` if it has to be called again. Otherwise the doorbell will ring.
     #[napi(catch_unwind)]
     pub fn drain(
         &self,
@@ -195,17 +224,21 @@ impl Queue {
         if !environment.refill(header.len() / crate::events::FIELDS) {
             return Ok(0);
         }
-        let mut pending = environment.pending.borrow_mut();
-        let mut open = environment.open.borrow_mut();
-        let mut encoder = environment.encoder.borrow_mut();
-        encoder.encode(env, &mut pending, &mut open, (header, slab, &mut large)).map_err(errors::from_napi)
+        let events = environment.encode(env, (header, slab, &mut large)).map_err(errors::from_napi)?;
+        Ok(if environment.has_more() { events + MORE } else { events })
     }
 
-    /// A number for a method path, to be used in a `CallPlan`.
+    /// Wakes the engine for what was started since `NativeChannel::cork`.
     #[napi(catch_unwind)]
-    pub fn method(&self, path: String) -> u32 {
+    pub fn uncork(&self) {
+        self.environment.uncork();
+    }
+
+    /// A number for a method path and the authority to call it under, to be used in a `CallTerms`.
+    #[napi(catch_unwind)]
+    pub fn method(&self, path: String, authority: Option<String>) -> u32 {
         let mut methods = self.environment.methods.borrow_mut();
-        methods.push(Arc::from(path));
+        methods.push(Method { path: Arc::from(path), authority: authority.map(Arc::from) });
         #[expect(clippy::cast_possible_truncation, reason = "lib/environment.cjs forgets them long before")]
         let number = (methods.len() - 1) as u32;
         number

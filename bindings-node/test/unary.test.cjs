@@ -34,6 +34,53 @@ test("unary: a small message pins no more memory than a slab of 64 KiB", async (
   for (const { message } of answers.filter((_, i) => i % 2)) assert.ok(message.buffer.byteLength <= 65536);
 });
 
+test("unary: what servers say again and again is never taken for what they say now", async (t) => {
+  const answer = (call) => {
+    const said = call.request.toString();
+    const [header, trailer] = [new grpc.Metadata(), new grpc.Metadata()];
+    header.set("x-said", said);
+    trailer.set("x-said", said);
+    call.sendMetadata(header);
+    return { said, trailer };
+  };
+  const channel = await channelFor(t, {
+    Unary(call, callback) {
+      const { said, trailer } = answer(call);
+      if (said.startsWith("no")) callback({ code: Code.ABORTED, details: said, metadata: trailer });
+      else callback(null, call.request, trailer);
+    },
+    ServerStream(call) {
+      call.end(answer(call).trailer);
+    },
+  });
+  const heardInCall = async (said) => {
+    const { header, trailer } = await channel.unary(UNARY, Buffer.from(said)).catch((error) => {
+      return { header: new Metadata({ "x-said": error.details }), trailer: error.metadata };
+    });
+    return [header.get("x-said"), trailer.get("x-said")];
+  };
+  const heardInStream = async (said) => {
+    const stream = channel.serverStreaming("/test.Echo/ServerStream", Buffer.from(said));
+    const [header, trailer] = await Promise.all([stream.header, stream.trailer]);
+    return [header.get("x-said"), trailer.get("x-said")];
+  };
+  const words = ["a", "a", "b", "a", "no", "no", "a", "b", "b", "not", "no", "b"];
+  for (const said of words) {
+    assert.deepEqual(await heardInCall(said), [said, said]);
+    assert.deepEqual(await heardInStream(said), [said, said]);
+  }
+  const together = await Promise.all(words.flatMap((said) => [heardInCall(said), heardInStream(said)]));
+  assert.deepEqual(together, words.flatMap((said) => [[said, said], [said, said]]));
+});
+
+test("unary: calls of one method under several authorities keep theirs", async (t) => {
+  const channel = await channelFor(t, { Unary: (call, callback) => callback(null, Buffer.from(call.getHost())) });
+  for (const authority of ["one.example", "two.example", undefined, "one.example", undefined]) {
+    const { message } = await channel.unary(UNARY, Buffer.alloc(0), { authority });
+    assert.equal(message.toString(), authority ?? channel.getTarget().replace(/^[a-z]+:/, ""));
+  }
+});
+
 test("unary: metadata goes both ways, binary and repeated values included", async (t) => {
   const channel = await channelFor(t, {
     Unary(call, callback) {
