@@ -20,4 +20,4 @@ if ! cmp -s "$requirements" "$stamp"; then
     locked "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
     cp "$requirements" "$stamp"
 fi
-make --no-print-directory tests/bench/node/node_modules/.package-lock.json
+make --no-print-directory --silent tests/bench/node/node_modules/.package-lock.json
