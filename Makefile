@@ -37,7 +37,7 @@ bench: build ## the same in 10 minutes: 1, 16 and 128 calls in flight, and one s
 	tests/bench/build.sh
 	python3 tests/bench/run.py bench
 
-bench-full: build ## everything that is measured, in 45 minutes; writes the README's table and chart
+bench-full: build ## everything that is measured, in half an hour; writes the README's table and chart
 	tests/bench/build.sh
 	python3 tests/bench/run.py full --readme
 

@@ -36,7 +36,7 @@ MODES = {
         Mode("trial", 1.5, 1, tuple(name for name in WORKLOADS if name != "idle")),
         Mode("quick", 1.4, 5, ("unary", "unary_threads"), (16,), (16,)),
         Mode("bench", 9.5, 7, ("unary", "unary_threads", "server_stream")),
-        Mode("full", 38, 7, tuple(WORKLOADS)),
+        Mode("full", 28, 5, tuple(WORKLOADS)),
     )
 }
 

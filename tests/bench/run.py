@@ -84,7 +84,7 @@ def names_of(known):
 
 
 def refuse_readme(parser, arguments):
-    """What would make the README's table wrong is refused before the run, not after forty minutes."""
+    """What would make the README's table wrong is refused before the run, not after half an hour."""
     if arguments.mode != "full" or arguments.only or arguments.workloads:
         parser.error("--readme needs a full run of all clients")
     if (arguments.rounds or LEAST_ROUNDS) < LEAST_ROUNDS:

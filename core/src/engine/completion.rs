@@ -131,7 +131,12 @@ impl CompletionQueue {
             }
         };
         state.waiters -= 1;
-        match take(&mut state, into, max) {
+        let taken = take(&mut state, into, max);
+        if state.waiters > 0 && !state.completions.is_empty() {
+            // One waiter is woken for many completions; whoever leaves some wakes the next.
+            self.arrived.notify_one();
+        }
+        match taken {
             0 if state.is_closed => Waited::Closed,
             0 if std::mem::take(&mut state.is_woken) => Waited::Woken,
             0 => Waited::TimedOut,
@@ -184,7 +189,7 @@ impl CompletionQueue {
         Ok(())
     }
 
-    /// Takes completions in, in order: one lock, one consumer woken and one bell for all of them.
+    /// Takes completions in, in order: one lock, one bell and one woken waiter, who wakes the next if it leaves some.
     pub(super) fn push(&self, completions: impl Iterator<Item = Completion>) {
         let mut state = self.state();
         let was_empty = state.completions.is_empty();
@@ -402,6 +407,26 @@ mod tests {
             waiting.join().expect("no panic")
         });
         assert_eq!(waited, Waited::Ready(1));
+    }
+
+    #[test]
+    fn completions_that_came_together_wake_as_many_waiters_as_they_need() {
+        let queue = CompletionQueue::new(10);
+        let reply = Reply::queue(&queue, 1);
+        std::thread::scope(|scope| {
+            let waiting =
+                [(); 3].map(|()| scope.spawn(|| queue.wait(&mut Vec::new(), 1, Some(Duration::from_secs(60)))));
+            while queue.state().waiters < 3 {
+                std::thread::yield_now();
+            }
+            for _ in 0..3 {
+                reply.reserve().expect("room");
+            }
+            queue.push((0..3).map(|tag| Completion { tag, event: changed() }));
+            for thread in waiting {
+                assert_eq!(thread.join().expect("no panic"), Waited::Ready(1));
+            }
+        });
     }
 
     #[test]

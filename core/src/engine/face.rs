@@ -210,7 +210,7 @@ impl Channel {
         let handle = Arc::new(CancelOnDrop(self.start_stream(request, reply)?));
         let sender = StreamSender { handle: Arc::clone(&handle), room };
         let receiver = StreamReceiver { handle, events, initial: None, ready: VecDeque::new(), taken: 0, end: None };
-        Ok(StreamCall { sender, receiver })
+        Ok(StreamCall { receiver, sender })
     }
 }
 
@@ -235,18 +235,19 @@ impl Drop for CancelOnDrop {
 /// A call with streams. Dropping it cancels the call.
 #[derive(Debug)]
 pub struct StreamCall {
-    sender: StreamSender,
+    /// Dropped first, so that the sender sees that the whole call is dropped.
     receiver: StreamReceiver,
+    sender: StreamSender,
 }
 
-/// The sending half of a call with streams.
+/// The sending half of a call with streams. Dropping it says that no message follows.
 pub struct StreamSender {
     handle: Arc<CancelOnDrop>,
     /// Rung when a refused sender may look again.
     room: Arc<Notify>,
 }
 
-/// The receiving half of a call with streams.
+/// The receiving half of a call with streams. Dropping it lets what the server still sends go unread.
 pub struct StreamReceiver {
     handle: Arc<CancelOnDrop>,
     events: mpsc::Receiver<Event>,
@@ -336,6 +337,15 @@ impl StreamSender {
     }
 }
 
+impl Drop for StreamSender {
+    fn drop(&mut self) {
+        // Without the other half the call is cancelled, and must not look complete before.
+        if Arc::strong_count(&self.handle) > 1 {
+            self.close_send();
+        }
+    }
+}
+
 impl StreamReceiver {
     /// Initial metadata; `None` when the call ended without.
     pub async fn headers(&mut self) -> Option<&Metadata> {
@@ -389,6 +399,13 @@ impl StreamReceiver {
             // The status is owed and comes before this.
             None => self.events.close(),
         }
+    }
+}
+
+impl Drop for StreamReceiver {
+    fn drop(&mut self) {
+        // Nobody takes messages any more; one that waited for credit would hold up the call's end.
+        self.handle.0.read(u32::MAX);
     }
 }
 

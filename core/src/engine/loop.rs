@@ -118,6 +118,8 @@ struct Running {
     watches: RefCell<BTreeMap<u64, Rc<Notify>>>,
     /// Tasks of the host's.
     guests: RefCell<BTreeMap<u64, Box<dyn Task>>>,
+    /// Set when the engine's grace is over: a task of the host's that comes later is dropped.
+    takes_no_guests: Cell<bool>,
     /// Control tasks that have not let go yet, closed channels' too.
     controls: Cell<usize>,
     /// Set while no channel is held: only then can the end of a call be the end of the loop, and only then is it told.
@@ -179,6 +181,7 @@ impl<D: Driver> Loop<D> {
                 // Calls outlive the handles of their channels; the engine's end is theirs too.
                 self.after(grace, |running| {
                     running.cancel_calls(|_| true);
+                    running.takes_no_guests.set(true);
                     running.guests.borrow().values().for_each(|guest| guest.abort());
                 });
             }
@@ -248,6 +251,9 @@ impl<D: Driver> Loop<D> {
 
     /// Runs a task of the host's; dropped when the engine ends before it.
     fn run_guest(&self, task: impl Future<Output = ()> + 'static) {
+        if self.running.takes_no_guests.get() {
+            return;
+        }
         let id = next_id();
         let leaving = LeaveGuest { running: Rc::clone(&self.running), id };
         let handle = self.driver.spawn(async move {
@@ -341,6 +347,10 @@ impl<D: Driver> Host for Loop<D> {
     }
 
     fn open(&self, core: &Arc<ChannelCore>) -> Option<Rc<dyn Calls>> {
+        // Opened now, it would never be closed.
+        if self.queue.is_shut_down() {
+            return None;
+        }
         let channel = Self::open(self, core)?;
         Some(Rc::new(LocalCalls { channel, core: Arc::clone(core), running: Rc::clone(&self.running) }))
     }

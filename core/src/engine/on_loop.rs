@@ -14,6 +14,7 @@ use super::handle::{Channel, Engine};
 use super::submit::{Submission, SubmitQueue};
 use crate::call::{CallSpec, UnaryEnd};
 use crate::error::{Error, ErrorKind};
+use crate::state::State;
 
 /// A host's task, made once the loop has it: what it holds need not be `Send`.
 pub(super) type MakeTask = Box<dyn FnOnce(OnLoop) -> LocalTask<()> + Send>;
@@ -79,7 +80,7 @@ impl OnLoop {
         Self(host)
     }
 
-    /// Runs one more task on this loop, with the rules of [`Engine::run_on_loop`].
+    /// Runs one more task on this loop, with the rules of [`Engine::run_on_loop`]; dropped at once when the engine's grace is over.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         Rc::clone(&self.0).spawn(Box::pin(task));
     }
@@ -87,7 +88,7 @@ impl OnLoop {
     /// A channel's calls on this loop.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`] for a closed channel, [`ErrorKind::State`] for one of another engine.
+    /// [`ErrorKind::Closed`] for a closed channel or a shut down engine, [`ErrorKind::State`] for one of another engine.
     pub fn channel(&self, channel: &Channel) -> Result<LoopChannel, Error> {
         if !self.0.serves(channel.core().queue()) {
             return Err(Error::new(
@@ -127,7 +128,7 @@ impl LoopChannel {
         message: impl Into<Bytes>,
         options: CallOptions,
     ) -> Result<UnaryResponse, CallError> {
-        if self.channel.core().is_closed() {
+        if self.channel.core().state() == State::Shutdown {
             return Err(Channel::closed().into());
         }
         let spec = CallSpec::new(options.request(method), self.channel.core().methods())?;

@@ -1,6 +1,7 @@
 //! The way in: one bounded queue from every thread to the loop, and the loop's thread, which lives only while it is needed.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -145,7 +146,7 @@ impl SubmitQueue {
             state.is_running = true;
         }
         state.submissions.push(submission());
-        wake(state);
+        wake(state, false);
         Ok(())
     }
 
@@ -153,8 +154,15 @@ impl SubmitQueue {
     pub(super) fn tell(&self, submission: Submission) {
         let mut state = self.state();
         if state.is_running {
+            let is_urgent = matches!(
+                submission,
+                Submission::Cancel { .. }
+                    | Submission::CancelWatch { .. }
+                    | Submission::Close { .. }
+                    | Submission::Shutdown { .. }
+            );
             state.submissions.push(submission);
-            wake(state);
+            wake(state, is_urgent);
         } else {
             // What it holds may run foreign code when dropped; not under the lock.
             drop(state);
@@ -255,16 +263,19 @@ impl SubmitQueue {
 
 /// What is started while a batch is open wakes the loop once, when it is dropped. A loop that is awake may take some of it earlier.
 ///
-/// Other threads' calls on the same engine wait with it, so it should be open for as long as the starting takes and no longer.
+/// Other threads' calls on the same engine wait with it, so it should be open for as long as the starting takes and no longer. Whoever waits for
+/// a call while it is open waits for ever; it cannot be sent to another thread, so that no spawned task keeps one across a wait. What ends
+/// something is not held back.
 #[must_use = "a batch ends when it is dropped"]
 pub struct Batch {
     queue: Arc<SubmitQueue>,
+    stays_here: PhantomData<*const ()>,
 }
 
 impl Batch {
     pub(super) fn open(queue: &Arc<SubmitQueue>) -> Self {
         queue.state().batches += 1;
-        Self { queue: Arc::clone(queue) }
+        Self { queue: Arc::clone(queue), stays_here: PhantomData }
     }
 }
 
@@ -273,7 +284,7 @@ impl Drop for Batch {
         let mut state = self.queue.state();
         state.batches -= 1;
         if !state.submissions.is_empty() {
-            wake(state);
+            wake(state, false);
         }
     }
 }
@@ -285,8 +296,9 @@ impl fmt::Debug for Batch {
 }
 
 /// Wakes the loop if it waits: once, until it has taken what is there.
-fn wake(mut state: MutexGuard<'_, QueueState>) {
-    if state.batches > 0 {
+/// A batch holds it back, but not for what is urgent: ends.
+fn wake(mut state: MutexGuard<'_, QueueState>, is_urgent: bool) {
+    if state.batches > 0 && !is_urgent {
         return;
     }
     let waker = state.waker.take();

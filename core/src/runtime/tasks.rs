@@ -27,6 +27,8 @@ struct Inner {
     /// What this turn still has to poll; only [`Tasks::turn`] borrows it.
     batch: RefCell<VecDeque<Arc<Handle>>>,
     is_over: Cell<bool>,
+    /// Set when nothing is polled any more: what is spawned then is dropped.
+    is_gone: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -52,7 +54,7 @@ const MOST_POLLS: usize = 256;
 impl Tasks {
     pub(super) fn new(ready: Arc<Ready>) -> Self {
         let (slots, batch) = (RefCell::default(), RefCell::default());
-        Self(Rc::new(Inner { slots, ready, batch, is_over: Cell::new(false) }))
+        Self(Rc::new(Inner { slots, ready, batch, is_over: Cell::new(false), is_gone: Cell::new(false) }))
     }
 
     /// Takes a task in; it is polled in this turn or the next. A panic ends it alone.
@@ -73,11 +75,16 @@ impl Tasks {
             slots.tasks[index] = slot;
         }
         drop(slots);
-        self.0.ready.push(Arc::clone(&handle));
+        if self.0.is_gone.get() {
+            let dropped = self.take(&handle);
+            contain(|| drop(dropped));
+        } else {
+            self.0.ready.push(Arc::clone(&handle));
+        }
         TaskHandle(handle)
     }
 
-    /// Makes [`Tasks::turn`] complete at the end of this turn.
+    /// Makes [`Tasks::turn`] complete when nothing is ready any more, or the turn has been long enough.
     pub(super) fn end(&self) {
         self.0.is_over.set(true);
     }
@@ -88,7 +95,7 @@ impl Tasks {
         let mut batch = self.0.batch.borrow_mut();
         let mut polls = 0;
         while polls < MOST_POLLS {
-            self.0.ready.take(&mut batch);
+            self.0.ready.take(&mut batch, MOST_POLLS - polls);
             if batch.is_empty() {
                 return if self.0.is_over.get() { Poll::Ready(()) } else { Poll::Pending };
             }
@@ -97,16 +104,21 @@ impl Tasks {
                 self.poll(&handle);
             }
         }
+        if self.0.is_over.get() {
+            return Poll::Ready(());
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Drops every task.
+    /// Drops every task, and whoever would wake one.
     pub(super) fn drop_all(&self) {
+        self.0.is_gone.set(true);
         let slots = std::mem::take(&mut *self.0.slots.borrow_mut());
         for slot in slots.tasks.into_iter().flatten() {
             contain(|| drop(slot));
         }
+        self.0.ready.end();
     }
 
     fn poll(&self, handle: &Arc<Handle>) {
@@ -196,8 +208,9 @@ struct ReadyState {
     woken: VecDeque<Arc<Handle>>,
     /// Set by the loop before it waits for the world, cleared by the first push.
     is_asleep: bool,
-    /// Polls [`Tasks::turn`].
+    /// Polls [`Tasks::turn`]. Its runtime holds what holds this, so it is let go when the loop is over.
     mover: Option<Waker>,
+    is_over: bool,
 }
 
 impl Ready {
@@ -224,6 +237,9 @@ impl Ready {
 
     fn push(&self, handle: Arc<Handle>) {
         let mut state = self.state();
+        if state.is_over {
+            return;
+        }
         state.woken.push_back(handle);
         if !std::mem::take(&mut state.is_asleep) {
             return;
@@ -235,8 +251,23 @@ impl Ready {
         }
     }
 
-    fn take(&self, into: &mut VecDeque<Arc<Handle>>) {
-        std::mem::swap(&mut self.state().woken, into);
+    /// Moves at most so many into the empty queue.
+    fn take(&self, into: &mut VecDeque<Arc<Handle>>, most: usize) {
+        let mut state = self.state();
+        if state.woken.len() <= most {
+            std::mem::swap(&mut state.woken, into);
+        } else {
+            into.extend(state.woken.drain(..most));
+        }
+    }
+
+    /// Nothing will be polled any more.
+    fn end(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        let let_go = (std::mem::take(&mut state.woken), state.mover.take());
+        drop(state);
+        drop(let_go);
     }
 
     fn is_moved_by(&self, waker: &Waker) {
@@ -382,6 +413,23 @@ mod tests {
         waker.borrow().clone().expect("polled").wake();
         assert!(world.turn().is_pending());
         assert_eq!(other_polls.get(), 1, "in the place of the ended one, and not woken");
+    }
+
+    #[test]
+    fn the_end_comes_although_a_task_is_always_ready_and_lets_go_of_everything() {
+        let world = World::new();
+        world.tasks.spawn(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        world.tasks.end();
+        assert!(world.turn().is_ready());
+        world.tasks.drop_all();
+        assert_eq!(Arc::strong_count(&world.mover), 1, "the mover is held by nobody");
+        let held = Rc::new(());
+        let holds = Rc::clone(&held);
+        world.tasks.spawn(async move { drop(holds) });
+        assert_eq!(Rc::strong_count(&held), 1, "what comes later is dropped");
     }
 
     #[test]

@@ -61,6 +61,9 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 
 impl<S: AsyncWrite + Unpin> Inner<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.gathered.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         while !self.gathered.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.gathered)) {
                 Ok(0) => return self.lost(io::ErrorKind::WriteZero.into()),
@@ -69,7 +72,8 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             }
         }
         self.gathered = BytesMut::new();
-        Poll::Ready(Ok(()))
+        // TLS may hold a part of what it took.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// What was gathered has nowhere to go.

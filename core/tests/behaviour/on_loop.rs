@@ -150,3 +150,24 @@ fn the_engines_end_drops_tasks_that_would_never_end_and_an_idle_one_waits_for_it
         assert_eq!(refused.kind(), ErrorKind::Closed);
     });
 }
+
+#[test]
+fn a_channel_nobody_used_before_the_engines_end_is_not_opened_by_a_task_after_it() {
+    run(async {
+        let (engine, server) = (engine(), Server::start());
+        let (used, unused) = (channel_on(&engine, &server), channel_on(&engine, &server));
+        let (go, may_go) = oneshot::channel::<()>();
+        let (told, refused) = oneshot::channel();
+        let held = unused.clone();
+        let ran = engine.run_on_loop(move |on_loop| async move {
+            may_go.await.expect("told");
+            let _ = told.send(on_loop.channel(&held).expect_err("refused").kind());
+        });
+        ran.expect("accepted");
+        engine.shutdown(None);
+        go.send(()).expect("waited for");
+        assert_eq!(refused.await.expect("told"), ErrorKind::Closed);
+        assert!(joined(&engine).await);
+        drop((used, unused));
+    });
+}

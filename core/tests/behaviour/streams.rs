@@ -290,3 +290,45 @@ fn a_small_first_message_comes_with_the_headers_in_one_piece() {
         assert!(peer.has_more_at_once(), "the message was sent by itself");
     });
 }
+
+#[test]
+fn a_dropped_sender_half_closes_and_a_dropped_call_is_cancelled_without() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (mut sender, mut receiver) = stream(&channel).split();
+        sender.send("only").await.expect("taken");
+        drop(sender);
+        let mut connection = server.accept().await;
+        let mut request = connection.request().await;
+        assert_eq!(request.message().await.expect("a message"), "only");
+        assert_eq!(request.message().await, None, "nothing follows");
+        request.answer(b"done");
+        assert_eq!(receiver.message().await.expect("OK").expect("a message"), "done");
+
+        let dropped = stream(&channel);
+        let mut request = connection.request().await;
+        drop(dropped);
+        assert_eq!(request.reset_by_client().await, Reason::CANCEL);
+    });
+}
+
+#[test]
+fn a_sender_whose_receiver_was_dropped_learns_of_the_end_whatever_the_server_still_sent() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (mut sender, receiver) = stream(&channel).split();
+        drop(receiver);
+        let mut connection = server.accept().await;
+        let mut request = connection.request().await;
+        let mut answer = request.start();
+        for _ in 0..100 {
+            answer.message(b"nobody reads this");
+        }
+        answer.end(0);
+        while sender.send(vec![b'x'; 100]).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+}

@@ -1,12 +1,14 @@
 //! What a server can make a client keep.
 
-use linkspan_core::CallOptions;
+use std::time::Duration;
+
+use linkspan_core::{CallOptions, Engine, EngineOptions};
 
 use crate::own_process::alone;
 use crate::peer::client::{call_with, channel_with, response};
 use crate::peer::raw::{ACK, DATA, PING};
-use crate::peer::run;
 use crate::peer::server::{Server, frame};
+use crate::peer::{GUARD, run};
 
 /// The most memory this process ever had, in bytes, as the system tells.
 fn peak() -> usize {
@@ -51,5 +53,25 @@ fn a_message_sent_in_single_bytes_arrives_and_holds_little_more_than_itself() {
             let grown = peak() - before;
             assert!(grown < 25 * LENGTH, "{grown} bytes more for a message of {LENGTH}");
         });
+    });
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("a list of descriptors").count()
+}
+
+#[test]
+fn an_engine_that_has_ended_keeps_no_descriptor() {
+    alone("memory::an_engine_that_has_ended_keeps_no_descriptor", "", || {
+        let live_and_die = || {
+            let engine = Engine::new(EngineOptions::default()).expect("an engine");
+            engine.run_on_loop(|_| async {}).expect("accepted");
+            engine.shutdown(Some(Duration::ZERO));
+            assert!(engine.join(Some(GUARD)));
+        };
+        live_and_die();
+        let before = open_files();
+        (0..20).for_each(|_| live_and_die());
+        assert_eq!(open_files(), before);
     });
 }
