@@ -1,4 +1,4 @@
-//! Completions of one turn of the loop, given out together: one lock, one bell and one woken consumer for all of them.
+//! Completions of one turn of the loop, given out together: one lock and one bell for all of them.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ pub(super) struct Outbox {
     waker: Cell<Option<Waker>>,
 }
 
-/// As many wait at most, so that in a long turn the first consumer need not wait for the last call.
+/// As many wait at most; then they are given out, whatever else is ready.
 const MOST_HELD: usize = 32;
 
 impl Outbox {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -125,7 +125,7 @@ impl Tasks {
         // Before polling: what wakes it from now on wants it polled again.
         handle.is_queued.store(false, Release);
         let Some(mut polled) = self.take(handle) else { return };
-        let is_aborted = handle.is_aborted.load(std::sync::atomic::Ordering::Acquire);
+        let is_aborted = handle.is_aborted.load(Acquire);
         let mut is_over = true;
         if !is_aborted {
             let mut cx = Context::from_waker(&polled.waker);
@@ -178,21 +178,15 @@ struct Handle {
     ready: Arc<Ready>,
 }
 
-impl Handle {
+impl Wake for Handle {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_queued.swap(true, AcqRel) {
             self.ready.push(Arc::clone(self));
         }
-    }
-}
-
-impl Wake for Handle {
-    fn wake(self: Arc<Self>) {
-        Self::wake_by_ref(&self);
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        Self::wake_by_ref(self);
     }
 }
 
