@@ -99,10 +99,8 @@ async fn send_all<D: Driver>(
                 let outbound = Outbound::message(message, channel.config().max_send_bytes)?;
                 // Room is known only once the headers are out; a small message goes with them, whatever the room.
                 let goes_along = std::mem::take(&mut is_first) && size <= MOST_WITH_HEADERS;
-                let taken = match goes_along {
-                    true => sender.send_now(outbound, is_last),
-                    false => sender.send(outbound, is_last).await,
-                };
+                let taken =
+                    if goes_along { sender.send_now(outbound, is_last) } else { sender.send(outbound, is_last).await };
                 channel.counters().messages_sent.one();
                 if quota.give_back(size) {
                     events.on_writable();
@@ -112,8 +110,6 @@ async fn send_all<D: Driver>(
         };
         if is_last {
             progress.phase.set(Phase::Wait);
-        }
-        if is_last {
             return Ok(());
         }
         if taken.is_err() {
