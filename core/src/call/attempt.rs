@@ -1,10 +1,9 @@
 //! One attempt: wait for a snapshot that says where to, open a stream there.
 
-use std::rc::Rc;
-
 use super::CallSpec;
 use super::ending::Progress;
 use crate::channel::LocalChannel;
+use crate::channel::slot::Turn;
 use crate::channel::snapshot::{Pick, Snapshot};
 use crate::failure::Failure;
 use crate::observe::counters::ChannelCounters;
@@ -26,9 +25,9 @@ pub(super) async fn open<D: Driver>(
     is_last: bool,
 ) -> Result<Stream, Failure> {
     let mut waiting = None;
-    let mut snapshots = None;
+    let mut turn = Turn::default();
+    let mut snapshot = channel.snapshot();
     loop {
-        let snapshot = channel.snapshot();
         match snapshot.pick() {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
@@ -65,11 +64,10 @@ pub(super) async fn open<D: Driver>(
         if waiting.is_none() {
             waiting = Some(Waiting::enter(channel)?);
         }
-        let snapshots = snapshots.get_or_insert_with(|| channel.snapshots());
-        let is_same = Rc::ptr_eq(&snapshots.borrow_and_update(), &snapshot);
-        if is_same && snapshots.changed().await.is_err() {
-            return Err(Failure::Internal { text: "the channel's control task ended".into() });
-        }
+        snapshot = match channel.snapshots().newer_than(&snapshot, &mut turn).await {
+            Some(newer) => newer,
+            None => return Err(Failure::Internal { text: "the channel's control task ended".into() }),
+        };
     }
 }
 

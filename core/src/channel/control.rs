@@ -9,15 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::Shown;
 use super::config::ChannelConfig;
 use super::link::{self, LinkId};
 use super::mailbox::{Mail, Mailbox};
 use super::resolving::Resolving;
 use super::showing::{Cause, MOST_NOTES, Showing};
-use super::snapshot::Snapshot;
+use super::slot::Publisher;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
@@ -37,7 +35,7 @@ pub(super) fn spawn<D: Driver>(
     config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
     mailbox: Rc<Mailbox>,
-    publisher: watch::Sender<Rc<Snapshot>>,
+    publisher: Publisher,
     done: impl FnOnce(Ended) + 'static,
 ) {
     let settings = DialSettings {

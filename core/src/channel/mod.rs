@@ -11,14 +11,13 @@ pub(crate) mod options;
 pub(crate) mod registry;
 mod resolving;
 mod showing;
+pub(crate) mod slot;
 pub(crate) mod snapshot;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::EventRing;
@@ -27,6 +26,7 @@ use crate::state::State;
 use config::ChannelConfig;
 pub(crate) use control::Ended;
 use mailbox::{Mail, Mailbox};
+use slot::SnapshotSlot;
 use snapshot::Snapshot;
 
 /// What a channel shows to other threads. The loop writes it.
@@ -63,7 +63,7 @@ struct Inner<D: Driver> {
     driver: D,
     config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
-    snapshot: watch::Receiver<Rc<Snapshot>>,
+    snapshots: Rc<SnapshotSlot>,
     mailbox: Rc<Mailbox>,
 }
 
@@ -85,9 +85,9 @@ impl<D: Driver> LocalChannel<D> {
         done: impl FnOnce(Ended) + 'static,
     ) -> Self {
         let mailbox = Rc::new(Mailbox::default());
-        let (publisher, snapshot) = watch::channel(Rc::new(Snapshot::idle()));
+        let (publisher, snapshots) = SnapshotSlot::new(Snapshot::idle());
         control::spawn(driver, Arc::clone(&config), Arc::clone(&shown), Rc::clone(&mailbox), publisher, done);
-        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshot, mailbox }))
+        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox }))
     }
 
     pub(crate) fn driver(&self) -> &D {
@@ -104,12 +104,12 @@ impl<D: Driver> LocalChannel<D> {
 
     /// The newest snapshot. Borrow, take what is needed, let go.
     pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
-        Rc::clone(&self.0.snapshot.borrow())
+        self.0.snapshots.newest()
     }
 
-    /// Waits for newer snapshots than the one read last through it.
-    pub(crate) fn snapshots(&self) -> watch::Receiver<Rc<Snapshot>> {
-        self.0.snapshot.clone()
+    /// Where newer snapshots can be waited for. Holding it does not keep the channel open.
+    pub(crate) fn snapshots(&self) -> &Rc<SnapshotSlot> {
+        &self.0.snapshots
     }
 
     /// A call waits, or somebody asked to connect: an IDLE channel starts connecting.

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::Shown;
+use super::slot::Publisher;
 use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::observe::events::ChannelEvent;
@@ -23,7 +22,7 @@ pub(super) struct Showing {
     /// The channel's name in log lines.
     target: String,
     shown: Arc<Shown>,
-    publisher: watch::Sender<Rc<Snapshot>>,
+    publisher: Publisher,
     state: State,
     picker: Rc<dyn Picker>,
     /// Why picks fail, once something failed.
@@ -52,7 +51,7 @@ impl From<String> for Cause {
 pub(super) const MOST_NOTES: usize = 4;
 
 impl Showing {
-    pub(super) fn new(target: String, shown: Arc<Shown>, publisher: watch::Sender<Rc<Snapshot>>) -> Self {
+    pub(super) fn new(target: String, shown: Arc<Shown>, publisher: Publisher) -> Self {
         Self {
             target,
             shown,
@@ -126,21 +125,14 @@ impl Showing {
             Rc::new(ConnectTrail { attempts, dialing, next_attempt })
         });
         let (picker, failure) = (Rc::clone(&self.picker), self.failure.clone());
-        self.publisher.send_replace(Rc::new(Snapshot::new(
-            self.state,
-            picker,
-            connections,
-            failure,
-            trail,
-            is_resolving,
-        )));
+        self.publisher.publish(Snapshot::new(self.state, picker, connections, failure, trail, is_resolving));
     }
 
     /// The channel is closed: nothing is picked any more.
     pub(super) fn close(&mut self, now: Time) {
         self.because("the channel was closed".to_owned());
         self.record(now, State::Shutdown);
-        self.publisher.send_replace(Rc::new(Snapshot::closed()));
+        self.publisher.publish(Snapshot::closed());
     }
 
     fn record(&mut self, now: Time, to: State) {

@@ -18,6 +18,7 @@ use super::slot::Counted;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{CallSpec, UnaryEnd, streaming, unary};
+use crate::channel::slot::Turn;
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
 use crate::observe::log::{LogLevel, log};
@@ -310,20 +311,19 @@ impl<D: Driver> Loop<D> {
         let cancelled = Rc::new(Notify::new());
         self.running.watches.borrow_mut().insert(id, Rc::clone(&cancelled));
         let (driver, running) = (self.driver.clone(), Rc::clone(&self.running));
-        let mut snapshots = channel.snapshots();
+        let snapshots = Rc::clone(channel.snapshots());
         // A watch must not keep a channel nobody else holds.
         drop(channel);
         self.driver.spawn(async move {
             let changed = async {
-                loop {
-                    let state = snapshots.borrow_and_update().state;
-                    if state != last {
-                        return state;
-                    }
-                    if snapshots.changed().await.is_err() {
-                        return State::Shutdown;
+                let (mut snapshot, mut turn) = (snapshots.newest(), Turn::default());
+                while snapshot.state == last {
+                    match snapshots.newer_than(&snapshot, &mut turn).await {
+                        Some(newer) => snapshot = newer,
+                        None => return State::Shutdown,
                     }
                 }
+                snapshot.state
             };
             let (state, timed_out) = tokio::select! {
                 biased;
