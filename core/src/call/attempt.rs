@@ -55,12 +55,14 @@ pub(super) async fn open<D: Driver>(
             Pick::Queue => {}
             Pick::Fail(failure) if !spec.wait_for_ready => {
                 progress.phase.set(phase_of(&snapshot));
+                channel.on_call_waits();
                 return Err(failure);
             }
             Pick::Fail(_) => {}
             Pick::Closed => return Err(Failure::ChannelClosed),
         }
         progress.phase.set(phase_of(&snapshot));
+        channel.on_call_waits();
         if waiting.is_none() {
             waiting = Some(Waiting::enter(channel)?);
         }

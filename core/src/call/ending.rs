@@ -120,6 +120,7 @@ impl Progress {
 
     pub(super) fn end<D: Driver>(&self, channel: &LocalChannel<D>, outcome: Outcome) -> CallEnd {
         let now = channel.driver().now();
+        channel.on_call_ended(now);
         let elapsed = now.since(self.started);
         let peer = self.peer.borrow().clone();
         match outcome.ending {

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
+use crate::observe::log::{LogLevel, log};
 use crate::policy::backoff::BackoffOptions;
+use crate::policy::subchannel::DialRules;
 use crate::resolver::target::Target;
 use crate::transport::credentials::{Credentials, Tls};
 use crate::transport::headers::{HeaderRules, RequestTemplate};
 use crate::transport::stream::ReceiveLimits;
 
-use super::options::ChannelOptions;
+use super::options::{ChannelOptions, Preset};
 
 /// Everything a channel was made with.
 #[derive(Clone)]
@@ -23,9 +25,17 @@ pub(crate) struct ChannelConfig {
     pub(crate) server_name: String,
     pub(crate) request: RequestTemplate,
     pub(crate) dialect: Dialect,
-    pub(crate) backoff: BackoffOptions,
-    pub(crate) connect_timeout: Duration,
+    pub(crate) dial: DialRules,
     pub(crate) attempt_delay: Duration,
+    pub(crate) balancing: Balancing,
+    /// `None` is never.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// When a connection is replaced by a new one; `None` is never.
+    pub(crate) connection_age: Option<Duration>,
+    /// After how many calls a connection is replaced by a new one; `None` is never.
+    pub(crate) max_requests: Option<u32>,
+    /// How often the name is asked for while the channel is in use; `None` is only when something fails.
+    pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
     pub(crate) receive: ReceiveLimits,
     pub(crate) max_send_bytes: Option<u64>,
@@ -35,6 +45,13 @@ pub(crate) struct ChannelConfig {
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
     pub(crate) events_capacity: usize,
+}
+
+/// Which balancing policy a channel uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Balancing {
+    PickFirst,
+    RoundRobin,
 }
 
 impl ChannelConfig {
@@ -54,8 +71,9 @@ impl ChannelConfig {
         let number = |key: &str| options.number(key, preset);
         // The registry's ranges keep these from saturating.
         let unsigned = |key: &str| u64::try_from(number(key)).unwrap_or(0);
-        let bytes = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
+        let unsigned_32 = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
         let milliseconds = |key: &str| Duration::from_millis(unsigned(key));
+        let unless_zero = |key: &str| Some(milliseconds(key)).filter(|length| !length.is_zero());
         // gRPC's own name for the connect timeout counts where ours is not set.
         let connect_timeout = match options.int("linkspan.connect_timeout_ms") {
             None if options.int("grpc.min_reconnect_backoff_ms").is_some() => "grpc.min_reconnect_backoff_ms",
@@ -67,8 +85,17 @@ impl ChannelConfig {
             server_name,
             request,
             dialect: options.dialect(),
-            backoff: backoff(options, milliseconds),
-            connect_timeout: milliseconds(connect_timeout),
+            dial: DialRules {
+                backoff: backoff(options, milliseconds),
+                connect_timeout: milliseconds(connect_timeout),
+                timeout_grows_with_backoff: preset == Preset::Grpc,
+                probe_interval: unless_zero("linkspan.probe_interval_ms"),
+            },
+            balancing: balancing(options, preset)?,
+            idle_timeout: idle_timeout(number("grpc.client_idle_timeout_ms")),
+            connection_age: unless_zero("linkspan.max_connection_age_ms"),
+            max_requests: Some(unsigned_32("linkspan.max_requests_per_connection")).filter(|count| *count > 0),
+            dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
             receive: ReceiveLimits {
@@ -79,12 +106,12 @@ impl ChannelConfig {
                 },
             },
             max_send_bytes: size_limit(number("grpc.max_send_message_length")),
-            default_timeout: Some(milliseconds("linkspan.default_timeout_ms")).filter(|timeout| !timeout.is_zero()),
-            stream_window: bytes("linkspan.stream_window_bytes"),
-            connection_window: bytes("linkspan.connection_window_bytes"),
-            send_high_water: bytes("linkspan.send_high_water_bytes") as usize,
+            default_timeout: unless_zero("linkspan.default_timeout_ms"),
+            stream_window: unsigned_32("linkspan.stream_window_bytes"),
+            connection_window: unsigned_32("linkspan.connection_window_bytes"),
+            send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
-            events_capacity: bytes("linkspan.events_capacity") as usize,
+            events_capacity: unsigned_32("linkspan.events_capacity") as usize,
             target: parsed,
         })
     }
@@ -99,13 +126,46 @@ fn backoff(options: &ChannelOptions, milliseconds: impl Fn(&str) -> Duration) ->
     }
     let floor = Duration::from_millis(100);
     let defaults = BackoffOptions::default();
-    let max = milliseconds("grpc.max_reconnect_backoff_ms").max(floor);
+    let cap = Some(milliseconds("linkspan.max_backoff_while_calls_ms")).filter(|cap| !cap.is_zero());
+    let max = milliseconds("grpc.max_reconnect_backoff_ms").min(cap.unwrap_or(Duration::MAX)).max(floor);
     BackoffOptions {
         initial: milliseconds("grpc.initial_reconnect_backoff_ms").clamp(floor, max),
         max,
         multiplier: options.float("linkspan.backoff_multiplier").unwrap_or(defaults.multiplier),
         jitter: options.float("linkspan.backoff_jitter").unwrap_or(defaults.jitter),
     }
+}
+
+/// [LB-3]: a policy named in gRPC's own option that is not there is replaced by pick_first.
+fn balancing(options: &ChannelOptions, preset: Preset) -> Result<Balancing, Error> {
+    let named = |name: &str| match name {
+        "pick_first" => Some(Balancing::PickFirst),
+        "round_robin" => Some(Balancing::RoundRobin),
+        _ => None,
+    };
+    if let Some(name) = options.text("linkspan.lb_policy") {
+        let text = || format!("option \"linkspan.lb_policy\" may be \"pick_first\" or \"round_robin\", not {name:?}");
+        return named(name).ok_or_else(|| Error::new(ErrorKind::BadOption, text()));
+    }
+    if let Some(name) = options.text("grpc.lb_policy_name") {
+        return Ok(named(name).unwrap_or_else(|| {
+            log(LogLevel::Warn, "options", || {
+                format!("option \"grpc.lb_policy_name\" names {name:?}, which is not known; pick_first is used")
+            });
+            Balancing::PickFirst
+        }));
+    }
+    Ok(match preset {
+        Preset::Grpc => Balancing::PickFirst,
+        Preset::Resilient => Balancing::RoundRobin,
+    })
+}
+
+/// [CONN-11]: the largest number is never, and less than a second is a second.
+fn idle_timeout(milliseconds: i64) -> Option<Duration> {
+    let shortest = Duration::from_secs(1);
+    let length = u64::try_from(milliseconds).ok().filter(|length| *length > 0 && milliseconds < i64::from(i32::MAX))?;
+    Some(Duration::from_millis(length).max(shortest))
 }
 
 /// [OPT-6]: negative is unlimited.
@@ -149,8 +209,8 @@ mod tests {
 
     #[test]
     fn defaults_come_from_the_registrys_column_of_the_preset() {
-        assert_eq!(config(Preset::Grpc, &[]).connect_timeout, Duration::from_secs(20));
-        assert_eq!(config(Preset::Resilient, &[]).connect_timeout, Duration::from_secs(10));
+        assert_eq!(config(Preset::Grpc, &[]).dial.connect_timeout, Duration::from_secs(20));
+        assert_eq!(config(Preset::Resilient, &[]).dial.connect_timeout, Duration::from_secs(10));
         assert_eq!(config(Preset::Grpc, &[]).max_queued_calls, None);
         assert_eq!(config(Preset::Resilient, &[]).max_queued_calls, Some(10_000));
         assert_eq!(config(Preset::Grpc, &[]).receive.message, Some(4_194_304));
@@ -161,9 +221,9 @@ mod tests {
     #[test]
     fn grpcs_name_of_the_connect_timeout_counts_and_ours_wins() {
         let grpcs = ("grpc.min_reconnect_backoff_ms", 7);
-        assert_eq!(config(Preset::Grpc, &[grpcs]).connect_timeout, Duration::from_millis(7));
+        assert_eq!(config(Preset::Grpc, &[grpcs]).dial.connect_timeout, Duration::from_millis(7));
         let both = [grpcs, ("linkspan.connect_timeout_ms", 8)];
-        assert_eq!(config(Preset::Grpc, &both).connect_timeout, Duration::from_millis(8));
+        assert_eq!(config(Preset::Grpc, &both).dial.connect_timeout, Duration::from_millis(8));
     }
 
     /// [CONN-54], [CONN-59]
@@ -172,10 +232,49 @@ mod tests {
         let clamped =
             config(Preset::Grpc, &[("grpc.initial_reconnect_backoff_ms", 1), ("grpc.max_reconnect_backoff_ms", 2)]);
         assert_eq!(
-            (clamped.backoff.initial, clamped.backoff.max),
+            (clamped.dial.backoff.initial, clamped.dial.backoff.max),
             (Duration::from_millis(100), Duration::from_millis(100))
         );
-        let fixed = config(Preset::Grpc, &[("grpc.testing.fixed_reconnect_backoff_ms", 5)]).backoff;
+        let fixed = config(Preset::Grpc, &[("grpc.testing.fixed_reconnect_backoff_ms", 5)]).dial.backoff;
         assert_eq!((fixed.initial, fixed.max, fixed.jitter), (Duration::from_millis(5), Duration::from_millis(5), 0.0));
+    }
+
+    /// [CONN-11]
+    #[test]
+    fn idle_timeouts_have_a_floor_and_a_largest_number() {
+        let of = |value| config(Preset::Grpc, &[("grpc.client_idle_timeout_ms", value)]).idle_timeout;
+        assert_eq!(config(Preset::Grpc, &[]).idle_timeout, Some(Duration::from_secs(1_800)));
+        assert_eq!(of(1), Some(Duration::from_secs(1)));
+        assert_eq!(of(5_000), Some(Duration::from_secs(5)));
+        assert_eq!(of(0), None);
+        assert_eq!(of(i64::from(i32::MAX)), None);
+    }
+
+    #[test]
+    fn the_resilient_set_probes_caps_the_backoff_and_spreads_calls() {
+        let (grpc, resilient) = (config(Preset::Grpc, &[]), config(Preset::Resilient, &[]));
+        assert_eq!((grpc.balancing, resilient.balancing), (Balancing::PickFirst, Balancing::RoundRobin));
+        assert_eq!(grpc.dial.probe_interval, None);
+        assert_eq!(resilient.dial.probe_interval, Some(Duration::from_millis(500)));
+        assert_eq!((grpc.dial.backoff.max, resilient.dial.backoff.max).0, Duration::from_secs(120));
+        assert_eq!(resilient.dial.backoff.max, Duration::from_secs(10));
+        assert!(grpc.dial.timeout_grows_with_backoff && !resilient.dial.timeout_grows_with_backoff);
+        assert_eq!((grpc.connection_age, resilient.connection_age), (None, Some(Duration::from_secs(1_800))));
+        assert_eq!((grpc.dns_refresh, resilient.dns_refresh), (None, Some(Duration::from_secs(30))));
+    }
+
+    /// [LB-3]
+    #[test]
+    fn policies_are_named_strictly_in_our_option_and_leniently_in_grpcs() {
+        let with = |key: &str, name: &str| {
+            let mut options = ChannelOptions::new();
+            options.set(key, name).expect("text");
+            ChannelConfig::new("localhost:1", &Credentials::insecure(), &options).map(|config| config.balancing)
+        };
+        assert_eq!(with("linkspan.lb_policy", "pick_first"), Ok(Balancing::PickFirst));
+        assert_eq!(with("grpc.lb_policy_name", "round_robin"), Ok(Balancing::RoundRobin));
+        assert_eq!(with("grpc.lb_policy_name", "no_such"), Ok(Balancing::PickFirst));
+        let error = with("linkspan.lb_policy", "no_such").expect_err("unknown");
+        assert_eq!(error.kind(), ErrorKind::BadOption);
     }
 }

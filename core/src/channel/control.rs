@@ -3,59 +3,81 @@
 //! It takes one letter at a time, asks the pure rooms what follows, carries their actions out and publishes a snapshot. It
 //! holds one deadline: the earliest of its machines.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Shown;
-use super::config::ChannelConfig;
-use super::link::{self, LinkId};
+use super::config::{Balancing, ChannelConfig};
+use super::gate::{Gate, Visitor};
 use super::mailbox::{Mail, Mailbox};
 use super::resolving::Resolving;
 use super::showing::{Cause, MOST_NOTES, Showing};
 use super::slot::Publisher;
+use super::subchannels::{Lost, Subchannels};
+use super::usage::Usage;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
-use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::pick_first::PickFirst;
-use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId};
-use crate::policy::subchannel::Subchannel;
-use crate::runtime::{Driver, Task, sleep_until};
+use crate::policy::balancer::round_robin::RoundRobin;
+use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
+use crate::policy::idle::{Activity, Idle};
+use crate::runtime::{Driver, sleep_until};
 use crate::state::State;
 use crate::time::Time;
 use crate::transport::connection::Connection;
 use crate::transport::dial::DialSettings;
 
+/// What the control task shares with the channel's calls.
+pub(super) struct Shared {
+    pub(super) config: Arc<ChannelConfig>,
+    pub(super) shown: Arc<Shown>,
+    pub(super) mailbox: Rc<Mailbox>,
+    pub(super) usage: Rc<Usage>,
+}
+
 /// Starts a channel's control task; `done` runs when it is over, however that comes.
 pub(super) fn spawn<D: Driver>(
     driver: &D,
-    config: Arc<ChannelConfig>,
-    shown: Arc<Shown>,
-    mailbox: Rc<Mailbox>,
+    shared: Shared,
     publisher: Publisher,
+    gate: Rc<Gate>,
     done: impl FnOnce(Ended) + 'static,
 ) {
-    let settings = DialSettings {
+    let Shared { config, shown, mailbox, usage } = shared;
+    let settings = Rc::new(DialSettings {
         tls: config.tls.clone(),
         server_name: config.server_name.clone(),
         stream_window: config.stream_window,
         connection_window: config.connection_window,
+        max_requests: config.max_requests,
         counters: Arc::clone(&shown.counters),
-    };
+    });
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
+    let gate = Visitor::new(gate, Rc::clone(&mailbox));
+    let subchannels = Subchannels::new(
+        driver,
+        Arc::clone(&config),
+        Rc::clone(&settings),
+        Rc::clone(&mailbox),
+        Rc::clone(&usage),
+        gate,
+    );
+    let ids = SubchannelIds::default();
     let mut control = Control {
         driver: driver.clone(),
         mailbox,
+        usage,
         resolving: Resolving::new(Arc::clone(&config)),
-        policy: Box::new(PickFirst::new(config.attempt_delay)),
-        showing: Showing::new(config.given_target.clone(), shown, publisher),
-        settings: Rc::new(settings),
+        policy: new_policy(driver, &config, &ids),
+        ids,
+        idle: Idle::new(config.idle_timeout),
+        showing: Showing::new(config.given_target.clone(), Arc::clone(&shown), publisher),
+        shown,
+        settings,
         config,
-        subchannels: BTreeMap::new(),
-        links: BTreeMap::new(),
+        subchannels,
         closing: None,
     };
     driver.spawn(async move {
@@ -64,34 +86,28 @@ pub(super) fn spawn<D: Driver>(
     });
 }
 
+fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
+    match config.balancing {
+        Balancing::PickFirst => Box::new(PickFirst::new(ids.clone(), config.attempt_delay)),
+        Balancing::RoundRobin => Box::new(RoundRobin::new(ids.clone(), driver.random_unit())),
+    }
+}
+
 struct Control<D: Driver> {
     driver: D,
     config: Arc<ChannelConfig>,
+    shown: Arc<Shown>,
     mailbox: Rc<Mailbox>,
+    usage: Rc<Usage>,
     resolving: Resolving<D>,
     policy: Box<dyn LbPolicy>,
+    ids: SubchannelIds,
+    idle: Idle,
     showing: Showing,
     settings: Rc<DialSettings>,
-    /// Boxed, because a map keeps room for eleven and most channels have one.
-    subchannels: BTreeMap<SubchannelId, Box<Slot>>,
-    /// Every task that dials or moves a connection, draining ones too, by connection id.
-    links: BTreeMap<u64, D::Task>,
+    subchannels: Subchannels<D>,
     /// Set once the channel is closed.
     closing: Option<Closing>,
-}
-
-/// One address: its machine, and its connection once there is one.
-struct Slot {
-    machine: Subchannel,
-    address: Address,
-    connection: Option<Connection>,
-    /// The dial under way.
-    dialing: Option<Dialing>,
-}
-
-struct Dialing {
-    connection: u64,
-    started: Time,
 }
 
 struct Closing {
@@ -106,7 +122,7 @@ impl<D: Driver> Control<D> {
                 self.on_mail(mail);
             }
             self.on_time(self.driver.now());
-            if self.closing.is_some() && self.links.is_empty() {
+            if self.closing.is_some() && self.subchannels.are_gone() {
                 return;
             }
             let deadline = self.next_deadline();
@@ -122,27 +138,44 @@ impl<D: Driver> Control<D> {
         if let Some(closing) = &self.closing {
             return closing.cut_at;
         }
-        let machines = self.subchannels.values().filter_map(|slot| slot.machine.next_deadline());
-        machines.chain(self.policy.next_deadline()).chain(self.resolving.next_deadline()).min()
+        let deadlines = [
+            self.subchannels.next_deadline(),
+            self.policy.next_deadline(),
+            self.resolving.next_deadline(),
+            self.idle.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     fn on_mail(&mut self, mail: Mail) {
         match mail {
             Mail::Ended(_, connection, _) | Mail::Dialed(_, connection, Err(_)) if self.closing.is_some() => {
-                self.links.remove(&connection);
+                self.subchannels.on_link_over(connection);
             }
             Mail::Dialed(_, _, Ok(connection)) if self.closing.is_some() => connection.drain(),
             Mail::Close { linger } => self.on_close(linger),
             _ if self.closing.is_some() => {}
             Mail::Wake(words) => self.on_wake(words),
             Mail::ResetBackoff => self.on_reset_backoff(),
-            Mail::Resolved(Ok(addresses)) => self.on_resolved(addresses),
-            Mail::Resolved(Err(failure)) => self.on_resolve_failed(failure),
-            Mail::Dialed(subchannel, connection, Ok(link)) => self.on_connected(subchannel, connection, link),
+            Mail::CallWaits => self.subchannels.on_call_waits(self.driver.now()),
+            Mail::GateOpened => {
+                self.subchannels.on_gate_opened(self.driver.now());
+                self.publish();
+            }
+            Mail::Resolved(number, found) if self.resolving.on_answer(number) => match found {
+                Ok(addresses) => self.on_resolved(addresses),
+                Err(failure) => self.on_resolve_failed(failure),
+            },
+            // Of a look-up that was given up.
+            Mail::Resolved(..) => {}
+            Mail::Dialed(subchannel, _, Ok(connection)) => self.on_connected(subchannel, connection),
             Mail::Dialed(subchannel, connection, Err(cause)) => self.on_dial_failed(subchannel, connection, cause),
             Mail::Draining(subchannel, connection, cause) => self.on_lost(subchannel, connection, cause),
+            Mail::SuccessorWanted(subchannel, connection, words) => {
+                self.subchannels.on_successor_wanted(self.driver.now(), subchannel, connection, words);
+            }
             Mail::Ended(subchannel, connection, cause) => {
-                self.links.remove(&connection);
+                self.subchannels.on_link_over(connection);
                 self.on_lost(subchannel, connection, format!("the connection was lost: {cause}"));
             }
         }
@@ -151,18 +184,25 @@ impl<D: Driver> Control<D> {
     fn on_time(&mut self, now: Time) {
         if let Some(closing) = &self.closing {
             if closing.cut_at.is_some_and(|at| at <= now) {
-                self.links.values().for_each(Task::abort);
+                self.subchannels.cut_all();
                 self.closing = Some(Closing { cut_at: None });
             }
             return;
         }
-        let slots = self.subchannels.iter_mut();
-        let ready_again: Vec<_> = slots.filter_map(|(id, slot)| slot.machine.on_time(now).then_some(*id)).collect();
-        for id in ready_again {
+        if self.idle.on_time(now, self.activity()) {
+            self.go_idle(now);
+        }
+        for id in self.subchannels.on_time(now) {
             self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
         }
         self.tell(|policy, actions| policy.on_time(now, actions));
-        self.resolving.on_time(&self.driver, &self.mailbox);
+        let is_healthy = self.showing.state() == State::Ready;
+        self.resolving.on_time(&self.driver, &self.mailbox, is_healthy, self.activity());
+    }
+
+    fn activity(&self) -> Activity {
+        let has_calls = self.shown.counters.calls_in_flight.read() > 0;
+        Activity { has_calls, last_ended: self.usage.last_ended() }
     }
 
     fn on_wake(&mut self, words: &'static str) {
@@ -170,6 +210,7 @@ impl<D: Driver> Control<D> {
             return;
         }
         let now = self.driver.now();
+        self.idle.on_left_idle(now);
         self.showing.because(words.to_owned());
         if self.resolving.has_result() {
             self.tell(|policy, actions| policy.on_exit_idle(now, actions));
@@ -180,22 +221,32 @@ impl<D: Driver> Control<D> {
         }
     }
 
+    /// [CONN-10]: policy, resolver and connections are let go; streams that still run finish.
+    fn go_idle(&mut self, now: Time) {
+        let timeout = self.config.idle_timeout.unwrap_or_default();
+        self.policy = new_policy(&self.driver, &self.config, &self.ids);
+        self.subchannels.remove_all();
+        self.resolving.forget();
+        self.showing.on_went_idle();
+        self.showing.because(format!("no call was made for {:.1} s", timeout.as_secs_f64()));
+        self.showing.set(now, State::Idle, Rc::new(FixedPicker(PickResult::Queue)));
+        self.publish();
+    }
+
     fn on_reset_backoff(&mut self) {
         let now = self.driver.now();
         self.showing.because("the backoff was reset".to_owned());
-        let slots = self.subchannels.iter_mut();
-        let freed: Vec<_> = slots.filter_map(|(id, slot)| slot.machine.on_backoff_reset().then_some(*id)).collect();
-        for id in freed {
+        for id in self.subchannels.on_backoff_reset(now) {
             self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
         }
     }
 
     fn on_resolved(&mut self, addresses: Vec<Address>) {
-        self.resolving.on_success(!addresses.is_empty());
+        let now = self.driver.now();
+        self.resolving.on_success(now, !addresses.is_empty(), self.driver.random_unit());
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
-        let now = self.driver.now();
         self.tell(|policy, actions| policy.on_addresses(now, addresses, actions));
     }
 
@@ -213,42 +264,37 @@ impl<D: Driver> Control<D> {
         }
     }
 
-    fn on_connected(&mut self, subchannel: SubchannelId, connection: u64, link: Connection) {
-        let Some(slot) = self.subchannels.get_mut(&subchannel) else {
-            // [CONN-45]
-            return link.drain();
-        };
-        slot.machine.on_dial_succeeded(self.driver.now());
-        slot.dialing = None;
-        slot.connection = Some(link);
-        let address = Some(slot.address.to_string());
-        self.showing.on_connected();
-        self.showing.because(Cause { words: "connected".to_owned(), address, connection: Some(connection) });
+    fn on_connected(&mut self, subchannel: SubchannelId, connection: Connection) {
         let now = self.driver.now();
+        let number = connection.id();
+        let Some(address) = self.subchannels.on_connected(now, subchannel, connection) else { return };
+        self.showing.on_connected();
+        let cause = Cause { words: "connected".to_owned(), address: Some(address), connection: Some(number) };
+        self.showing.because(cause);
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Ready, actions));
+        // Also when the policy does nothing: the connection may have replaced another one.
+        self.publish();
     }
 
     fn on_dial_failed(&mut self, subchannel: SubchannelId, connection: u64, cause: String) {
-        self.links.remove(&connection);
-        let Some(slot) = self.subchannels.get_mut(&subchannel) else { return };
+        self.subchannels.on_link_over(connection);
         let now = self.driver.now();
-        slot.machine.on_dial_failed(now, self.driver.random_unit());
-        let took = slot.dialing.take().map_or(Duration::ZERO, |dialing| now.since(dialing.started));
-        let address = slot.address.to_string();
-        self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: cause.clone(), took });
-        self.showing.because(Cause { words: cause, address: Some(address), connection: None });
-        self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::TransientFailure, actions));
+        let failed = self.subchannels.on_dial_failed(now, subchannel, connection, cause.clone());
+        let Some((note, state)) = failed else { return };
+        let address = Some(note.address.clone());
+        self.showing.on_dial_failed(note);
+        if state != State::Ready {
+            self.showing.because(Cause { words: cause, address, connection: None });
+            self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, state, actions));
+        }
         // Also when the policy does nothing: a call whose deadline passes now tells what was tried.
         self.publish();
     }
 
-    /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection.
+    /// [CONN-32], [CONN-33]
     fn on_lost(&mut self, subchannel: SubchannelId, connection: u64, words: String) {
-        let Some(slot) = self.subchannels.get_mut(&subchannel) else { return };
-        let Some(lost) = slot.connection.take_if(|current| current.id() == connection) else { return };
         let now = self.driver.now();
-        slot.machine.on_connection_lost(now, lost.has_answered(), self.driver.random_unit());
-        let (state, address) = (slot.machine.state(), slot.address.to_string());
+        let Some(Lost { state, address }) = self.subchannels.on_lost(now, subchannel, connection) else { return };
         if state == State::TransientFailure {
             let took = Duration::ZERO;
             self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: words.clone(), took });
@@ -266,9 +312,7 @@ impl<D: Driver> Control<D> {
         }
         self.closing = Some(Closing { cut_at });
         self.resolving.stop();
-        for slot in std::mem::take(&mut self.subchannels).into_values() {
-            self.let_go(*slot);
-        }
+        self.subchannels.remove_all();
         self.showing.close(now);
     }
 
@@ -279,67 +323,25 @@ impl<D: Driver> Control<D> {
         if actions.is_empty() {
             return;
         }
+        let now = self.driver.now();
         for action in actions {
             match action {
-                LbAction::Create(id, address) => {
-                    let machine = Subchannel::new(self.config.backoff.clone(), self.config.connect_timeout);
-                    let slot = Slot { machine, address, connection: None, dialing: None };
-                    self.subchannels.insert(id, Box::new(slot));
-                }
-                LbAction::Remove(id) => {
-                    if let Some(slot) = self.subchannels.remove(&id) {
-                        self.let_go(*slot);
-                    }
-                }
-                LbAction::Connect(id) => self.connect(id),
+                LbAction::Create(id, address) => self.subchannels.create(id, address),
+                LbAction::Remove(id) => self.subchannels.remove(id),
+                LbAction::Connect(id) => self.subchannels.connect(now, id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
-                LbAction::Publish(state, picker) => self.showing.set(self.driver.now(), state, picker),
+                LbAction::Publish(state, picker) => self.showing.set(now, state, picker),
             }
         }
         self.publish();
     }
 
-    fn connect(&mut self, id: SubchannelId) {
-        let now = self.driver.now();
-        let Some(slot) = self.subchannels.get_mut(&id) else { return };
-        let Some(order) = slot.machine.on_connect_requested(now) else { return };
-        let connection = next_connection_id();
-        slot.dialing = Some(Dialing { connection, started: now });
-        self.settings.counters.connect_attempts.one();
-        log(LogLevel::Debug, "channel", || {
-            format!("{}: connection {connection} dials {}", self.config.given_target, slot.address)
-        });
-        let link_id = LinkId { subchannel: id, connection };
-        let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
-        let task = link::spawn(&self.driver, link_id, address, settings, order.deadline, mailbox);
-        self.links.insert(connection, task);
-    }
-
-    /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
-    fn let_go(&self, slot: Slot) {
-        if let Some(connection) = slot.connection {
-            connection.drain();
-        }
-        if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(&dialing.connection)) {
-            task.abort();
-        }
-    }
-
     fn publish(&self) {
-        let slots = || self.subchannels.values();
-        let connections =
-            self.subchannels.iter().filter_map(|(id, slot)| Some((*id, slot.connection.clone()?))).collect();
-        let dialing = slots().filter_map(|slot| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)));
-        let next_attempt = slots().filter_map(|slot| slot.machine.next_deadline()).min();
+        let connections = self.subchannels.connections();
+        let dialing = self.subchannels.dialing().take(MOST_NOTES).collect();
         let is_resolving = self.resolving.is_waited_for();
-        self.showing.publish(connections, dialing.take(MOST_NOTES).collect(), next_attempt, is_resolving);
+        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving);
     }
-}
-
-/// Positive, unique in the process, never reused ([CONN-160]).
-fn next_connection_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Relaxed)
 }
 
 /// How a control task ended.

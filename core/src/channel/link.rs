@@ -58,6 +58,7 @@ pub(super) fn spawn<D: Driver>(
                 () = sleep_until(&task_driver, give_up_at) => break,
             };
             match happened {
+                Happened::Worn(cause) => report.successor_wanted(cause),
                 Happened::Draining(cause) => report.draining(cause),
                 Happened::CannotWrite(cause) => {
                     give_up_at = Some(task_driver.now() + LAST_WORDS);
@@ -85,6 +86,10 @@ impl Report {
         self.is_connected.set(true);
         self.counters.connection_opened(self.id.connection, Arc::clone(connection.counters()));
         self.mailbox.post(Mail::Dialed(self.id.subchannel, self.id.connection, Ok(connection)));
+    }
+
+    fn successor_wanted(&self, cause: String) {
+        self.mailbox.post(Mail::SuccessorWanted(self.id.subchannel, self.id.connection, cause));
     }
 
     fn draining(&self, cause: String) {

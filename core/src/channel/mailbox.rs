@@ -1,6 +1,6 @@
 //! The control task's mailbox.
 //!
-//! It lives on one loop, so it needs no lock. It cannot grow without bound: a dial posts once, a connection at most twice, and
+//! It lives on one loop, so it needs no lock. It cannot grow without bound: a dial posts once, a connection a few times, and
 //! wishes from outside are folded into the one that waits already.
 
 use std::cell::RefCell;
@@ -19,14 +19,21 @@ pub(super) enum Mail {
     /// Leave IDLE, because of this.
     Wake(&'static str),
     ResetBackoff,
+    /// A call needs a connection, the first for a while.
+    CallWaits,
+    /// An address the channel waits for can be dialed.
+    GateOpened,
     Close {
         linger: Option<Duration>,
     },
-    Resolved(Result<Vec<Address>, Failure>),
+    /// The look-up with this number is over.
+    Resolved(u64, Result<Vec<Address>, Failure>),
     /// A dial is over, for this subchannel, under this connection's id.
     Dialed(SubchannelId, u64, Result<Connection, String>),
     /// The connection with this id takes no new streams, because of this.
     Draining(SubchannelId, u64, String),
+    /// Another connection should take over from this one, because of this.
+    SuccessorWanted(SubchannelId, u64, String),
     /// The connection with this id is over, because of this.
     Ended(SubchannelId, u64, String),
 }
@@ -40,7 +47,8 @@ pub(super) struct Mailbox {
 impl Mailbox {
     pub(super) fn post(&self, mail: Mail) {
         let mut letters = self.letters.borrow_mut();
-        let is_wish = |mail: &Mail| matches!(mail, Mail::Wake(_) | Mail::ResetBackoff);
+        let is_wish =
+            |mail: &Mail| matches!(mail, Mail::Wake(_) | Mail::ResetBackoff | Mail::CallWaits | Mail::GateOpened);
         let same = |waiting: &Mail| std::mem::discriminant(waiting) == std::mem::discriminant(&mail);
         if !(is_wish(&mail) && letters.iter().any(same)) {
             letters.push_back(mail);

@@ -5,6 +5,7 @@
 
 pub(crate) mod config;
 mod control;
+pub(crate) mod gate;
 mod link;
 mod mailbox;
 pub(crate) mod options;
@@ -13,6 +14,8 @@ mod resolving;
 mod showing;
 pub(crate) mod slot;
 pub(crate) mod snapshot;
+mod subchannels;
+mod usage;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +26,14 @@ use crate::observe::counters::ChannelCounters;
 use crate::observe::events::EventRing;
 use crate::runtime::Driver;
 use crate::state::State;
+use crate::time::Time;
 use config::ChannelConfig;
 pub(crate) use control::Ended;
+use gate::Gate;
 use mailbox::{Mail, Mailbox};
 use slot::SnapshotSlot;
 use snapshot::Snapshot;
+use usage::Usage;
 
 /// What a channel shows to other threads. The loop writes it.
 #[derive(Debug)]
@@ -65,6 +71,7 @@ struct Inner<D: Driver> {
     shown: Arc<Shown>,
     snapshots: Rc<SnapshotSlot>,
     mailbox: Rc<Mailbox>,
+    usage: Rc<Usage>,
 }
 
 /// How long a connection without streams may take to say goodbye to a server that does not read.
@@ -82,12 +89,19 @@ impl<D: Driver> LocalChannel<D> {
         driver: &D,
         config: Arc<ChannelConfig>,
         shown: Arc<Shown>,
+        gate: Rc<Gate>,
         done: impl FnOnce(Ended) + 'static,
     ) -> Self {
-        let mailbox = Rc::new(Mailbox::default());
+        let (mailbox, usage) = (Rc::<Mailbox>::default(), Rc::<Usage>::default());
         let (publisher, snapshots) = SnapshotSlot::new(Snapshot::idle());
-        control::spawn(driver, Arc::clone(&config), Arc::clone(&shown), Rc::clone(&mailbox), publisher, done);
-        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox }))
+        let shared = control::Shared {
+            config: Arc::clone(&config),
+            shown: Arc::clone(&shown),
+            mailbox: Rc::clone(&mailbox),
+            usage: Rc::clone(&usage),
+        };
+        control::spawn(driver, shared, publisher, gate, done);
+        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox, usage }))
     }
 
     pub(crate) fn driver(&self) -> &D {
@@ -115,6 +129,17 @@ impl<D: Driver> LocalChannel<D> {
     /// A call waits, or somebody asked to connect: an IDLE channel starts connecting.
     pub(crate) fn wake(&self, cause: &'static str) {
         self.0.mailbox.post(Mail::Wake(cause));
+    }
+
+    /// A call found no connection.
+    pub(crate) fn on_call_waits(&self) {
+        if self.0.usage.on_call_waits(self.0.driver.now()) {
+            self.0.mailbox.post(Mail::CallWaits);
+        }
+    }
+
+    pub(crate) fn on_call_ended(&self, now: Time) {
+        self.0.usage.on_call_ended(now);
     }
 
     /// [CONN-56]

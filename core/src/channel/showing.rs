@@ -91,6 +91,12 @@ impl Showing {
         self.failure = Some(failure);
     }
 
+    /// The channel starts from nothing again.
+    pub(super) fn on_went_idle(&mut self) {
+        self.notes.clear();
+        self.failure = None;
+    }
+
     /// A connection is usable: what failed before is history.
     pub(super) fn on_connected(&mut self) {
         self.notes.clear();

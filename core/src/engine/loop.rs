@@ -18,6 +18,7 @@ use super::slot::Counted;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{CallSpec, UnaryEnd, streaming, unary};
+use crate::channel::gate::Gate;
 use crate::channel::slot::Turn;
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
@@ -43,6 +44,7 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
         channels: RefCell::default(),
         running: Rc::default(),
         outbox: Rc::default(),
+        gate: Rc::default(),
     });
     driver.spawn(Rc::clone(&tables.outbox).run());
     let mut batch = Vec::new();
@@ -105,6 +107,8 @@ struct Loop<D: Driver> {
     channels: RefCell<BTreeMap<u64, Entry<D>>>,
     running: Rc<Running>,
     outbox: Rc<Outbox>,
+    /// Shared by all channels.
+    gate: Rc<Gate>,
 }
 
 struct Entry<D: Driver> {
@@ -211,7 +215,13 @@ impl<D: Driver> Loop<D> {
             }
             running.something_ended.notify_one();
         };
-        let local = LocalChannel::open(&self.driver, Arc::clone(core.config()), Arc::clone(core.shown()), done);
+        let local = LocalChannel::open(
+            &self.driver,
+            Arc::clone(core.config()),
+            Arc::clone(core.shown()),
+            Rc::clone(&self.gate),
+            done,
+        );
         self.running.is_forsaken.set(false);
         let entry = Entry { local: local.clone(), core: Arc::downgrade(core) };
         self.channels.borrow_mut().insert(core.id(), entry);

@@ -4,7 +4,7 @@
 //! concludes anything about one from another.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,8 +118,9 @@ pub(crate) struct ConnectionCounters {
     pub(crate) bytes_received: Counter,
     /// The peer's MAX_CONCURRENT_STREAMS plus one; 0 while it announced none.
     stream_limit_plus_one: AtomicU64,
-    /// The code of a GOAWAY plus one; 0 while none came. A connection with one is draining.
+    /// The code of a GOAWAY plus one; 0 while none came.
     goaway_code_plus_one: AtomicU64,
+    is_draining: AtomicBool,
 }
 
 impl ConnectionCounters {
@@ -140,6 +141,11 @@ impl ConnectionCounters {
         self.goaway_code_plus_one.store(u64::from(code) + 1, Relaxed);
     }
 
+    /// It takes no new streams from now on.
+    pub(crate) fn set_draining(&self) {
+        self.is_draining.store(true, Relaxed);
+    }
+
     fn read(&self, id: u64) -> ConnectionMetrics {
         let goaway_code =
             self.goaway_code_plus_one.load(Relaxed).checked_sub(1).and_then(|code| u32::try_from(code).ok());
@@ -147,7 +153,7 @@ impl ConnectionCounters {
             id,
             remote_address: self.remote_address.clone(),
             local_address: self.local_address.clone(),
-            state: if goaway_code.is_some() { "draining" } else { "ready" },
+            state: if self.is_draining.load(Relaxed) { "draining" } else { "ready" },
             connect: Some(self.connect),
             tls: self.tls,
             streams_active: self.streams_active.read(),
@@ -169,7 +175,7 @@ pub struct ConnectionMetrics {
     pub remote_address: String,
     /// Where it starts, for internet sockets.
     pub local_address: Option<String>,
-    /// `ready`, or `draining` after a GOAWAY.
+    /// `ready`, or `draining`: it takes no new streams, and closes when its last one ends.
     pub state: &'static str,
     /// How long opening the socket took.
     pub connect: Option<Duration>,

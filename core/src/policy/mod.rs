@@ -7,4 +7,6 @@
 pub(crate) mod backoff;
 pub(crate) mod balancer;
 pub(crate) mod connectivity;
+pub(crate) mod dial_gate;
+pub(crate) mod idle;
 pub(crate) mod subchannel;

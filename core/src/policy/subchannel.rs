@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!            connect requested              usable
-//!   IDLE ───────────────────▶ CONNECTING ───────────▶ READY
-//!    ▲                            │                     │
-//!    │ backoff over               │ failed              │ lost, or GOAWAY
+//!   IDLE ───────────────────▶ CONNECTING ───────────▶ READY ◀─┐
+//!    ▲                            │                     │  │   │ a successor is dialed beside the
+//!    │ backoff over               │ failed              │  └───┘ connection, and takes over when usable
 //!    └──── TRANSIENT_FAILURE ◀────┘                     │
-//!    ▲                                                  │
+//!    ▲                                                  │ lost, or GOAWAY
 //!    └──────────────────────────────────────────────────┘
 //! ```
+//!
+//! The state follows from what there is: a connection, a dial, a wait ([CONN-129]). So a connection that is lost while its successor is
+//! being dialed leaves CONNECTING behind, and one that is lost after a successor failed leaves TRANSIENT_FAILURE.
 
 use std::time::Duration;
 
@@ -16,15 +19,28 @@ use super::backoff::{Backoff, BackoffOptions};
 use crate::state::State;
 use crate::time::Time;
 
+/// How an address is dialed; the same for all of a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct DialRules {
+    pub(crate) backoff: BackoffOptions,
+    /// The least time a dial gets.
+    pub(crate) connect_timeout: Duration,
+    /// Whether a dial gets as long as the wait that would follow its failure, when that is longer ([CONN-41]).
+    pub(crate) timeout_grows_with_backoff: bool,
+    /// The wait after a failed dial while calls arrive; `None` is the backoff's.
+    pub(crate) probe_interval: Option<Duration>,
+}
+
 /// One address and its backoff ([CONN-34]).
 #[derive(Debug)]
 pub(crate) struct Subchannel {
-    state: State,
     backoff: Backoff,
-    min_connect_timeout: Duration,
+    has_connection: bool,
+    /// Whether a dial is under way, of the first connection or of a successor.
+    is_dialing: bool,
     /// When the running or last dial started.
     dial_started: Time,
-    /// When TRANSIENT_FAILURE ends; set exactly while in it ([CONN-31]).
+    /// When a failed dial may be repeated; set exactly while it may not ([CONN-31]).
     retry_at: Option<Time>,
     /// When the connection became usable.
     ready_since: Time,
@@ -42,11 +58,11 @@ pub(crate) struct DialOrder {
 const FRUITLESS: Duration = Duration::from_secs(1);
 
 impl Subchannel {
-    pub(crate) fn new(backoff: BackoffOptions, min_connect_timeout: Duration) -> Self {
+    pub(crate) fn new(rules: &DialRules) -> Self {
         Self {
-            state: State::Idle,
-            backoff: Backoff::new(backoff),
-            min_connect_timeout,
+            backoff: Backoff::new(rules.backoff.clone()),
+            has_connection: false,
+            is_dialing: false,
             dial_started: Time::ZERO,
             retry_at: None,
             ready_since: Time::ZERO,
@@ -55,7 +71,12 @@ impl Subchannel {
     }
 
     pub(crate) fn state(&self) -> State {
-        self.state
+        match self {
+            Self { has_connection: true, .. } => State::Ready,
+            Self { is_dialing: true, .. } => State::Connecting,
+            Self { retry_at: Some(_), .. } => State::TransientFailure,
+            _ => State::Idle,
+        }
     }
 
     /// When to call [`Subchannel::on_time`].
@@ -63,20 +84,23 @@ impl Subchannel {
         self.retry_at
     }
 
-    /// The balancing policy asks for a connection. Honoured only in IDLE ([CONN-30], [CONN-55]).
-    pub(crate) fn on_connect_requested(&mut self, now: Time) -> Option<DialOrder> {
-        if self.state != State::Idle {
-            return None;
-        }
-        self.state = State::Connecting;
-        self.dial_started = now;
-        // [CONN-41]: never shorter than the wait that would follow a failure.
-        Some(DialOrder { deadline: now + self.min_connect_timeout.max(self.backoff.base()) })
+    /// Whether a dial may start, of the first connection or of a successor: one at a time, and none during a wait ([CONN-30], [CONN-55]).
+    pub(crate) fn may_dial(&self) -> bool {
+        !self.is_dialing && self.retry_at.is_none()
     }
 
-    /// The connection is usable: the server's SETTINGS arrived ([CONN-40]).
+    /// A dial starts. Only where it may.
+    pub(crate) fn on_dial_started(&mut self, now: Time, rules: &DialRules) -> DialOrder {
+        self.is_dialing = true;
+        self.dial_started = now;
+        let longest = if rules.timeout_grows_with_backoff { self.backoff.base() } else { Duration::ZERO };
+        DialOrder { deadline: now + rules.connect_timeout.max(longest) }
+    }
+
+    /// The connection is usable: the server's SETTINGS arrived ([CONN-40]). It takes the place of the one there was.
     pub(crate) fn on_dial_succeeded(&mut self, now: Time) {
-        self.state = State::Ready;
+        self.is_dialing = false;
+        self.has_connection = true;
         self.ready_since = now;
         // [CONN-43], unless the last ones came to nothing.
         if self.fruitless == 0 {
@@ -84,11 +108,20 @@ impl Subchannel {
         }
     }
 
-    /// The dial failed; `unit` is a random fraction.
-    pub(crate) fn on_dial_failed(&mut self, now: Time, unit: f64) {
-        self.state = State::TransientFailure;
+    /// The dial failed; `unit` is a random fraction. While calls arrive the wait is the probe's, if that is shorter.
+    pub(crate) fn on_dial_failed(&mut self, now: Time, rules: &DialRules, calls_arrive: bool, unit: f64) {
+        self.is_dialing = false;
+        let wait = self.backoff.on_failure(unit);
+        let probe = rules.probe_interval.filter(|_| calls_arrive).unwrap_or(wait);
         // [CONN-52]: the wait counts from the start of the attempt.
-        self.retry_at = Some(now.max(self.dial_started + self.backoff.on_failure(unit)));
+        self.retry_at = Some(now.max(self.dial_started + wait.min(probe)));
+    }
+
+    /// A call waits, or failed for want of a connection: the address is probed as soon as probes may follow each other.
+    pub(crate) fn on_call_waits(&mut self, now: Time, rules: &DialRules) {
+        if let (Some(retry_at), Some(interval)) = (&mut self.retry_at, rules.probe_interval) {
+            *retry_at = (*retry_at).min(now.max(self.dial_started + interval));
+        }
     }
 
     /// The connection ended or is draining. No backoff: it was reset when the connection became usable ([CONN-32], [CONN-33]).
@@ -96,37 +129,28 @@ impl Subchannel {
     /// A server that accepts and drops connections one after the other would be dialed without a pause, so from the second
     /// in a row that lived less than a second and answered nothing, the wait of a failed dial follows ([CONN-82]). The first
     /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once.
-    pub(crate) fn on_connection_lost(&mut self, now: Time, has_answered: bool, unit: f64) {
+    pub(crate) fn on_connection_lost(&mut self, now: Time, rules: &DialRules, has_answered: bool, unit: f64) {
+        self.has_connection = false;
         if has_answered || now.since(self.ready_since) >= FRUITLESS {
             self.fruitless = 0;
         } else {
             self.fruitless += 1;
         }
-        if self.fruitless > 1 {
-            self.on_dial_failed(now, unit);
-        } else {
-            self.state = State::Idle;
+        if self.fruitless > 1 && !self.is_dialing {
+            // Whether calls arrive does not matter: it is their server that lets them down.
+            self.on_dial_failed(now, rules, false, unit);
         }
     }
 
-    /// Time passed. Whether the state changed.
+    /// Time passed. Whether a wait is over.
     pub(crate) fn on_time(&mut self, now: Time) -> bool {
-        let over = self.retry_at.is_some_and(|at| at <= now);
-        if over {
-            self.retry_at = None;
-            self.state = State::Idle;
-        }
-        over
+        self.retry_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// The user asked to forget the backoff ([CONN-56]). A dial in flight is not disturbed. Whether the state changed.
+    /// The user asked to forget the backoff ([CONN-56]). A dial in flight is not disturbed. Whether a wait is over.
     pub(crate) fn on_backoff_reset(&mut self) -> bool {
         self.backoff.on_reset();
-        let was_waiting = self.retry_at.take().is_some();
-        if was_waiting {
-            self.state = State::Idle;
-        }
-        was_waiting
+        self.retry_at.take().is_some()
     }
 }
 
@@ -138,19 +162,33 @@ mod tests {
         Time::from_start(Duration::from_secs_f64(seconds))
     }
 
+    fn rules() -> DialRules {
+        DialRules {
+            backoff: BackoffOptions::default(),
+            connect_timeout: Duration::from_secs(20),
+            timeout_grows_with_backoff: true,
+            probe_interval: None,
+        }
+    }
+
     fn subchannel() -> Subchannel {
-        Subchannel::new(BackoffOptions::default(), Duration::from_secs(20))
+        Subchannel::new(&rules())
+    }
+
+    fn start(subchannel: &mut Subchannel, now: Time, rules: &DialRules) -> DialOrder {
+        assert!(subchannel.may_dial());
+        subchannel.on_dial_started(now, rules)
     }
 
     fn fail_at(subchannel: &mut Subchannel, started: f64, failed: f64) {
-        subchannel.on_connect_requested(at(started)).expect("idle");
-        subchannel.on_dial_failed(at(failed), 0.5);
+        start(subchannel, at(started), &rules());
+        subchannel.on_dial_failed(at(failed), &rules(), false, 0.5);
     }
 
     /// [CONN-41]
     #[test]
     fn a_dial_has_at_least_the_connect_timeout() {
-        assert_eq!(subchannel().on_connect_requested(at(5.0)), Some(DialOrder { deadline: at(25.0) }));
+        assert_eq!(start(&mut subchannel(), at(5.0), &rules()), DialOrder { deadline: at(25.0) });
     }
 
     /// [CONN-41]
@@ -163,7 +201,7 @@ mod tests {
             now = subchannel.next_deadline().expect("waiting").since_start().as_secs_f64();
             subchannel.on_time(at(now));
         }
-        assert_eq!(subchannel.on_connect_requested(at(10_000.0)), Some(DialOrder { deadline: at(10_120.0) }));
+        assert_eq!(start(&mut subchannel, at(10_000.0), &rules()), DialOrder { deadline: at(10_120.0) });
     }
 
     /// [CONN-52]
@@ -186,10 +224,10 @@ mod tests {
     #[test]
     fn nothing_dials_during_a_dial_or_a_backoff() {
         let mut subchannel = subchannel();
-        subchannel.on_connect_requested(at(0.0)).expect("idle");
-        assert_eq!(subchannel.on_connect_requested(at(0.1)), None);
-        subchannel.on_dial_failed(at(0.2), 0.5);
-        assert_eq!(subchannel.on_connect_requested(at(0.3)), None);
+        start(&mut subchannel, at(0.0), &rules());
+        assert!(!subchannel.may_dial());
+        subchannel.on_dial_failed(at(0.2), &rules(), false, 0.5);
+        assert!(!subchannel.may_dial());
     }
 
     /// [CONN-31]
@@ -210,17 +248,17 @@ mod tests {
         let mut subchannel = subchannel();
         fail_at(&mut subchannel, 0.0, 0.0);
         subchannel.on_time(at(1.0));
-        subchannel.on_connect_requested(at(1.0)).expect("idle");
+        start(&mut subchannel, at(1.0), &rules());
         subchannel.on_dial_succeeded(at(1.0));
-        subchannel.on_connection_lost(at(1.1), true, 0.5);
+        subchannel.on_connection_lost(at(1.1), &rules(), true, 0.5);
         fail_at(&mut subchannel, 2.0, 2.0);
         assert_eq!(subchannel.next_deadline(), Some(at(3.0)));
     }
 
     fn lose_at_once(subchannel: &mut Subchannel, now: f64) {
-        subchannel.on_connect_requested(at(now)).expect("idle");
+        start(subchannel, at(now), &rules());
         subchannel.on_dial_succeeded(at(now));
-        subchannel.on_connection_lost(at(now), false, 0.5);
+        subchannel.on_connection_lost(at(now), &rules(), false, 0.5);
     }
 
     /// [CONN-82]
@@ -242,9 +280,9 @@ mod tests {
         for (lost_at, has_answered) in [(5.1, true), (6.0, false)] {
             let mut subchannel = subchannel();
             lose_at_once(&mut subchannel, 0.0);
-            subchannel.on_connect_requested(at(5.0)).expect("idle");
+            start(&mut subchannel, at(5.0), &rules());
             subchannel.on_dial_succeeded(at(5.0));
-            subchannel.on_connection_lost(at(lost_at), has_answered, 0.5);
+            subchannel.on_connection_lost(at(lost_at), &rules(), has_answered, 0.5);
             lose_at_once(&mut subchannel, 7.0);
             assert_eq!(subchannel.state(), State::Idle);
         }
@@ -257,8 +295,82 @@ mod tests {
         fail_at(&mut subchannel, 0.0, 0.0);
         assert!(subchannel.on_backoff_reset());
         assert_eq!(subchannel.state(), State::Idle);
-        subchannel.on_connect_requested(at(0.1)).expect("idle");
+        start(&mut subchannel, at(0.1), &rules());
         assert!(!subchannel.on_backoff_reset());
         assert_eq!(subchannel.state(), State::Connecting);
+    }
+
+    /// [CONN-129]
+    #[test]
+    fn a_connection_lost_while_its_successor_is_dialed_leaves_connecting() {
+        let mut subchannel = subchannel();
+        start(&mut subchannel, at(0.0), &rules());
+        subchannel.on_dial_succeeded(at(0.1));
+        assert_eq!(start(&mut subchannel, at(5.0), &rules()), DialOrder { deadline: at(25.0) });
+        assert_eq!(subchannel.state(), State::Ready);
+        assert!(!subchannel.may_dial(), "one at a time");
+        subchannel.on_connection_lost(at(6.0), &rules(), true, 0.5);
+        assert_eq!(subchannel.state(), State::Connecting);
+        subchannel.on_dial_succeeded(at(6.1));
+        assert_eq!(subchannel.state(), State::Ready);
+    }
+
+    /// [CONN-129], [CONN-125]
+    #[test]
+    fn a_failed_successor_leaves_the_connection_and_a_wait_behind() {
+        let mut subchannel = subchannel();
+        start(&mut subchannel, at(0.0), &rules());
+        subchannel.on_dial_succeeded(at(0.1));
+        start(&mut subchannel, at(5.0), &rules());
+        subchannel.on_dial_failed(at(5.2), &rules(), false, 0.5);
+        assert_eq!((subchannel.state(), subchannel.next_deadline()), (State::Ready, Some(at(6.0))));
+        assert!(!subchannel.may_dial());
+        subchannel.on_connection_lost(at(5.6), &rules(), true, 0.5);
+        assert_eq!(subchannel.state(), State::TransientFailure);
+        assert!(subchannel.on_time(at(6.0)));
+        assert_eq!(subchannel.state(), State::Idle);
+    }
+
+    fn probing() -> DialRules {
+        DialRules { timeout_grows_with_backoff: false, probe_interval: Some(Duration::from_millis(500)), ..rules() }
+    }
+
+    #[test]
+    fn while_calls_arrive_an_address_is_probed_however_often_it_failed() {
+        let mut subchannel = subchannel();
+        let mut now = 0.0;
+        for _ in 0..10 {
+            start(&mut subchannel, at(now), &probing());
+            subchannel.on_dial_failed(at(now + 0.1), &probing(), true, 0.5);
+            now += 0.5;
+            assert_eq!(subchannel.next_deadline(), Some(at(now)));
+            assert!(subchannel.on_time(at(now)));
+        }
+        assert_eq!(
+            start(&mut subchannel, at(now), &probing()),
+            DialOrder { deadline: at(now + 20.0) },
+            "and a dial gets no longer for it"
+        );
+    }
+
+    #[test]
+    fn a_call_shortens_the_wait_of_a_channel_nobody_used() {
+        let mut subchannel = subchannel();
+        start(&mut subchannel, at(0.0), &probing());
+        subchannel.on_dial_failed(at(0.1), &probing(), false, 0.5);
+        assert_eq!(subchannel.next_deadline(), Some(at(1.0)));
+        subchannel.on_call_waits(at(0.2), &probing());
+        assert_eq!(subchannel.next_deadline(), Some(at(0.5)));
+        subchannel.on_call_waits(at(0.7), &probing());
+        assert_eq!(subchannel.next_deadline(), Some(at(0.5)), "never later");
+    }
+
+    /// [CONN-55]
+    #[test]
+    fn without_probes_a_call_shortens_nothing() {
+        let mut subchannel = subchannel();
+        fail_at(&mut subchannel, 0.0, 0.1);
+        subchannel.on_call_waits(at(0.2), &rules());
+        assert_eq!(subchannel.next_deadline(), Some(at(1.0)));
     }
 }

@@ -107,6 +107,7 @@ impl Connection {
     /// Takes no new streams from now on; running ones go on.
     pub(crate) fn drain(&self) {
         self.0.send_request.borrow_mut().take();
+        self.0.counters.set_draining();
         self.0.places.close();
     }
 
@@ -137,6 +138,8 @@ impl ConnectionEnding {
 /// What happened to a connection; told by [`Moving::next`].
 #[derive(Debug)]
 pub(crate) enum Happened {
+    /// Another connection should take over, because of this. Until one has, it goes on taking streams.
+    Worn(String),
     /// It takes no new streams, because of this.
     Draining(String),
     /// Nothing can be written any more, because of this. What the server said before may still be read, for a while.
@@ -152,6 +155,8 @@ pub(crate) struct Moving<S: AsyncRead + AsyncWrite + Unpin> {
     seen: Rc<Seen>,
     connection: Connection,
     goaway_is_told: bool,
+    /// [`Happened::Worn`] is told after so many streams.
+    wears_after: Option<u32>,
     is_used_up: bool,
     write_failure_is_told: bool,
     /// Set when the HTTP/2 library's future has completed; it must not be polled again.
@@ -165,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
         wire: Wire<S>,
         seen: Rc<Seen>,
         connection: Connection,
+        wears_after: Option<u32>,
     ) -> Self {
         let stream_limit = seen.stream_limit();
         Self {
@@ -173,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
             seen,
             connection,
             goaway_is_told: false,
+            wears_after,
             is_used_up: false,
             write_failure_is_told: false,
             is_over: false,
@@ -206,7 +213,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.connection.drain();
                 return Poll::Ready(Happened::Draining(format!("the server sent {goaway}")));
             }
-            if !self.is_used_up && self.connection.0.streams_opened.get() >= MOST_STREAMS {
+            let streams_opened = self.connection.0.streams_opened.get();
+            if let Some(count) = self.wears_after.take_if(|count| streams_opened >= *count) {
+                return Poll::Ready(Happened::Worn(format!("it has carried {count} calls")));
+            }
+            if !self.is_used_up && streams_opened >= MOST_STREAMS {
                 self.is_used_up = true;
                 self.connection.drain();
                 return Poll::Ready(Happened::Draining("the connection has used up its streams".to_owned()));

@@ -34,6 +34,8 @@ pub(crate) struct DialSettings {
     pub(crate) server_name: String,
     pub(crate) stream_window: u32,
     pub(crate) connection_window: u32,
+    /// A connection asks to be replaced after so many calls; `None` is never.
+    pub(crate) max_requests: Option<u32>,
     pub(crate) counters: Arc<ChannelCounters>,
 }
 
@@ -145,7 +147,7 @@ async fn attempt<D: Driver>(
     .await?;
 
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
-    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone()));
+    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests));
     Ok(Dialed { connection, moving })
 }
 

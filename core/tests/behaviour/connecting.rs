@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use linkspan_core::{CallOptions, Channel, ChannelOptions, Code, Credentials, ErrorKind, Event, State, Timeout};
 
-use crate::peer::client::{becomes, call, call_with, channel, events, failure, response, told};
+use crate::peer::client::{becomes, call, call_with, channel, events, failure, pick_first_channel, response, told};
 use crate::peer::raw::Peer;
 use crate::peer::server::{Connection, Server};
 use crate::peer::{TemporaryFolder, run};
@@ -95,7 +95,7 @@ fn many_calls_share_the_one_connection_that_the_first_one_opens() {
 fn a_lost_connection_means_idle_and_the_next_call_connects_again() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = pick_first_channel(&server.address());
         let first = call(&channel);
         let mut connection = server.accept().await;
         connection.request().await.answer(b"first");

@@ -65,7 +65,8 @@ fn nobody_dials_before_the_backoff_is_over_and_a_reset_ends_it() {
     run(async {
         let port = ReservedPort::new();
         let an_hour = 3_600_000;
-        let channel = channel_with(&port.address(), &[(FIXED_BACKOFF, an_hour.into())]);
+        let channel =
+            channel_with(&port.address(), &[(FIXED_BACKOFF, an_hour.into()), ("linkspan.preset", "grpc".into())]);
         failure(call(&channel), Code::Unavailable).await;
 
         // The server is there now, and the backoff alone keeps calls from it.

@@ -2,7 +2,7 @@
 
 use linkspan_core::{CallRequest, Code, Event, Sent, State};
 
-use crate::peer::client::{METHOD, becomes, call, channel, events, failure, response, told};
+use crate::peer::client::{METHOD, becomes, call, channel, events, failure, pick_first_channel, response, told};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -14,7 +14,7 @@ const ALL_STREAMS: u32 = (1 << 31) - 1;
 fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = pick_first_channel(&server.address());
         let running = call(&channel);
         let mut first = server.accept().await;
         let request = first.request().await;
@@ -43,7 +43,7 @@ fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection(
 fn the_words_of_a_goaway_are_told_with_the_change() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = pick_first_channel(&server.address());
         channel.state(true);
         let mut peer = server.accept_raw().await;
         peer.greet().await;

@@ -18,5 +18,7 @@ mod http2;
 mod limits;
 mod metadata;
 mod on_loop;
+mod replacing;
+mod spreading;
 mod streams;
 mod tls;

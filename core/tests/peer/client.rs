@@ -31,6 +31,11 @@ pub(crate) fn channel_with(addresses: &str, set: &[(&str, OptionValue)]) -> Chan
     Channel::new(&format!("ipv4:{addresses}"), &Credentials::insecure(), &options(set)).expect("a channel")
 }
 
+/// A plaintext channel that keeps one connection, and goes IDLE when it is lost.
+pub(crate) fn pick_first_channel(addresses: &str) -> Channel {
+    channel_with(addresses, &[("linkspan.lb_policy", "pick_first".into())])
+}
+
 pub(crate) type Unary = Result<UnaryResponse, CallError>;
 
 /// Starts a unary call beside the test.

@@ -3,7 +3,7 @@
 use linkspan_core::{CallRequest, Code, Event, State};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::peer::client::{METHOD, becomes, call, channel, events, failure, told};
+use crate::peer::client::{METHOD, becomes, call, channel, events, failure, pick_first_channel, told};
 use crate::peer::raw::GOAWAY;
 use crate::peer::server::Server;
 use crate::peer::{beside, run};
@@ -51,7 +51,7 @@ fn a_connection_ended_for_a_broken_rule_is_not_told_as_closed_by_this_side() {
     const WINDOW_UPDATE: u8 = 8;
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = pick_first_channel(&server.address());
         let call = call(&channel);
         let mut peer = server.accept_raw().await;
         peer.greet().await;

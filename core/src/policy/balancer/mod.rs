@@ -4,7 +4,9 @@
 //! actions out in order before it tells the policy anything new.
 
 pub(crate) mod pick_first;
+pub(crate) mod round_robin;
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::rc::Rc;
 
@@ -15,6 +17,17 @@ use crate::time::Time;
 /// Names a subchannel within its channel; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SubchannelId(pub(crate) u64);
+
+/// Gives a channel's policies, one after the other, ids that no other subchannel has had. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SubchannelIds(Rc<Cell<u64>>);
+
+impl SubchannelIds {
+    fn next(&self) -> SubchannelId {
+        self.0.set(self.0.get() + 1);
+        SubchannelId(self.0.get())
+    }
+}
 
 /// What a policy asks the control task to do.
 #[derive(Debug)]
@@ -68,5 +81,21 @@ pub(crate) struct FixedPicker(pub(crate) PickResult);
 impl Picker for FixedPicker {
     fn pick(&self) -> PickResult {
         self.0
+    }
+}
+
+/// An action as the policies' tests write it down.
+#[cfg(test)]
+fn word(action: &LbAction) -> String {
+    match action {
+        LbAction::Create(id, address) => format!("create {} {address}", id.0),
+        LbAction::Remove(id) => format!("remove {}", id.0),
+        LbAction::Connect(id) => format!("connect {}", id.0),
+        LbAction::Reresolve => "re-resolve".into(),
+        LbAction::Publish(state, picker) => match picker.pick() {
+            PickResult::Complete(id) => format!("{state} pick {}", id.0),
+            PickResult::Queue => format!("{state} queue"),
+            PickResult::Fail => format!("{state} fail"),
+        },
     }
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId};
+use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::address::Address;
 use crate::state::State;
 use crate::time::Time;
@@ -26,7 +26,7 @@ pub(crate) struct PickFirst {
     is_failing: bool,
     /// Whether this pass dialed anything: one that only skipped addresses in backoff learned nothing that asks for new ones.
     has_dialed: bool,
-    next_id: u64,
+    ids: SubchannelIds,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ enum Phase {
 
 impl PickFirst {
     /// `attempt_delay` is clamped to what A61 allows ([CONN-60]).
-    pub(crate) fn new(attempt_delay: Duration) -> Self {
+    pub(crate) fn new(ids: SubchannelIds, attempt_delay: Duration) -> Self {
         let attempt_delay = attempt_delay.clamp(Duration::from_millis(100), Duration::from_secs(2));
         Self {
             attempt_delay,
@@ -60,7 +60,7 @@ impl PickFirst {
             phase: Phase::Idle,
             is_failing: false,
             has_dialed: false,
-            next_id: 0,
+            ids,
         }
     }
 
@@ -74,8 +74,7 @@ impl PickFirst {
         for address in &self.addresses {
             let kept = before.iter().position(|entry| entry.address == *address).map(|at| before.swap_remove(at));
             let entry = kept.unwrap_or_else(|| {
-                self.next_id += 1;
-                let id = SubchannelId(self.next_id);
+                let id = self.ids.next();
                 actions.push(LbAction::Create(id, address.clone()));
                 Entry { id, address: address.clone(), state: State::Idle, failed_in_this_pass: false }
             });
@@ -195,6 +194,11 @@ impl LbPolicy for PickFirst {
         }
         match (&mut self.phase, state) {
             (Phase::Selected(_), State::Ready) => {}
+            // [CONN-130]
+            (Phase::Selected(_), State::Connecting | State::TransientFailure) => {
+                actions.push(LbAction::Reresolve);
+                self.start_pass(now, actions);
+            }
             (Phase::Selected(_), _) => {
                 // [CONN-69]
                 self.phase = Phase::Idle;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::balancer::word;
 
 const DELAY: Duration = Duration::from_millis(250);
 
@@ -17,7 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { policy: PickFirst::new(DELAY) }
+        Self { policy: PickFirst::new(SubchannelIds::default(), DELAY) }
     }
 
     fn told(&mut self, event: impl FnOnce(&mut PickFirst, &mut Vec<LbAction>)) -> Vec<String> {
@@ -41,20 +42,6 @@ impl Bench {
 
     fn exit_idle(&mut self, now: u64) -> Vec<String> {
         self.told(|policy, actions| policy.on_exit_idle(at(now), actions))
-    }
-}
-
-fn word(action: &LbAction) -> String {
-    match action {
-        LbAction::Create(id, address) => format!("create {} {address}", id.0),
-        LbAction::Remove(id) => format!("remove {}", id.0),
-        LbAction::Connect(id) => format!("connect {}", id.0),
-        LbAction::Reresolve => "re-resolve".into(),
-        LbAction::Publish(state, picker) => match picker.pick() {
-            PickResult::Complete(id) => format!("{state} pick {}", id.0),
-            PickResult::Queue => format!("{state} queue"),
-            PickResult::Fail => format!("{state} fail"),
-        },
     }
 }
 
@@ -213,6 +200,27 @@ fn families_take_turns_and_duplicates_go() {
 /// [CONN-60]
 #[test]
 fn the_attempt_delay_is_clamped() {
-    assert_eq!(PickFirst::new(Duration::from_millis(1)).attempt_delay, Duration::from_millis(100));
-    assert_eq!(PickFirst::new(Duration::from_secs(9)).attempt_delay, Duration::from_secs(2));
+    assert_eq!(
+        PickFirst::new(SubchannelIds::default(), Duration::from_millis(1)).attempt_delay,
+        Duration::from_millis(100)
+    );
+    assert_eq!(PickFirst::new(SubchannelIds::default(), Duration::from_secs(9)).attempt_delay, Duration::from_secs(2));
+}
+
+/// [CONN-130]
+#[test]
+fn a_connection_lost_while_another_is_dialed_starts_a_pass_over_all_addresses() {
+    let mut bench = connected_to_first_of_two();
+    let actions = bench.state(1_000, 1, State::Connecting);
+    assert_eq!(actions, ["re-resolve", "create 3 10.0.0.2:1", "CONNECTING queue"]);
+    assert_eq!(bench.time(1_250), ["connect 3"]);
+    assert_eq!(bench.state(1_300, 1, State::Ready), ["remove 3", "READY pick 1"]);
+}
+
+/// [CONN-130]
+#[test]
+fn a_connection_lost_after_its_successor_failed_starts_with_the_next_address() {
+    let mut bench = connected_to_first_of_two();
+    let actions = bench.state(1_000, 1, State::TransientFailure);
+    assert_eq!(actions, ["re-resolve", "create 3 10.0.0.2:1", "CONNECTING queue", "connect 3"]);
 }

@@ -1,0 +1,307 @@
+//! A channel's subchannels: their machines, dials and connections, and the tasks that move them.
+//!
+//! It carries out what the control task decides and says what became of it; what follows from that for the channel is not its business.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::config::ChannelConfig;
+use super::gate::Visitor;
+use super::link::{self, LinkId};
+use super::mailbox::Mailbox;
+use super::usage::Usage;
+use crate::address::Address;
+use crate::observe::log::{LogLevel, log};
+use crate::observe::trail::AttemptNote;
+use crate::policy::balancer::SubchannelId;
+use crate::policy::subchannel::Subchannel;
+use crate::runtime::{Driver, Task};
+use crate::state::State;
+use crate::time::Time;
+use crate::transport::connection::Connection;
+use crate::transport::dial::DialSettings;
+
+pub(super) struct Subchannels<D: Driver> {
+    driver: D,
+    config: Arc<ChannelConfig>,
+    settings: Rc<DialSettings>,
+    mailbox: Rc<Mailbox>,
+    usage: Rc<Usage>,
+    gate: Visitor,
+    /// Boxed, because a map keeps room for eleven and most channels have one.
+    slots: BTreeMap<SubchannelId, Box<Slot>>,
+    /// Every task that dials or moves a connection, draining ones too, by connection id.
+    links: BTreeMap<u64, D::Task>,
+}
+
+/// One address: its machine, and its connection once there is one.
+struct Slot {
+    machine: Subchannel,
+    address: Address,
+    connection: Option<Connection>,
+    /// The dial under way.
+    dialing: Option<Dialing>,
+    /// The policy wants a connection, and the gate has not let it be dialed yet.
+    is_wanted: bool,
+    /// Why the connection is to be replaced, until it is.
+    successor: Option<String>,
+    /// When the gate is to be asked again; set while it holds a dial back.
+    ask_gate_at: Option<Time>,
+    /// When the connection is old enough to be replaced.
+    retire_at: Option<Time>,
+}
+
+struct Dialing {
+    connection: u64,
+    started: Time,
+}
+
+/// A connection is lost, or takes no new streams.
+pub(super) struct Lost {
+    pub(super) state: State,
+    pub(super) address: String,
+}
+
+impl<D: Driver> Subchannels<D> {
+    pub(super) fn new(
+        driver: &D,
+        config: Arc<ChannelConfig>,
+        settings: Rc<DialSettings>,
+        mailbox: Rc<Mailbox>,
+        usage: Rc<Usage>,
+        gate: Visitor,
+    ) -> Self {
+        let (slots, links) = (BTreeMap::new(), BTreeMap::new());
+        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, slots, links }
+    }
+
+    pub(super) fn create(&mut self, id: SubchannelId, address: Address) {
+        let slot = Slot {
+            machine: Subchannel::new(&self.config.dial),
+            address,
+            connection: None,
+            dialing: None,
+            is_wanted: false,
+            successor: None,
+            ask_gate_at: None,
+            retire_at: None,
+        };
+        self.slots.insert(id, Box::new(slot));
+    }
+
+    pub(super) fn remove(&mut self, id: SubchannelId) {
+        if let Some(slot) = self.slots.remove(&id) {
+            self.let_go(*slot);
+        }
+    }
+
+    pub(super) fn remove_all(&mut self) {
+        for slot in std::mem::take(&mut self.slots).into_values() {
+            self.let_go(*slot);
+        }
+    }
+
+    /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
+    fn let_go(&self, slot: Slot) {
+        if let Some(connection) = slot.connection {
+            connection.drain();
+        }
+        if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(&dialing.connection)) {
+            task.abort();
+        }
+    }
+
+    /// Ends every connection at once, whatever runs on it.
+    pub(super) fn cut_all(&self) {
+        self.links.values().for_each(Task::abort);
+    }
+
+    /// Whether nothing is dialed and no connection is open, draining ones included.
+    pub(super) fn are_gone(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// The task of this connection is over.
+    pub(super) fn on_link_over(&mut self, connection: u64) {
+        self.links.remove(&connection);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.retire_at];
+        self.slots.values().flat_map(|slot| times(slot)).flatten().min()
+    }
+
+    /// Dials what may be dialed by now, and tells which subchannels are free for a dial again.
+    pub(super) fn on_time(&mut self, now: Time) -> Vec<SubchannelId> {
+        let mut freed = Vec::new();
+        for id in self.ids() {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            if slot.machine.on_time(now) && slot.machine.state() == State::Idle {
+                freed.push(id);
+            }
+            if slot.retire_at.take_if(|at| *at <= now).is_some() {
+                slot.successor.get_or_insert_with(|| "it has reached its age".to_owned());
+            }
+            if slot.ask_gate_at.is_none_or(|at| at <= now) {
+                self.dial(now, id);
+            }
+        }
+        freed
+    }
+
+    /// Which subchannels are free for a dial again.
+    pub(super) fn on_backoff_reset(&mut self, now: Time) -> Vec<SubchannelId> {
+        let slots = self.slots.iter_mut();
+        let freed =
+            slots.filter_map(|(id, slot)| slot.machine.on_backoff_reset().then_some((*id, slot.machine.state())));
+        let freed: Vec<_> = freed.collect();
+        self.on_gate_opened(now);
+        freed.into_iter().filter_map(|(id, state)| (state == State::Idle).then_some(id)).collect()
+    }
+
+    /// A call needs a connection, the first for a while.
+    pub(super) fn on_call_waits(&mut self, now: Time) {
+        self.slots.values_mut().for_each(|slot| slot.machine.on_call_waits(now, &self.config.dial));
+    }
+
+    /// Whoever waits at the gate asks again.
+    pub(super) fn on_gate_opened(&mut self, now: Time) {
+        for id in self.ids() {
+            self.dial(now, id);
+        }
+    }
+
+    /// The policy wants a connection.
+    pub(super) fn connect(&mut self, now: Time, id: SubchannelId) {
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.machine.state() == State::Idle) {
+            slot.is_wanted = true;
+            self.dial(now, id);
+        }
+    }
+
+    /// This connection is to be replaced, because of this.
+    pub(super) fn on_successor_wanted(&mut self, now: Time, id: SubchannelId, connection: u64, words: String) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if slot.connection.as_ref().is_some_and(|current| current.id() == connection) {
+            slot.successor.get_or_insert(words);
+            self.dial(now, id);
+        }
+    }
+
+    /// Dials the subchannel if that is wanted, its backoff is over, and the gate allows it.
+    fn dial(&mut self, now: Time, id: SubchannelId) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let is_wanted = if slot.connection.is_some() { slot.successor.is_some() } else { slot.is_wanted };
+        if !is_wanted || !slot.machine.may_dial() {
+            return;
+        }
+        if let Some(interval) = self.config.dial.probe_interval {
+            slot.ask_gate_at = self.gate.ask(now, &slot.address, interval);
+            if slot.ask_gate_at.is_some() {
+                return;
+            }
+        }
+        let order = slot.machine.on_dial_started(now, &self.config.dial);
+        let connection = next_connection_id();
+        slot.is_wanted = false;
+        slot.dialing = Some(Dialing { connection, started: now });
+        self.settings.counters.connect_attempts.one();
+        log(LogLevel::Debug, "channel", || {
+            let why = slot.successor.as_deref().map(|why| format!(" to replace the connection there is: {why}"));
+            let why = why.unwrap_or_default();
+            format!("{}: connection {connection} dials {}{why}", self.config.given_target, slot.address)
+        });
+        let link_id = LinkId { subchannel: id, connection };
+        let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
+        let task = link::spawn(&self.driver, link_id, address, settings, order.deadline, mailbox);
+        self.links.insert(connection, task);
+    }
+
+    /// A dial succeeded. The address, unless nobody wants the connection any more; it is let go then ([CONN-45]). A connection it replaces
+    /// finishes its streams.
+    pub(super) fn on_connected(&mut self, now: Time, id: SubchannelId, link: Connection) -> Option<String> {
+        let is_awaited =
+            |slot: &&mut Box<Slot>| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
+        let Some(slot) = self.slots.get_mut(&id).filter(is_awaited) else {
+            link.drain();
+            return None;
+        };
+        slot.machine.on_dial_succeeded(now);
+        slot.dialing = None;
+        self.gate.on_dial_succeeded(&slot.address);
+        slot.retire_at = self.config.connection_age.map(|age| now + with_jitter(age, self.driver.random_unit()));
+        let (number, address) = (link.id(), slot.address.to_string());
+        if let Some(replaced) = slot.connection.replace(link) {
+            let why = slot.successor.take().unwrap_or_default();
+            log(LogLevel::Info, "channel", || {
+                format!(
+                    "{}: connection {number} replaces {} to {address}: {why}",
+                    self.config.given_target,
+                    replaced.id()
+                )
+            });
+            replaced.drain();
+        }
+        Some(address)
+    }
+
+    /// A dial failed: the note for the error trail, and the subchannel's state now.
+    pub(super) fn on_dial_failed(
+        &mut self,
+        now: Time,
+        id: SubchannelId,
+        connection: u64,
+        cause: String,
+    ) -> Option<(AttemptNote, State)> {
+        let slot = self.slots.get_mut(&id)?;
+        let dialing = slot.dialing.take_if(|dialing| dialing.connection == connection)?;
+        let calls_arrive = self.usage.calls_arrive(now);
+        slot.machine.on_dial_failed(now, &self.config.dial, calls_arrive, self.driver.random_unit());
+        self.gate.on_failure(&slot.address);
+        let note = AttemptNote { address: slot.address.to_string(), cause, took: now.since(dialing.started) };
+        Some((note, slot.machine.state()))
+    }
+
+    /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection. `None` when it was another one's.
+    pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64) -> Option<Lost> {
+        let slot = self.slots.get_mut(&id)?;
+        let lost = slot.connection.take_if(|current| current.id() == connection)?;
+        slot.machine.on_connection_lost(now, &self.config.dial, lost.has_answered(), self.driver.random_unit());
+        (slot.successor, slot.retire_at, slot.ask_gate_at) = (None, None, None);
+        self.gate.on_failure(&slot.address);
+        Some(Lost { state: slot.machine.state(), address: slot.address.to_string() })
+    }
+
+    /// The connections calls may use, in the order of their subchannels.
+    pub(super) fn connections(&self) -> Box<[(SubchannelId, Connection)]> {
+        self.slots.iter().filter_map(|(id, slot)| Some((*id, slot.connection.clone()?))).collect()
+    }
+
+    /// The addresses being dialed, and since when.
+    pub(super) fn dialing(&self) -> impl Iterator<Item = (String, Time)> {
+        self.slots.values().filter_map(|slot| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)))
+    }
+
+    /// When the next dial is due, while all wait for one.
+    pub(super) fn next_attempt(&self) -> Option<Time> {
+        self.slots.values().flat_map(|slot| [slot.machine.next_deadline(), slot.ask_gate_at]).flatten().min()
+    }
+
+    fn ids(&self) -> Vec<SubchannelId> {
+        self.slots.keys().copied().collect()
+    }
+}
+
+/// Ten per cent up or down, so that connections made together do not end together.
+pub(super) fn with_jitter(length: Duration, unit: f64) -> Duration {
+    length.mul_f64(0.9 + 0.2 * unit)
+}
+
+/// Positive, unique in the process, never reused ([CONN-160]).
+fn next_connection_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Relaxed)
+}

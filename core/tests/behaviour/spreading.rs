@@ -1,0 +1,81 @@
+//! Calls spread over several servers, and what becomes of them when one is lost.
+
+use linkspan_core::State;
+
+use crate::peer::client::{becomes, call, channel, channel_with, response};
+use crate::peer::run;
+use crate::peer::server::{ReservedPort, Server};
+
+/// [LB-25], [LB-28], [CONN-76]
+#[test]
+fn every_server_gets_its_turn() {
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let channel = channel(&format!("{},{}", servers[0].address(), servers[1].address()));
+        channel.state(true);
+        let mut connections = [servers[0].accept().await, servers[1].accept().await];
+        while channel.metrics().connections.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..4 {
+            let calls = [call(&channel), call(&channel)];
+            for connection in &mut connections {
+                connection.request().await.answer(b"");
+            }
+            for call in calls {
+                response(call).await;
+            }
+        }
+    });
+}
+
+/// [LB-27], [CONN-76]
+#[test]
+fn a_server_that_is_lost_is_dialed_again_without_a_call_and_the_other_serves() {
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let channel = channel(&format!("{},{}", servers[0].address(), servers[1].address()));
+        channel.state(true);
+        let lost = servers[0].accept().await;
+        let mut kept = servers[1].accept().await;
+        while channel.metrics().connections.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(lost);
+        let mut back = servers[0].accept_stream().await;
+        for _ in 0..3 {
+            let call = call(&channel);
+            kept.request().await.answer(b"kept");
+            assert_eq!(response(call).await.message, "kept");
+        }
+        assert_eq!(channel.state(false), State::Ready);
+        tokio::io::AsyncWriteExt::shutdown(&mut back).await.expect("the end said");
+    });
+}
+
+#[test]
+fn channels_that_wait_for_the_same_address_go_together_once_one_got_through() {
+    run(async {
+        let port = ReservedPort::new();
+        let address = port.address();
+        let channels: Vec<_> = (0..20).map(|_| channel_with(&address, &[])).collect();
+        for channel in &channels {
+            channel.state(true);
+        }
+        becomes(&channels[0], State::TransientFailure).await;
+        let server = port.listen();
+        let visits = crate::peer::beside(async move {
+            let mut connections = Vec::new();
+            loop {
+                connections.push(server.accept().await);
+            }
+        });
+        for channel in &channels {
+            becomes(channel, State::Ready).await;
+        }
+        visits.abort();
+        // One by one, two in a second, it would have taken ten.
+        let attempts: u64 = channels.iter().map(|channel| channel.metrics().connect_attempts).sum();
+        assert!(attempts >= 21, "the first probe failed");
+    });
+}
