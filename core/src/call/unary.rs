@@ -42,7 +42,7 @@ struct Received {
     message: Option<Bytes>,
 }
 
-/// One attempt, and one more, unseen, when the server says that it did not process the first ([RETRY-3]).
+/// One attempt, and further ones, unseen, while the server says that it did not process the last ([RETRY-3]).
 async fn attempts<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
@@ -50,14 +50,17 @@ async fn attempts<D: Driver>(
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
-    let outcome = exchange(channel, spec, message, progress, received).await;
-    // A server that answered has looked at the call, whatever it says afterwards.
-    if outcome.sent != Sent::Refused || received.borrow().initial.is_some() {
-        return outcome;
+    let mut attempts = 1;
+    loop {
+        let outcome = exchange(channel, spec, message, progress, received).await;
+        // A server that answered has looked at the call, whatever it says afterwards.
+        let is_unprocessed = outcome.sent == Sent::Refused && received.borrow().initial.is_none();
+        if !is_unprocessed || !channel.may_retry(attempts) {
+            return outcome;
+        }
+        attempts += 1;
+        progress.on_retry();
     }
-    channel.counters().retries.one();
-    progress.on_retry();
-    exchange(channel, spec, message, progress, received).await
 }
 
 async fn exchange<D: Driver>(

@@ -7,6 +7,7 @@ use crate::failure::Dialect;
 use crate::observe::log::{LogLevel, log};
 use crate::policy::backoff::BackoffOptions;
 use crate::policy::subchannel::DialRules;
+use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
 use crate::resolver::target::Target;
 use crate::transport::credentials::{Credentials, Tls};
 use crate::transport::headers::{HeaderRules, RequestTemplate};
@@ -37,6 +38,7 @@ pub(crate) struct ChannelConfig {
     /// How often the name is asked for while the channel is in use; `None` is only when something fails.
     pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
+    pub(crate) transparent_retry: TransparentRetryOptions,
     pub(crate) receive: ReceiveLimits,
     pub(crate) max_send_bytes: Option<u64>,
     pub(crate) default_timeout: Option<Duration>,
@@ -98,6 +100,13 @@ impl ChannelConfig {
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
+            transparent_retry: TransparentRetryOptions {
+                most_per_call: match preset {
+                    Preset::Grpc => 1,
+                    Preset::Resilient => 5,
+                },
+                budget: retry_budget(options, preset)?,
+            },
             receive: ReceiveLimits {
                 message: size_limit(number("grpc.max_receive_message_length")),
                 headers: HeaderRules {
@@ -159,6 +168,28 @@ fn balancing(options: &ChannelOptions, preset: Preset) -> Result<Balancing, Erro
         Preset::Grpc => Balancing::PickFirst,
         Preset::Resilient => Balancing::RoundRobin,
     })
+}
+
+/// `ratio, minimum per second`.
+fn retry_budget(options: &ChannelOptions, preset: Preset) -> Result<Option<BudgetOptions>, Error> {
+    let key = "linkspan.retry_budget";
+    let text = match (options.text(key), preset) {
+        (Some(text), _) => text,
+        (None, Preset::Grpc) => "off",
+        (None, Preset::Resilient) => "0.2, 10",
+    };
+    if text == "off" {
+        return Ok(None);
+    }
+    let number = |text: &str| text.trim().parse().ok().filter(|number| (0.0..=1e6).contains(number));
+    let parsed = text.split_once(',').and_then(|(ratio, per_second)| Some((number(ratio)?, number(per_second)?)));
+    match parsed {
+        Some((ratio, min_per_second)) => Ok(Some(BudgetOptions { ratio, min_per_second })),
+        None => {
+            let wanted = "\"off\", or a share of the calls and a number per second, as in \"0.2, 10\"";
+            Err(Error::new(ErrorKind::BadOption, format!("option {key:?} may be {wanted}; it is {text:?}")))
+        }
+    }
 }
 
 /// [CONN-11]: the largest number is never, and less than a second is a second.
@@ -261,6 +292,27 @@ mod tests {
         assert!(grpc.dial.timeout_grows_with_backoff && !resilient.dial.timeout_grows_with_backoff);
         assert_eq!((grpc.connection_age, resilient.connection_age), (None, Some(Duration::from_secs(1_800))));
         assert_eq!((grpc.dns_refresh, resilient.dns_refresh), (None, Some(Duration::from_secs(30))));
+    }
+
+    #[test]
+    fn retry_budgets_are_two_numbers_or_off() {
+        let with = |text: &str| {
+            let mut options = ChannelOptions::new();
+            options.set("linkspan.retry_budget", text).expect("text");
+            ChannelConfig::new("localhost:1", &Credentials::insecure(), &options)
+                .map(|config| config.transparent_retry.budget)
+        };
+        let default = Some(BudgetOptions { ratio: 0.2, min_per_second: 10.0 });
+        assert_eq!(config(Preset::Resilient, &[]).transparent_retry.budget, default);
+        assert_eq!(
+            config(Preset::Grpc, &[]).transparent_retry,
+            TransparentRetryOptions { most_per_call: 1, budget: None }
+        );
+        assert_eq!(with("off"), Ok(None));
+        assert_eq!(with("1,0.5"), Ok(Some(BudgetOptions { ratio: 1.0, min_per_second: 0.5 })));
+        for wrong in ["", "1", "x, 1", "1, -1", "nan, 1", "1, 1e9"] {
+            assert_eq!(with(wrong).expect_err(wrong).kind(), ErrorKind::BadOption);
+        }
     }
 
     /// [LB-3]

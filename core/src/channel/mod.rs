@@ -17,6 +17,7 @@ pub(crate) mod snapshot;
 mod subchannels;
 mod usage;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::EventRing;
+use crate::policy::transparent_retry::RetryBudget;
 use crate::runtime::Driver;
 use crate::state::State;
 use crate::time::Time;
@@ -72,6 +74,7 @@ struct Inner<D: Driver> {
     snapshots: Rc<SnapshotSlot>,
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
+    retries: RefCell<RetryBudget>,
 }
 
 /// How long a connection without streams may take to say goodbye to a server that does not read.
@@ -101,7 +104,8 @@ impl<D: Driver> LocalChannel<D> {
             usage: Rc::clone(&usage),
         };
         control::spawn(driver, shared, publisher, gate, done);
-        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox, usage }))
+        let retries = RefCell::new(RetryBudget::new(config.transparent_retry));
+        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox, usage, retries }))
     }
 
     pub(crate) fn driver(&self) -> &D {
@@ -140,6 +144,16 @@ impl<D: Driver> LocalChannel<D> {
 
     pub(crate) fn on_call_ended(&self, now: Time) {
         self.0.usage.on_call_ended(now);
+    }
+
+    /// The server did not process a call that was sent so often: whether it is sent again. Counts it, if so.
+    pub(crate) fn may_retry(&self, attempts: u32) -> bool {
+        let calls = self.counters().calls_started.read();
+        let may = self.0.retries.borrow_mut().on_unprocessed(self.0.driver.now(), calls, attempts);
+        if may {
+            self.counters().retries.one();
+        }
+        may
     }
 
     /// [CONN-56]

@@ -199,6 +199,11 @@ const REGISTRY: &[OptionDoc] = &[
         "0: off; 30000 with \"resilient\"",
         "How often, 10 % more or less, a name is asked for again while the channel is READY and in use.",
     ),
+    text(
+        "linkspan.retry_budget",
+        "off; \"0.2, 10\" with \"resilient\"",
+        "Bounds how many calls that a server did not process are sent again unseen: so many for each call made, and so many in each second besides. \"off\" is no bound.",
+    ),
     float("linkspan.backoff_multiplier", (1, 100), "1.6", "Growth of the wait from one failed connect to the next."),
     float(
         "linkspan.backoff_jitter",

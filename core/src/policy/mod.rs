@@ -10,3 +10,4 @@ pub(crate) mod connectivity;
 pub(crate) mod dial_gate;
 pub(crate) mod idle;
 pub(crate) mod subchannel;
+pub(crate) mod transparent_retry;

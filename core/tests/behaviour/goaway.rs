@@ -2,7 +2,9 @@
 
 use linkspan_core::{CallRequest, Code, Event, Sent, State};
 
-use crate::peer::client::{METHOD, becomes, call, channel, events, failure, pick_first_channel, response, told};
+use crate::peer::client::{
+    METHOD, becomes, call, channel, channel_with, events, failure, pick_first_channel, response, told,
+};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -88,7 +90,7 @@ fn a_call_the_goaway_excludes_is_made_again_unseen_on_a_new_connection() {
 fn a_call_two_goaways_exclude_fails_and_says_that_it_was_not_processed() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = channel_with(&server.address(), &[("linkspan.preset", "grpc".into())]);
         let call = call(&channel);
         for _ in 0..2 {
             let mut peer = server.accept_raw().await;
@@ -110,7 +112,7 @@ fn a_call_two_goaways_exclude_fails_and_says_that_it_was_not_processed() {
 fn a_refused_stream_is_opened_again_unseen_once() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = channel_with(&server.address(), &[("linkspan.preset", "grpc".into())]);
         let twice = call(&channel);
         let mut connection = server.accept().await;
         connection.request().await.reset(h2::Reason::REFUSED_STREAM);
@@ -127,6 +129,39 @@ fn a_refused_stream_is_opened_again_unseen_once() {
         assert!(!connection.has_waiting_request());
         assert_eq!(channel.metrics().retries, 2);
         assert_eq!(channel.metrics().connect_attempts, 1);
+    });
+}
+
+/// [RETRY-3]
+#[test]
+fn a_refused_stream_is_opened_again_five_times_by_the_resilient_set() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let patient = call(&channel);
+        let mut connection = server.accept().await;
+        for _ in 0..5 {
+            connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        }
+        connection.request().await.answer(b"at last");
+        assert_eq!(response(patient).await.message, "at last");
+        assert_eq!(channel.metrics().retries, 5);
+    });
+}
+
+#[test]
+fn refused_calls_are_made_again_within_the_channels_budget() {
+    run(async {
+        let server = Server::start();
+        let channel = channel_with(&server.address(), &[("linkspan.retry_budget", "1, 0".into())]);
+        let first = call(&channel);
+        let mut connection = server.accept().await;
+        for _ in 0..2 {
+            connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        }
+        failure(first, Code::Unavailable).await;
+        assert_eq!(channel.metrics().retries, 1, "one call earns one");
+        assert!(!connection.has_waiting_request());
     });
 }
 
