@@ -145,7 +145,8 @@ impl<D: Driver> Subchannels<D> {
             if slot.retire_at.take_if(|at| *at <= now).is_some() {
                 slot.successor.get_or_insert_with(|| "it has reached its age".to_owned());
             }
-            if slot.ask_gate_at.is_none_or(|at| at <= now) {
+            slot.ask_gate_at.take_if(|at| *at <= now);
+            if slot.ask_gate_at.is_none() {
                 self.dial(now, id);
             }
         }
