@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::status::Code;
 
 /// Something to send.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     /// `None` half-closes without a message.
     pub(crate) message: Option<Bytes>,

@@ -8,6 +8,7 @@ mod ending;
 pub(crate) mod inbox;
 pub(crate) mod methods;
 pub(crate) mod quota;
+mod replay;
 pub(crate) mod streaming;
 pub(crate) mod unary;
 

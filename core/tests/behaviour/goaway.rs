@@ -165,17 +165,54 @@ fn refused_calls_are_made_again_within_the_channels_budget() {
     });
 }
 
-/// A stream's messages are not kept, so it cannot be made again; its caller is told that it may be.
+/// [RETRY-3]
 #[test]
-fn a_refused_call_with_streams_ends_unavailable_and_says_that_it_was_not_processed() {
+fn a_refused_call_with_streams_is_made_again_with_the_messages_it_had_sent() {
     run(async {
         let server = Server::start();
         let channel = channel(&server.address());
         let (reply, mut events) = events();
-        let request = CallRequest { last: true, ..CallRequest::new(METHOD) };
+        let handle = channel.start_stream(CallRequest::new(METHOD), reply).expect("a call");
+        handle.send("one".into(), false).expect("room");
+        let mut connection = server.accept().await;
+        let mut refused = connection.request().await;
+        assert_eq!(refused.message().await.expect("a message"), "one");
+        refused.reset(h2::Reason::REFUSED_STREAM);
+
+        let mut again = connection.request().await;
+        handle.send("two".into(), true).expect("room");
+        for wanted in ["one", "two"] {
+            assert_eq!(again.message().await.expect("a message"), wanted);
+        }
+        assert_eq!(again.message().await, None);
+        again.start().end(0);
+        let Event::Headers { .. } = events.next().await else { panic!("another event") };
+        loop {
+            match events.next().await {
+                Event::Writable => {}
+                Event::Status(end) => break assert!(end.status.is_ok(), "{:?}", end.status),
+                other => panic!("{other:?}"),
+            }
+        }
+        events.are_over().await;
+        assert_eq!(channel.metrics().retries, 1);
+    });
+}
+
+/// What was sent is not kept beyond a bound, so such a call cannot be made again; its caller is told that it may be.
+#[test]
+fn a_refused_call_that_sent_much_ends_unavailable_and_says_that_it_was_not_processed() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let (reply, mut events) = events();
+        let message = vec![0; 100 << 10];
+        let request = CallRequest { last: true, message: Some(message.into()), ..CallRequest::new(METHOD) };
         channel.start_stream(request, reply).expect("a call");
         let mut connection = server.accept().await;
-        connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+        let mut refused = connection.request().await;
+        refused.message().await.expect("a message");
+        refused.reset(h2::Reason::REFUSED_STREAM);
         let Event::Status(end) = events.next().await else { panic!("another event") };
         assert_eq!((end.status.code(), end.sent), (Code::Unavailable, Sent::Refused));
         events.are_over().await;

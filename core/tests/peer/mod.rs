@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Far beyond what any test takes, so that only a hang meets it.
-pub(crate) const GUARD: Duration = Duration::from_secs(60);
+pub(crate) const GUARD: Duration = Duration::from_secs(180);
 
 /// Runs a test on a runtime of its own, which ends everything the test started.
 pub(crate) fn run(test: impl Future<Output = ()>) {
