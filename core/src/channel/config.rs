@@ -6,13 +6,16 @@ use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::observe::log::{LogLevel, log};
 use crate::policy::backoff::BackoffOptions;
+use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
 use crate::resolver::target::Target;
+use crate::runtime::environment;
 use crate::transport::credentials::{Credentials, Tls};
 use crate::transport::headers::{HeaderRules, RequestTemplate};
 use crate::transport::stream::ReceiveLimits;
 
+use super::keepalive;
 use super::options::{ChannelOptions, Preset};
 
 /// Everything a channel was made with.
@@ -44,6 +47,8 @@ pub(crate) struct ChannelConfig {
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) stream_window: u32,
     pub(crate) connection_window: u32,
+    /// `None` is off.
+    pub(crate) keepalive: Option<KeepaliveOptions>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
     pub(crate) events_capacity: usize,
@@ -76,6 +81,10 @@ impl ChannelConfig {
         let unsigned_32 = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
         let milliseconds = |key: &str| Duration::from_millis(unsigned(key));
         let unless_zero = |key: &str| Some(milliseconds(key)).filter(|length| !length.is_zero());
+        let keepalive = keepalive::settings(options, preset, environment::kubernetes)?;
+        // [OPT-3] An option wins over the environment, the environment over a preset.
+        let number_or =
+            |key: &str, environment: Option<i64>| options.int(key).or(environment).unwrap_or_else(|| number(key));
         // gRPC's own name for the connect timeout counts where ours is not set.
         let connect_timeout = match options.int("linkspan.connect_timeout_ms") {
             None if options.int("grpc.min_reconnect_backoff_ms").is_some() => "grpc.min_reconnect_backoff_ms",
@@ -94,8 +103,8 @@ impl ChannelConfig {
                 probe_interval: unless_zero("linkspan.probe_interval_ms"),
             },
             balancing: balancing(options, preset)?,
-            idle_timeout: idle_timeout(number("grpc.client_idle_timeout_ms")),
-            connection_age: unless_zero("linkspan.max_connection_age_ms"),
+            idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
+            connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
             max_requests: Some(unsigned_32("linkspan.max_requests_per_connection")).filter(|count| *count > 0),
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
@@ -118,6 +127,7 @@ impl ChannelConfig {
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
             stream_window: unsigned_32("linkspan.stream_window_bytes"),
             connection_window: unsigned_32("linkspan.connection_window_bytes"),
+            keepalive: keepalive.keepalive,
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
@@ -195,8 +205,13 @@ fn retry_budget(options: &ChannelOptions, preset: Preset) -> Result<Option<Budge
 /// [CONN-11]: the largest number is never, and less than a second is a second.
 fn idle_timeout(milliseconds: i64) -> Option<Duration> {
     let shortest = Duration::from_secs(1);
-    let length = u64::try_from(milliseconds).ok().filter(|length| *length > 0 && milliseconds < i64::from(i32::MAX))?;
-    Some(Duration::from_millis(length).max(shortest))
+    finite(milliseconds).map(|length| length.max(shortest))
+}
+
+/// [OPT-3]: zero, less and the largest number there is are never.
+fn finite(milliseconds: i64) -> Option<Duration> {
+    let is_finite = (1..i64::from(i32::MAX)).contains(&milliseconds);
+    is_finite.then(|| Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
 /// [OPT-6]: negative is unlimited.

@@ -3,6 +3,7 @@
 //! It takes one letter at a time, asks the pure rooms what follows, carries their actions out and publishes a snapshot. It
 //! holds one deadline: the earliest of its machines.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::subchannels::{Lost, Subchannels};
 use super::usage::Usage;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
+use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
@@ -52,6 +54,7 @@ pub(super) fn spawn<D: Driver>(
         stream_window: config.stream_window,
         connection_window: config.connection_window,
         max_requests: config.max_requests,
+        keepalive: Cell::new(config.keepalive),
         counters: Arc::clone(&shown.counters),
     });
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
@@ -170,6 +173,7 @@ impl<D: Driver> Control<D> {
             Mail::Resolved(..) => {}
             Mail::Dialed(subchannel, _, Ok(connection)) => self.on_connected(subchannel, connection),
             Mail::Dialed(subchannel, connection, Err(cause)) => self.on_dial_failed(subchannel, connection, cause),
+            Mail::TooManyPings(connection, time) => self.on_too_many_pings(connection, time),
             Mail::Draining(subchannel, connection, cause) => self.on_lost(subchannel, connection, cause),
             Mail::SuccessorWanted(subchannel, connection, words) => {
                 self.subchannels.on_successor_wanted(self.driver.now(), subchannel, connection, words);
@@ -289,6 +293,19 @@ impl<D: Driver> Control<D> {
         }
         // Also when the policy does nothing: a call whose deadline passes now tells what was tried.
         self.publish();
+    }
+
+    /// [CONN-95]
+    fn on_too_many_pings(&self, connection: u64, time: Option<Duration>) {
+        let new = self.settings.on_too_many_pings(time);
+        log(LogLevel::Warn, "channel", || {
+            let target = &self.config.given_target;
+            let what = new.map_or_else(
+                || "keepalive is off".to_owned(),
+                |new| format!("new connections are pinged after {} ms of silence", new.as_millis()),
+            );
+            format!("{target}: the server says too_many_pings on connection {connection}; {what}")
+        });
     }
 
     /// [CONN-32], [CONN-33]

@@ -42,6 +42,7 @@ pub(super) fn spawn<D: Driver>(
     };
     let task_driver = driver.clone();
     driver.spawn(async move {
+        let keepalive_time = settings.keepalive.get().map(|keepalive| keepalive.time);
         // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
         let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, deadline)).await {
             Err(cause) => return report.over(cause),
@@ -52,18 +53,29 @@ pub(super) fn spawn<D: Driver>(
         report.connected(dialed.connection);
         let mut give_up_at = None;
         loop {
+            let deadline = [give_up_at, moving.next_deadline()].into_iter().flatten().min();
             let happened = tokio::select! {
                 biased;
-                happened = moving.next() => happened,
-                () = sleep_until(&task_driver, give_up_at) => break,
+                happened = moving.next(&task_driver) => Some(happened),
+                () = sleep_until(&task_driver, deadline) => None,
+            };
+            let Some(happened) = happened else {
+                let now = task_driver.now();
+                if give_up_at.is_some_and(|at| at <= now) {
+                    break;
+                }
+                moving.on_time(now);
+                continue;
             };
             match happened {
                 Happened::Worn(cause) => report.successor_wanted(cause),
+                Happened::TooManyPings => report.too_many_pings(keepalive_time),
                 Happened::Draining(cause) => report.draining(cause),
                 Happened::CannotWrite(cause) => {
                     give_up_at = Some(task_driver.now() + LAST_WORDS);
                     report.draining(format!("the connection was lost: {cause}"));
                 }
+                Happened::DeadlineMoved => {}
                 Happened::Ended => break,
             }
         }
@@ -94,6 +106,10 @@ impl Report {
 
     fn draining(&self, cause: String) {
         self.mailbox.post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
+    }
+
+    fn too_many_pings(&self, keepalive_time: Option<Duration>) {
+        self.mailbox.post(Mail::TooManyPings(self.id.connection, keepalive_time));
     }
 
     fn over(&self, cause: String) {

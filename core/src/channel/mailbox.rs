@@ -30,6 +30,8 @@ pub(super) enum Mail {
     Resolved(u64, Result<Vec<Address>, Failure>),
     /// A dial is over, for this subchannel, under this connection's id.
     Dialed(SubchannelId, u64, Result<Connection, String>),
+    /// The server wants fewer PINGs than come on the connection with this id, which had this keepalive time.
+    TooManyPings(u64, Option<Duration>),
     /// The connection with this id takes no new streams, because of this.
     Draining(SubchannelId, u64, String),
     /// Another connection should take over from this one, because of this.

@@ -6,6 +6,7 @@
 pub(crate) mod config;
 mod control;
 pub(crate) mod gate;
+mod keepalive;
 mod link;
 mod mailbox;
 pub(crate) mod options;

@@ -191,6 +191,14 @@ impl ChannelOptions {
         self.int(key).unwrap_or_else(default)
     }
 
+    /// A boolean that was set.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        match self.values.get(key) {
+            Some(OptionValue::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub(super) fn float(&self, key: &str) -> Option<f64> {
         match self.values.get(key) {
             Some(OptionValue::Float(value)) => Some(*value),
@@ -230,22 +238,27 @@ fn parse_preset(place: &str, value: &OptionValue) -> Result<Preset, Error> {
 
 /// [OPT-1] for `grpc.*`; strict for our own.
 fn unknown(key: &str) -> Result<(), Error> {
-    /// Keys that were warned about; guards the set alone.
-    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    /// A program that makes up keys without end must not grow the set without end.
-    const MOST_WARNINGS: usize = 256;
-
     if key.starts_with("grpc.") || key.starts_with("grpc-") {
-        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = warned.len() < MOST_WARNINGS && warned.insert(key.to_owned());
-        drop(warned);
-        if is_new {
-            log(LogLevel::Warn, "options", || format!("option {key:?} has no effect in this version"));
-        }
+        warn_once(key, || format!("option {key:?} has no effect in this version"));
         return Ok(());
     }
     let nearest = registry::nearest(key);
     Err(Error::new(ErrorKind::Unsupported, format!("option {key:?} is not known; the nearest is {nearest:?}")))
+}
+
+/// Warns through the log, once per process and subject.
+pub(super) fn warn_once(subject: &str, words: impl FnOnce() -> String) {
+    /// What was warned about; guards the set alone.
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    /// A program that makes up keys without end must not grow the set without end.
+    const MOST_WARNINGS: usize = 256;
+
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = warned.len() < MOST_WARNINGS && warned.insert(subject.to_owned());
+    drop(warned);
+    if is_new {
+        log(LogLevel::Warn, "options", words);
+    }
 }
 
 #[cfg(test)]

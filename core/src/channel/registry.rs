@@ -41,9 +41,9 @@ pub struct OptionDoc {
     pub min: i64,
     /// The largest.
     pub max: i64,
-    /// The default, for whole numbers, under the preset `grpc`.
+    /// The default, for whole numbers and booleans, under the preset `grpc`.
     pub default: i64,
-    /// The default, for whole numbers, under the preset `resilient`.
+    /// The default, for whole numbers and booleans, under the preset `resilient`.
     pub resilient: i64,
     /// The default in words.
     pub default_text: &'static str,
@@ -102,6 +102,23 @@ const fn int(
         max,
         default,
         resilient,
+        default_text,
+        doc,
+        since: "0.1",
+    }
+}
+
+const fn boolean(key: &'static str, default: bool, default_text: &'static str, doc: &'static str) -> OptionDoc {
+    let number = if default { 1 } else { 0 };
+    OptionDoc {
+        key,
+        kind: OptionKind::Bool,
+        scope: OptionScope::Channel,
+        unit: "",
+        min: 0,
+        max: 1,
+        default: number,
+        resilient: number,
         default_text,
         doc,
         since: "0.1",
@@ -211,6 +228,19 @@ const REGISTRY: &[OptionDoc] = &[
         "0.2",
         "The share the wait is shortened or lengthened by at random; 0 lets clients reconnect in step.",
     ),
+    text(
+        "linkspan.keepalive_preset",
+        "none",
+        "Keepalive for what lies on the way: \"none\", \"aws-alb\" (a PING after 30 s of silence), \"aws-nlb\" (120 s), \"gcp\" (300 s), \"azure\" (120 s), or \"kubernetes\" (60 s, or what GRPC_KEEPALIVE_TIME_MS and its like say). Single options win over it.",
+    ),
+    int(
+        "linkspan.keepalive_min_time_ms",
+        "ms",
+        (1, I32_MAX),
+        [10_000, 10_000],
+        "10000",
+        "Smaller keepalive times are raised to this. Lowered, servers may close connections with too_many_pings.",
+    ),
     int(
         "linkspan.default_timeout_ms",
         "ms",
@@ -311,6 +341,28 @@ const REGISTRY: &[OptionDoc] = &[
         [0, 0],
         "none",
         "For tests: the same wait after every failed connect.",
+    ),
+    int(
+        "grpc.keepalive_time_ms",
+        "ms",
+        (-1, I32_MAX),
+        [I32_MAX, I32_MAX],
+        "2147483647: off",
+        "After so long without a byte read, a connection in use is pinged; 0, -1 and 2147483647 are never. Less than the server allows, and it closes the connection.",
+    ),
+    int(
+        "grpc.keepalive_timeout_ms",
+        "ms",
+        (0, I32_MAX),
+        [20_000, 20_000],
+        "20000",
+        "After so long without a byte read after that PING, the connection is closed and its calls end UNAVAILABLE.",
+    ),
+    boolean(
+        "grpc.keepalive_permit_without_calls",
+        false,
+        "false",
+        "Whether connections without calls are pinged too. Many servers forbid it.",
     ),
     int(
         "grpc.happy_eyeballs_connection_attempt_delay_ms",

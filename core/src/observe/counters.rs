@@ -59,6 +59,8 @@ pub(crate) struct ChannelCounters {
     pub(crate) connect_attempts: Counter,
     pub(crate) connect_failures: Counter,
     pub(crate) goaways: Counter,
+    pub(crate) keepalive_pings: Counter,
+    pub(crate) liveness_checks: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) bytes_received: Counter,
     /// The newest connect or resolve failure; guards the text alone.

@@ -8,6 +8,8 @@ pub(crate) mod backoff;
 pub(crate) mod balancer;
 pub(crate) mod connectivity;
 pub(crate) mod dial_gate;
+mod excuse;
 pub(crate) mod idle;
+pub(crate) mod keepalive;
 pub(crate) mod subchannel;
 pub(crate) mod transparent_retry;

@@ -16,6 +16,14 @@ pub(crate) fn roots_file() -> Option<OsString> {
     value.filter(|path| !path.is_empty())
 }
 
+/// `GRPC_KEEPALIVE_TIME_MS` and its like: what the keepalive preset `kubernetes` reads, and nobody else.
+pub(crate) fn kubernetes(name: &'static str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var_os(name);
+    // What is no text is not understood, and says so.
+    value.map(|value| value.to_string_lossy().into_owned())
+}
+
 /// `LINKSPAN_BUDGET_CALLS`: how many calls the programs of `engine/budget.rs` make.
 #[cfg(test)]
 pub(crate) fn budget_calls() -> Option<usize> {

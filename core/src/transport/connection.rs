@@ -15,6 +15,7 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Outbound;
+use super::pings::Pings;
 use super::places::{Place, Places};
 use super::stream::Stream;
 use super::tap::{Seen, Tap};
@@ -22,6 +23,8 @@ use super::wire::Wire;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
+use crate::runtime::Driver;
+use crate::time::Time;
 
 /// A usable connection. Clones are the same connection.
 #[derive(Clone)]
@@ -140,10 +143,14 @@ impl ConnectionEnding {
 pub(crate) enum Happened {
     /// Another connection should take over, because of this. Until one has, it goes on taking streams.
     Worn(String),
+    /// The server wants fewer PINGs ([CONN-95]); told before the draining it comes with.
+    TooManyPings,
     /// It takes no new streams, because of this.
     Draining(String),
     /// Nothing can be written any more, because of this. What the server said before may still be read, for a while.
     CannotWrite(String),
+    /// [`Moving::next_deadline`] became earlier.
+    DeadlineMoved,
     /// It is over.
     Ended,
 }
@@ -154,6 +161,9 @@ pub(crate) struct Moving<S: AsyncRead + AsyncWrite + Unpin> {
     wire: Wire<S>,
     seen: Rc<Seen>,
     connection: Connection,
+    pings: Pings,
+    reads: u32,
+    too_many_pings_is_told: bool,
     goaway_is_told: bool,
     /// [`Happened::Worn`] is told after so many streams.
     wears_after: Option<u32>,
@@ -171,13 +181,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
         seen: Rc<Seen>,
         connection: Connection,
         wears_after: Option<u32>,
+        pings: Pings,
     ) -> Self {
+        let reads = seen.reads();
         let stream_limit = seen.stream_limit();
         Self {
             http2,
             wire,
             seen,
             connection,
+            pings,
+            reads,
+            too_many_pings_is_told: false,
             goaway_is_told: false,
             wears_after,
             is_used_up: false,
@@ -187,23 +202,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
         }
     }
 
+    /// When [`Moving::on_time`] must be called next; nobody else does what it does.
+    pub(crate) fn next_deadline(&mut self) -> Option<Time> {
+        let is_in_use = self.is_in_use();
+        self.pings.arm(is_in_use)
+    }
+
+    /// A deadline may have passed; [`Moving::next`] was polled since and found nothing to read.
+    pub(crate) fn on_time(&mut self, now: Time) {
+        let is_in_use = self.is_in_use();
+        self.pings.on_time(now, is_in_use);
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.connection.0.places.are_taken()
+    }
+
     /// Moves the connection until something happens to it.
-    pub(crate) async fn next(&mut self) -> Happened {
+    pub(crate) async fn next(&mut self, driver: &impl Driver) -> Happened {
         poll_fn(|cx| {
+            // Before its frames, so that the PING goes out first ([CONN-93]).
+            if self.pings.is_dormant() && self.is_in_use() {
+                self.pings.on_stream_opened(driver.now());
+            }
+            if !self.is_over {
+                self.pings.send(&mut self.http2);
+            }
             if !self.is_over
                 && let Poll::Ready(ended) = Pin::new(&mut self.http2).poll(cx)
             {
                 self.is_over = true;
                 if let Err(cause) = ended {
-                    self.seen.note_violation(cause.to_string());
+                    self.seen.note_end(cause.to_string());
                 }
             }
             if let Poll::Ready(Err(cause)) = self.wire.poll_send(cx) {
                 self.seen.note_write_failure(&cause);
             }
+            if self.seen.reads() != self.reads {
+                self.reads = self.seen.reads();
+                self.pings.on_bytes_read(|| driver.now());
+            }
+            self.pings.poll_answer(cx);
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();
+            }
+            if self.seen.has_too_many_pings() && !self.too_many_pings_is_told {
+                self.too_many_pings_is_told = true;
+                return Poll::Ready(Happened::TooManyPings);
             }
             // Told before the end, which the same read may bring: it says why.
             if let Some(goaway) = self.seen.goaway().filter(|_| !self.goaway_is_told) {
@@ -222,6 +269,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.connection.drain();
                 return Poll::Ready(Happened::Draining("the connection has used up its streams".to_owned()));
             }
+            if let Some(words) = self.pings.take_death() {
+                self.is_over = true;
+                self.seen.note_end(words);
+            }
             if self.is_over {
                 self.connection.drain();
                 return Poll::Ready(Happened::Ended);
@@ -230,6 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.write_failure_is_told = true;
                 self.connection.drain();
                 return Poll::Ready(Happened::CannotWrite(cause.to_owned()));
+            }
+            let is_in_use = self.is_in_use();
+            if self.pings.must_be_armed(is_in_use) {
+                return Poll::Ready(Happened::DeadlineMoved);
             }
             Poll::Pending
         })

@@ -19,10 +19,12 @@ use tokio_rustls::client::TlsStream;
 use super::connection::{Connection, Moving};
 use super::credentials::Tls;
 use super::message::Outbound;
+use super::pings::Pings;
 use super::tap::{Seen, Tap};
 use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
+use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::runtime::{Driver, Socket};
 use crate::time::Time;
 
@@ -36,7 +38,20 @@ pub(crate) struct DialSettings {
     pub(crate) connection_window: u32,
     /// A connection asks to be replaced after so many calls; `None` is never.
     pub(crate) max_requests: Option<u32>,
+    /// `None` is off. Its time grows when a server complains.
+    pub(crate) keepalive: Cell<Option<KeepaliveOptions>>,
     pub(crate) counters: Arc<ChannelCounters>,
+}
+
+impl DialSettings {
+    /// A server said `too_many_pings` on a connection that had this keepalive time. The time of new connections ([CONN-95]), if there is
+    /// one.
+    pub(crate) fn on_too_many_pings(&self, time: Option<Duration>) -> Option<Duration> {
+        let keepalive = self.keepalive.get()?;
+        let time = doubled(keepalive.time, time?);
+        self.keepalive.set(Some(KeepaliveOptions { time, ..keepalive }));
+        Some(time)
+    }
 }
 
 /// A connection that is usable, and the future that moves it.
@@ -135,7 +150,7 @@ async fn attempt<D: Driver>(
         match ended {
             Poll::Ready(ended) => {
                 if let Err(cause) = ended {
-                    seen.note_violation(cause.to_string());
+                    seen.note_end(cause.to_string());
                 }
                 let missing = if seen.has_settings() { "" } else { ", before its HTTP/2 SETTINGS" };
                 Poll::Ready(Err(format!("{}{missing}", seen.end())))
@@ -147,7 +162,8 @@ async fn attempt<D: Driver>(
     .await?;
 
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
-    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests));
+    let pings = Pings::new(settings.keepalive.get(), Arc::clone(&settings.counters), driver.now());
+    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
     Ok(Dialed { connection, moving })
 }
 

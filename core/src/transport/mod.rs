@@ -8,6 +8,7 @@ pub(crate) mod credentials;
 pub(crate) mod dial;
 pub(crate) mod headers;
 pub(crate) mod message;
+mod pings;
 mod places;
 pub(crate) mod stream;
 mod tap;

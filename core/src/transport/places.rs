@@ -45,6 +45,11 @@ impl Places {
         }
     }
 
+    /// Whether a stream is open, or about to be.
+    pub(super) fn are_taken(&self) -> bool {
+        self.taken.get() > 0
+    }
+
     /// The server announced another limit.
     pub(super) fn on_limit_changed(&self) {
         self.show_limit();

@@ -19,12 +19,16 @@ use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     has_settings: Cell<bool>,
+    /// How often bytes were read; it wraps.
+    reads: Cell<u32>,
     /// Set by the first HEADERS frame.
     has_answered: Cell<bool>,
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     wrong_start: RefCell<Option<String>>,
     stream_limit: Cell<Option<u32>>,
     goaway: RefCell<Option<Goaway>>,
+    /// Set by the one GOAWAY that asks for fewer PINGs ([CONN-95]).
+    has_too_many_pings: Cell<bool>,
     /// Set once, when reading ended or failed.
     end: RefCell<Option<String>>,
     /// Set once, when writing failed.
@@ -34,6 +38,11 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn has_settings(&self) -> bool {
         self.has_settings.get()
+    }
+
+    /// How often bytes were read so far; two equal answers mean that nothing was between them.
+    pub(super) fn reads(&self) -> u32 {
+        self.reads.get()
     }
 
     pub(super) fn has_answered(&self) -> bool {
@@ -51,6 +60,10 @@ impl Seen {
 
     pub(super) fn goaway(&self) -> Option<Goaway> {
         self.goaway.borrow().clone()
+    }
+
+    pub(super) fn has_too_many_pings(&self) -> bool {
+        self.has_too_many_pings.get()
     }
 
     /// How the connection ended, in words: what the server said before what this side noticed.
@@ -75,8 +88,8 @@ impl Seen {
         let _ = self.write_failure.set(words_of(cause));
     }
 
-    /// What the HTTP/2 library found wrong, unless the byte stream itself ended.
-    pub(super) fn note_violation(&self, words: String) {
+    /// Why this side ends the connection, unless the byte stream itself ended.
+    pub(super) fn note_end(&self, words: String) {
         self.end.borrow_mut().get_or_insert(words);
     }
 }
@@ -151,6 +164,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
             Ok(()) => {
                 self.connection.bytes_received.add(read.len() as u64);
                 self.channel.bytes_received.add(read.len() as u64);
+                self.frames.seen.reads.set(self.frames.seen.reads.get().wrapping_add(1));
                 self.frames.on_bytes(read);
                 // A graceful end is said in two frames and is one event.
                 if !self.goaway_is_counted && self.frames.seen.goaway.borrow().is_some() {
@@ -229,6 +243,7 @@ const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
+const ENHANCE_YOUR_CALM: u32 = 11;
 /// Longer debug texts are cut; a peer cannot make us keep more.
 const MAX_KEPT: usize = 8 + 512;
 
@@ -323,6 +338,9 @@ impl FrameReader {
             GOAWAY if payload.len() >= 8 => {
                 let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
                 let debug = String::from_utf8_lossy(&payload[8..]).into_owned();
+                if code == ENHANCE_YOUR_CALM && debug == "too_many_pings" {
+                    self.seen.has_too_many_pings.set(true);
+                }
                 *self.seen.goaway.borrow_mut() = Some(Goaway { code, debug });
             }
             _ => {}
@@ -386,8 +404,17 @@ mod tests {
         let seen = read(&bytes, 100);
         assert_eq!(seen.goaway(), Some(Goaway { code: 11, debug: "too_many_pings".into() }));
         assert_eq!(seen.goaway().expect("there").to_string(), "GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\"");
+        assert!(seen.has_too_many_pings());
         let long = read(&goaway(0, &[b'x'; 10_000]), 100).goaway().expect("there");
         assert_eq!(long.debug.len(), MAX_KEPT - 8);
+    }
+
+    /// [CONN-95]
+    #[test]
+    fn only_the_exact_words_with_their_code_ask_for_fewer_pings() {
+        for (code, words) in [(0, "too_many_pings"), (11, "too_many_pings!"), (11, "Too_many_pings"), (11, "")] {
+            assert!(!read(&goaway(code, words.as_bytes()), 100).has_too_many_pings(), "{code} {words}");
+        }
     }
 
     proptest! {

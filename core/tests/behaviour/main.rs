@@ -15,6 +15,7 @@ mod engines;
 mod failing_to_connect;
 mod goaway;
 mod http2;
+mod keepalive;
 mod limits;
 mod metadata;
 mod on_loop;

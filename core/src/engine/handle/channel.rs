@@ -153,6 +153,8 @@ impl Channel {
             calls_in_flight: counters.calls_in_flight.read(),
             calls_queued: counters.calls_queued.read(),
             retries: counters.retries.read(),
+            keepalive_pings: counters.keepalive_pings.read(),
+            liveness_checks: counters.liveness_checks.read(),
             by_code: std::array::from_fn(|code| counters.calls_by_code[code].read()),
             bytes_sent: counters.bytes_sent.read(),
             bytes_received: counters.bytes_received.read(),
@@ -280,6 +282,10 @@ pub struct ChannelMetrics {
     pub calls_queued: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
+    /// PINGs sent because nothing was read for the keepalive time.
+    pub keepalive_pings: u64,
+    /// PINGs sent because a connection was suspected to be dead.
+    pub liveness_checks: u64,
     /// Ended calls by the number of their status code.
     pub by_code: [u64; 17],
     /// Bytes written to connections, above TLS.

@@ -1,0 +1,145 @@
+//! The PINGs of one connection: what the machines of `policy` decide, carried out.
+//!
+//! The HTTP/2 library has one PING of ours in flight at a time, so whoever wants one while it is has that one
+//! ([decision 6](../../docs/decisions/0006-one-ping-and-suspicion.md)).
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use h2::{Ping, PingPong};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::message::Outbound;
+use crate::observe::counters::ChannelCounters;
+use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
+use crate::time::Time;
+
+/// One connection's PINGs and the machines that ask for them.
+pub(super) struct Pings {
+    /// Boxed, because most connections have none.
+    keepalive: Option<Box<Keepalive>>,
+    counters: Arc<ChannelCounters>,
+    /// Taken from the library with the first PING: from then on it costs a little with every frame.
+    http2: Option<PingPong>,
+    /// Set by a machine, cleared when a PING is in flight.
+    is_wanted: bool,
+    is_in_flight: bool,
+    /// Set while the opening of a stream sets a deadline.
+    is_dormant: bool,
+    /// Set when a deadline may have become earlier than the one the connection's task waits for.
+    has_moved: bool,
+    /// The deadline the connection's task waits for.
+    armed: Option<Time>,
+    /// Why the connection is given up, once it is.
+    dead: Option<String>,
+}
+
+impl Pings {
+    pub(super) fn new(keepalive: Option<KeepaliveOptions>, counters: Arc<ChannelCounters>, now: Time) -> Self {
+        Self {
+            keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
+            counters,
+            http2: None,
+            is_wanted: false,
+            is_in_flight: false,
+            is_dormant: false,
+            has_moved: false,
+            armed: None,
+            dead: None,
+        }
+    }
+
+    /// Whether [`Pings::on_stream_opened`] must be told.
+    pub(super) fn is_dormant(&self) -> bool {
+        self.is_dormant
+    }
+
+    /// A stream was opened on a connection that was not in use.
+    pub(super) fn on_stream_opened(&mut self, now: Time) {
+        self.is_dormant = false;
+        self.has_moved = true;
+        if let Some(keepalive) = &mut self.keepalive {
+            let step = keepalive.on_stream_opened(now);
+            self.on_keepalive(step);
+        }
+    }
+
+    /// Bytes were read; the time is asked for only if it matters.
+    pub(super) fn on_bytes_read(&mut self, now: impl FnOnce() -> Time) {
+        if let Some(keepalive) = &mut self.keepalive {
+            self.has_moved |= keepalive.on_bytes_read(now());
+        }
+    }
+
+    /// A deadline may have passed. What waits to be read has been read.
+    pub(super) fn on_time(&mut self, now: Time, is_in_use: bool) {
+        if let Some(keepalive) = &mut self.keepalive {
+            let step = keepalive.on_time(now, is_in_use);
+            self.on_keepalive(step);
+        }
+    }
+
+    /// The earliest deadline of the machines, for the connection's task to wait for.
+    pub(super) fn arm(&mut self, is_in_use: bool) -> Option<Time> {
+        let keepalive = self.keepalive.as_ref().map(|keepalive| keepalive.next_deadline(is_in_use));
+        self.is_dormant = keepalive == Some(None);
+        self.armed = keepalive.flatten();
+        self.has_moved = false;
+        self.armed
+    }
+
+    /// Whether the task waits too long.
+    pub(super) fn must_be_armed(&mut self, is_in_use: bool) -> bool {
+        if !std::mem::take(&mut self.has_moved) {
+            return false;
+        }
+        let before = self.armed;
+        let now = self.arm(is_in_use);
+        now.is_some_and(|now| before.is_none_or(|before| now < before))
+    }
+
+    /// Hands over a PING if one is wanted and none is in flight; then HTTP/2 must be polled.
+    pub(super) fn send<S>(&mut self, http2: &mut h2::client::Connection<S, Outbound>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !std::mem::take(&mut self.is_wanted) || self.is_in_flight {
+            return false;
+        }
+        if self.http2.is_none() {
+            self.http2 = http2.ping_pong();
+        }
+        // It fails when the connection is over, which is told elsewhere.
+        self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+        self.is_in_flight
+    }
+
+    /// Looks whether the PING in flight was answered.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) {
+        if self.is_in_flight
+            && let Some(pings) = &mut self.http2
+            && let Poll::Ready(_) = pings.poll_pong(cx)
+        {
+            self.is_in_flight = false;
+        }
+    }
+
+    /// Why the connection is given up, once.
+    pub(super) fn take_death(&mut self) -> Option<String> {
+        self.dead.take()
+    }
+
+    fn on_keepalive(&mut self, step: KeepaliveStep) {
+        match step {
+            KeepaliveStep::Nothing => {}
+            KeepaliveStep::Ping => {
+                self.counters.keepalive_pings.one();
+                self.is_wanted = true;
+            }
+            KeepaliveStep::Dead(silence) => {
+                let silence = silence.as_secs_f64();
+                self.dead = Some(format!("closed by keepalive: nothing was read for {silence:.1} s, a PING included"));
+            }
+        }
+    }
+}

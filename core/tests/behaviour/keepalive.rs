@@ -1,0 +1,142 @@
+//! Keepalive on a real connection, with times so short that nobody waits. How long it takes is proven elsewhere, in virtual time.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use linkspan_core::{Channel, Code, LogLevel, OptionValue, State, set_logger};
+
+use crate::peer::client::{becomes, call, channel_with, failure, response, told};
+use crate::peer::raw::{ACK, HEADERS, PING};
+use crate::peer::run;
+use crate::peer::server::Server;
+
+/// GOAWAY's largest last stream: every stream so far may finish.
+const ALL_STREAMS: u32 = (1 << 31) - 1;
+
+fn channel(server: &Server, time: i32, set: &[(&str, OptionValue)]) -> Channel {
+    let mut all =
+        vec![("linkspan.keepalive_min_time_ms", OptionValue::from(1)), ("grpc.keepalive_time_ms", time.into())];
+    all.extend_from_slice(set);
+    channel_with(&server.address(), &all)
+}
+
+/// [CONN-90]
+#[test]
+fn a_silent_server_is_pinged_while_a_call_is_open_and_its_answer_keeps_the_call() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 20, &[]);
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        for _ in 0..3 {
+            let ping = peer.frame_of(PING).await;
+            assert_eq!((ping.flags & ACK, ping.stream), (0, 0));
+            peer.write_frame(PING, ACK, 0, &ping.payload).await;
+        }
+        peer.answer(stream, b"late").await;
+        assert_eq!(response(call).await.message, "late");
+        assert!(channel.metrics().keepalive_pings >= 3);
+    });
+}
+
+/// [CONN-92]
+#[test]
+fn a_server_that_answers_no_ping_loses_its_calls_and_they_say_why() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 20, &[("grpc.keepalive_timeout_ms", 20.into())]);
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        peer.request().await;
+        peer.frame_of(PING).await;
+        let failure = failure(call, Code::Unavailable).await;
+        let text = failure.status().message();
+        assert!(text.starts_with("connection lost: closed by keepalive: nothing was read for "), "{text}");
+        becomes(&channel, State::Idle).await;
+        let last = told(&channel).pop().expect("an event");
+        assert!(last.starts_with("READY → IDLE: the connection was lost: closed by keepalive: "), "{last}");
+        peer.closed_by_client().await;
+        assert_eq!(channel.metrics().connections.len(), 0);
+    });
+}
+
+/// [CONN-90]
+#[test]
+fn a_connection_without_calls_is_pinged_when_that_is_asked_for() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 20, &[("grpc.keepalive_permit_without_calls", true.into())]);
+        channel.state(true);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let ping = peer.frame_of(PING).await;
+        peer.write_frame(PING, ACK, 0, &ping.payload).await;
+        peer.frame_of(PING).await;
+    });
+}
+
+/// [CONN-93]
+#[test]
+fn a_call_on_a_connection_that_was_silent_for_long_sends_a_ping_before_its_headers() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 5, &[]);
+        channel.state(true);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        becomes(&channel, State::Ready).await;
+        // Two empty frames have been read, and after that nothing for longer than the time.
+        while channel.metrics().connections.first().is_none_or(|connection| connection.bytes_received < 18) {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(channel.metrics().keepalive_pings, 0);
+        let call = call(&channel);
+        let order = loop {
+            let frame = peer.frame().await.expect("open");
+            if matches!(frame.kind, PING | HEADERS) {
+                break frame;
+            }
+        };
+        assert_eq!((order.kind, order.flags), (PING, 0));
+        peer.write_frame(PING, ACK, 0, &order.payload).await;
+        let stream = peer.request().await;
+        peer.answer(stream, b"alive").await;
+        assert_eq!(response(call).await.message, "alive");
+    });
+}
+
+/// [CONN-95]
+#[test]
+fn a_server_that_complains_of_pings_gets_half_as_many_on_the_next_connection_and_the_log_says_so() {
+    run(async {
+        let server = Server::start();
+        let (sender, lines) = mpsc::channel();
+        let target = format!("ipv4:{}", server.address());
+        let wanted = target.clone();
+        set_logger(Some(Box::new(move |level, _, text| {
+            if level <= LogLevel::Warn && text.starts_with(&wanted) {
+                // The test may be over.
+                let _ = sender.send(text.to_owned());
+            }
+        })));
+        let channel = channel(&server, 7_000, &[]);
+        for (connection, doubled) in [(1, 14_000), (2, 28_000)] {
+            channel.state(true);
+            let mut peer = server.accept_raw().await;
+            peer.greet().await;
+            becomes(&channel, State::Ready).await;
+            peer.write_goaway(ALL_STREAMS, 11, "too_many_pings").await;
+            peer.closed_by_client().await;
+            becomes(&channel, State::Idle).await;
+            let line = lines.recv().expect("a line");
+            assert!(line.contains("the server says too_many_pings on connection "), "{connection}: {line}");
+            let ending = format!("new connections are pinged after {doubled} ms of silence");
+            assert!(line.ends_with(&ending), "{connection}: {line}");
+        }
+        set_logger(None);
+    });
+}
