@@ -49,6 +49,7 @@ pub(crate) struct ChannelConfig {
     pub(crate) connection_window: u32,
     /// `None` is off.
     pub(crate) keepalive: Option<KeepaliveOptions>,
+    pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
     pub(crate) events_capacity: usize,
@@ -90,6 +91,7 @@ impl ChannelConfig {
             None if options.int("grpc.min_reconnect_backoff_ms").is_some() => "grpc.min_reconnect_backoff_ms",
             _ => "linkspan.connect_timeout_ms",
         };
+        let keepalive = keepalive::settings(options, preset, environment::kubernetes)?;
         Ok(Self {
             given_target: target.to_owned(),
             tls: credentials.as_tls().cloned(),
@@ -128,6 +130,7 @@ impl ChannelConfig {
             stream_window: unsigned_32("linkspan.stream_window_bytes"),
             connection_window: unsigned_32("linkspan.connection_window_bytes"),
             keepalive: keepalive.keepalive,
+            tcp_user_timeout: tcp_user_timeout(options, preset, keepalive.keepalive),
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
@@ -214,6 +217,16 @@ fn finite(milliseconds: i64) -> Option<Duration> {
     is_finite.then(|| Duration::from_millis(milliseconds.unsigned_abs()))
 }
 
+/// [CONN-97], [CONN-105]: as it was set, else what keepalive allows, else the preset's.
+fn tcp_user_timeout(options: &ChannelOptions, preset: Preset, keepalive: Option<KeepaliveOptions>) -> Option<Duration> {
+    let key = "linkspan.tcp_user_timeout_ms";
+    let timeout = match keepalive {
+        Some(keepalive) if options.int(key).is_none() => keepalive.timeout,
+        _ => Duration::from_millis(options.number(key, preset).unsigned_abs()),
+    };
+    Some(timeout).filter(|timeout| !timeout.is_zero())
+}
+
 /// [OPT-6]: negative is unlimited.
 fn size_limit(value: i64) -> Option<u64> {
     u64::try_from(value).ok()
@@ -242,7 +255,6 @@ fn user_agent(options: &ChannelOptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::options::Preset;
 
     fn config(preset: Preset, set: &[(&str, i64)]) -> ChannelConfig {
         let mut options = ChannelOptions::new();
@@ -270,6 +282,20 @@ mod tests {
         assert_eq!(config(Preset::Grpc, &[grpcs]).dial.connect_timeout, Duration::from_millis(7));
         let both = [grpcs, ("linkspan.connect_timeout_ms", 8)];
         assert_eq!(config(Preset::Grpc, &both).dial.connect_timeout, Duration::from_millis(8));
+    }
+
+    /// [CONN-97], [CONN-105]
+    #[test]
+    fn the_user_timeout_is_what_was_set_or_the_keepalive_timeout_or_the_presets() {
+        let keepalive = [("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 7_000)];
+        let seven = Some(Duration::from_secs(7));
+        assert_eq!(config(Preset::Grpc, &[]).tcp_user_timeout, None);
+        assert_eq!(config(Preset::Grpc, &keepalive).tcp_user_timeout, seven);
+        assert_eq!(config(Preset::Resilient, &[]).tcp_user_timeout, Some(Duration::from_secs(20)));
+        assert_eq!(config(Preset::Resilient, &keepalive).tcp_user_timeout, seven);
+        let set = |timeout| [keepalive[0], keepalive[1], ("linkspan.tcp_user_timeout_ms", timeout)];
+        assert_eq!(config(Preset::Grpc, &set(5)).tcp_user_timeout, Some(Duration::from_millis(5)));
+        assert_eq!(config(Preset::Resilient, &set(0)).tcp_user_timeout, None);
     }
 
     /// [CONN-54], [CONN-59]

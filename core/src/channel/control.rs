@@ -25,7 +25,7 @@ use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
-use crate::runtime::{Driver, sleep_until};
+use crate::runtime::{Driver, SocketOptions, sleep_until};
 use crate::state::State;
 use crate::time::Time;
 use crate::transport::connection::Connection;
@@ -51,6 +51,7 @@ pub(super) fn spawn<D: Driver>(
     let settings = Rc::new(DialSettings {
         tls: config.tls.clone(),
         server_name: config.server_name.clone(),
+        socket: SocketOptions { tcp_user_timeout: config.tcp_user_timeout },
         stream_window: config.stream_window,
         connection_window: config.connection_window,
         max_requests: config.max_requests,

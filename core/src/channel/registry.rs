@@ -242,6 +242,14 @@ const REGISTRY: &[OptionDoc] = &[
         "Smaller keepalive times are raised to this. Lowered, servers may close connections with too_many_pings.",
     ),
     int(
+        "linkspan.tcp_user_timeout_ms",
+        "ms",
+        (0, I32_MAX),
+        [0, 20_000],
+        "the keepalive timeout where keepalive is on; else the system's, 20000 with \"resilient\"",
+        "After so long without an acknowledgement of what was sent, the kernel closes the connection; 0 leaves it to the system. Linux only.",
+    ),
+    int(
         "linkspan.default_timeout_ms",
         "ms",
         (0, I32_MAX),

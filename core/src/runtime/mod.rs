@@ -13,6 +13,7 @@ pub(crate) mod tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 
@@ -39,10 +40,22 @@ pub(crate) trait Driver: Clone + 'static {
     fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static;
 
     /// Opens a socket. Dropping the future gives up the attempt.
-    fn connect(&self, address: &Address) -> impl Future<Output = io::Result<Self::Socket>> + 'static;
+    fn connect(
+        &self,
+        address: &Address,
+        options: SocketOptions,
+    ) -> impl Future<Output = io::Result<Self::Socket>> + 'static;
 
     /// Asks the system's resolver; the answer is in RFC 6724 order.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static;
+}
+
+/// How a socket is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SocketOptions {
+    /// TCP_USER_TIMEOUT: how long what was sent may stay unacknowledged. `None` is the system's; passed over where there is none
+    /// ([CONN-107]).
+    pub(crate) tcp_user_timeout: Option<Duration>,
 }
 
 /// Completes at `deadline`; never without one.

@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, Socket};
+use super::{Driver, Socket, SocketOptions};
 use crate::address::Address;
 use crate::error::Error;
 use crate::time::Time;
@@ -143,7 +143,11 @@ impl Driver for TokioDriver {
         tokio::time::sleep_until(self.started + length)
     }
 
-    fn connect(&self, address: &Address) -> impl Future<Output = io::Result<TokioSocket>> + 'static {
+    fn connect(
+        &self,
+        address: &Address,
+        options: SocketOptions,
+    ) -> impl Future<Output = io::Result<TokioSocket>> + 'static {
         let address = address.clone();
         async move {
             match address {
@@ -151,6 +155,7 @@ impl Driver for TokioDriver {
                     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
+                    set_user_timeout(&stream, options.tcp_user_timeout);
                     Ok(TokioSocket::new(Kind::Tcp(stream)))
                 }
                 Address::Unix(path) => {
@@ -285,6 +290,16 @@ impl AsyncWrite for TokioSocket {
     }
 }
 
+/// [CONN-105]. A kernel that knows no such option does without.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_user_timeout(stream: &TcpStream, timeout: Option<Duration>) {
+    if timeout.is_some() {
+        let _ = SockRef::from(stream).set_tcp_user_timeout(timeout);
+    }
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_user_timeout(_: &TcpStream, _: Option<Duration>) {}
+
 fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
     Instant::now()
@@ -313,3 +328,34 @@ const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
     target_os = "netbsd"
 )))]
 const NO_SIGNAL: i32 = 0;
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// TCP_NODELAY and TCP_USER_TIMEOUT of a socket opened with these options, as the kernel has them.
+    fn opened_with(options: SocketOptions) -> (bool, Option<Duration>) {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = Address::Inet(server.local_addr().expect("bound"));
+        let (sender, opened) = mpsc::sync_channel(1);
+        let thread = TokioDriver::run_on_thread("test", move |driver| async move {
+            let socket = driver.connect(&address, options).await.expect("a server listens");
+            let Kind::Tcp(stream) = &socket.kind else { panic!("another kind") };
+            let socket = SockRef::from(stream);
+            let seen = (socket.tcp_nodelay().expect("told"), socket.tcp_user_timeout().expect("told"));
+            sender.send(seen).expect("waited for");
+        });
+        thread.expect("a thread").join().expect("no panic");
+        opened.recv().expect("told")
+    }
+
+    /// [CONN-105], [CONN-106]
+    #[test]
+    fn a_socket_sends_at_once_and_has_the_user_timeout_that_was_asked_for() {
+        assert_eq!(opened_with(SocketOptions::default()), (true, None));
+        let timeout = Some(Duration::from_millis(12_345));
+        assert_eq!(opened_with(SocketOptions { tcp_user_timeout: timeout }), (true, timeout));
+    }
+}

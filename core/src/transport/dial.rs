@@ -25,7 +25,7 @@ use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
-use crate::runtime::{Driver, Socket};
+use crate::runtime::{Driver, Socket, SocketOptions};
 use crate::time::Time;
 
 /// What every dial of a channel has in common.
@@ -34,6 +34,7 @@ pub(crate) struct DialSettings {
     pub(crate) tls: Option<Tls>,
     /// The host to ask for and to check in TLS.
     pub(crate) server_name: String,
+    pub(crate) socket: SocketOptions,
     pub(crate) stream_window: u32,
     pub(crate) connection_window: u32,
     /// A connection asks to be replaced after so many calls; `None` is never.
@@ -98,7 +99,7 @@ async fn attempt<D: Driver>(
     phase: &Cell<&'static str>,
 ) -> Result<Dialed<D::Socket>, String> {
     let started = driver.now();
-    let socket = driver.connect(address).await.map_err(|cause| cause.to_string())?;
+    let socket = driver.connect(address, settings.socket).await.map_err(|cause| cause.to_string())?;
     let connected = driver.now();
     let local_address = socket.local_address().map(|address| address.to_string());
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::Driver;
 use super::tasks::{Ready, TaskHandle, Tasks};
+use super::{Driver, SocketOptions};
 use crate::address::Address;
 use crate::time::Time;
 use echo::EchoSocket;
@@ -68,7 +68,7 @@ impl Driver for MemoryDriver {
         pending()
     }
 
-    fn connect(&self, _: &Address) -> impl Future<Output = io::Result<EchoSocket>> + 'static {
+    fn connect(&self, _: &Address, _: SocketOptions) -> impl Future<Output = io::Result<EchoSocket>> + 'static {
         ready(Ok(EchoSocket::default()))
     }
 
