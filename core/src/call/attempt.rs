@@ -31,7 +31,7 @@ pub(super) async fn open<D: Driver>(
         match snapshot.pick() {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
-                if let Some(place) = connection.place().await {
+                if let Some(place) = connection.place(progress.started()).await {
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,
@@ -42,8 +42,7 @@ pub(super) async fn open<D: Driver>(
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {
-                            progress.phase.set(Phase::Send);
-                            *progress.peer.borrow_mut() = Some(connection.address().clone());
+                            progress.on_opened(connection);
                             return Ok(stream);
                         }
                         Err(NotOpened::BadRequest(failure)) => return Err(failure),

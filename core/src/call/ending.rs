@@ -17,6 +17,7 @@ use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
 use crate::runtime::{Driver, sleep_until};
 use crate::status::Status;
 use crate::time::Time;
+use crate::transport::connection::Connection;
 use crate::transport::{Ending, Outcome};
 
 /// Where a call is.
@@ -26,7 +27,12 @@ pub(super) struct Progress {
     timeout: Option<Duration>,
     pub(super) phase: Cell<Phase>,
     pub(super) sent: Cell<Sent>,
-    pub(super) peer: RefCell<Option<Arc<str>>>,
+    /// The connection the call is on, once it is on one.
+    connection: RefCell<Option<Connection>>,
+    /// Of a call with a deadline: when its stream was opened.
+    opened: Cell<Time>,
+    /// How often bytes had been read from the connection then.
+    reads_at_opening: Cell<u32>,
 }
 
 /// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
@@ -45,7 +51,9 @@ impl Progress {
             timeout,
             phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
-            peer: RefCell::new(None),
+            connection: RefCell::new(None),
+            opened: Cell::new(Time::ZERO),
+            reads_at_opening: Cell::new(0),
         }
     }
 
@@ -53,16 +61,35 @@ impl Progress {
         self.timeout.map(|timeout| self.started + timeout)
     }
 
-    /// The time left; `None` without a deadline.
+    /// When the call was made.
+    pub(super) fn started(&self) -> Time {
+        self.started
+    }
+
+    /// The time left for a stream that is about to be opened; `None` without a deadline.
     pub(super) fn remaining<D: Driver>(&self, driver: &D) -> Option<Duration> {
-        self.deadline().map(|deadline| deadline.since(driver.now()))
+        let deadline = self.deadline()?;
+        self.opened.set(driver.now());
+        Some(deadline.since(self.opened.get()))
+    }
+
+    /// The call's stream was opened.
+    pub(super) fn on_opened(&self, connection: Connection) {
+        self.phase.set(Phase::Send);
+        self.reads_at_opening.set(connection.reads());
+        *self.connection.borrow_mut() = Some(connection);
+    }
+
+    /// The address of the connection the call is on.
+    pub(super) fn peer(&self) -> Option<Arc<str>> {
+        self.connection.borrow().as_ref().map(|connection| Arc::clone(connection.address()))
     }
 
     /// The server did not process what was sent; the call waits for a connection anew.
     pub(super) fn on_retry(&self) {
         self.phase.set(Phase::Queue);
         self.sent.set(Sent::Refused);
-        self.peer.borrow_mut().take();
+        self.connection.borrow_mut().take();
     }
 
     fn deadline_exceeded(&self) -> Failure {
@@ -90,7 +117,10 @@ impl Progress {
             if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(outcome));
             }
-            over.as_mut().poll(cx).map(|()| Err(self.deadline_exceeded()))
+            over.as_mut().poll(cx).map(|()| {
+                self.on_deadline(driver);
+                Err(self.deadline_exceeded())
+            })
         });
         let outcome = match outcome.await {
             Ok(outcome) => outcome,
@@ -104,6 +134,15 @@ impl Progress {
         outcome
     }
 
+    /// Nothing read since the stream was opened is evidence against the connection.
+    fn on_deadline<D: Driver>(&self, driver: &D) {
+        if let Some(connection) = &*self.connection.borrow()
+            && connection.reads() == self.reads_at_opening.get()
+        {
+            connection.on_silent_deadline(driver.now(), self.opened.get());
+        }
+    }
+
     /// A failure at this point of the call.
     pub(super) fn local(&self, failure: Failure) -> Outcome {
         Outcome { ending: Ending::Local(failure), sent: self.sent.get() }
@@ -113,16 +152,21 @@ impl Progress {
         match cancel {
             Cancel::ByCaller { code, text } => Failure::Cancelled { code, text },
             // [CONN-154]: a call that is not on a connection yet was waiting.
-            Cancel::ChannelClosed if self.peer.borrow().is_none() => Failure::ChannelClosed,
+            Cancel::ChannelClosed if self.connection.borrow().is_none() => Failure::ChannelClosed,
             Cancel::ChannelClosed => Failure::ChannelClosedWhileRunning,
         }
     }
 
+    /// Makes the call's end, after its stream was let go.
     pub(super) fn end<D: Driver>(&self, channel: &LocalChannel<D>, outcome: Outcome) -> CallEnd {
         let now = channel.driver().now();
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
-        let peer = self.peer.borrow().clone();
+        let connection = self.connection.take();
+        if let Some(connection) = &connection {
+            connection.on_call_ended(now);
+        }
+        let peer = connection.map(|connection| Arc::clone(connection.address()));
         match outcome.ending {
             Ending::Peer { status, trailing } => {
                 CallEnd { status, trailing, local: false, sent: outcome.sent, peer, elapsed, trail: String::new() }

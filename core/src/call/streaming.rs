@@ -174,7 +174,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             Ok(initial) => {
                 self.replay.let_go();
                 if !self.spec.skip_initial {
-                    let peer = self.progress.peer.borrow().clone().unwrap_or_else(|| "".into());
+                    let peer = self.progress.peer().unwrap_or_else(|| "".into());
                     self.events.on_headers(initial, peer);
                 }
             }

@@ -7,6 +7,7 @@ use crate::failure::Dialect;
 use crate::observe::log::{LogLevel, log};
 use crate::policy::backoff::BackoffOptions;
 use crate::policy::keepalive::KeepaliveOptions;
+use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
 use crate::resolver::target::Target;
@@ -49,6 +50,8 @@ pub(crate) struct ChannelConfig {
     pub(crate) connection_window: u32,
     /// `None` is off.
     pub(crate) keepalive: Option<KeepaliveOptions>,
+    /// `None` is off.
+    pub(crate) liveness: Option<LivenessOptions>,
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
@@ -91,7 +94,6 @@ impl ChannelConfig {
             None if options.int("grpc.min_reconnect_backoff_ms").is_some() => "grpc.min_reconnect_backoff_ms",
             _ => "linkspan.connect_timeout_ms",
         };
-        let keepalive = keepalive::settings(options, preset, environment::kubernetes)?;
         Ok(Self {
             given_target: target.to_owned(),
             tls: credentials.as_tls().cloned(),
@@ -130,6 +132,10 @@ impl ChannelConfig {
             stream_window: unsigned_32("linkspan.stream_window_bytes"),
             connection_window: unsigned_32("linkspan.connection_window_bytes"),
             keepalive: keepalive.keepalive,
+            liveness: options.flag("linkspan.liveness").unwrap_or(true).then(|| LivenessOptions {
+                timeout: milliseconds("linkspan.liveness_timeout_ms"),
+                reuse_check_after: unless_zero("linkspan.reuse_check_after_ms"),
+            }),
             tcp_user_timeout: tcp_user_timeout(options, preset, keepalive.keepalive),
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
@@ -282,6 +288,18 @@ mod tests {
         assert_eq!(config(Preset::Grpc, &[grpcs]).dial.connect_timeout, Duration::from_millis(7));
         let both = [grpcs, ("linkspan.connect_timeout_ms", 8)];
         assert_eq!(config(Preset::Grpc, &both).dial.connect_timeout, Duration::from_millis(8));
+    }
+
+    #[test]
+    fn liveness_is_on_unless_it_is_turned_off_and_so_is_the_check_before_reuse() {
+        let seconds = Duration::from_secs;
+        let default = LivenessOptions { timeout: seconds(2), reuse_check_after: Some(seconds(30)) };
+        assert_eq!(config(Preset::Grpc, &[]).liveness, Some(default));
+        assert_eq!(config(Preset::Resilient, &[]).liveness, Some(default));
+        assert_eq!(config(Preset::Grpc, &[("linkspan.liveness", 0)]).liveness, None);
+        let set = [("linkspan.liveness_timeout_ms", 500), ("linkspan.reuse_check_after_ms", 0)];
+        let wanted = LivenessOptions { timeout: Duration::from_millis(500), reuse_check_after: None };
+        assert_eq!(config(Preset::Grpc, &set).liveness, Some(wanted));
     }
 
     /// [CONN-97], [CONN-105]

@@ -56,6 +56,7 @@ pub(super) fn spawn<D: Driver>(
         connection_window: config.connection_window,
         max_requests: config.max_requests,
         keepalive: Cell::new(config.keepalive),
+        liveness: config.liveness,
         counters: Arc::clone(&shown.counters),
     });
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };

@@ -68,7 +68,7 @@ pub(super) fn spawn<D: Driver>(
                 continue;
             };
             match happened {
-                Happened::Worn(cause) => report.successor_wanted(cause),
+                Happened::SuccessorWanted(cause) => report.successor_wanted(cause),
                 Happened::TooManyPings => report.too_many_pings(keepalive_time),
                 Happened::Draining(cause) => report.draining(cause),
                 Happened::CannotWrite(cause) => {
@@ -106,6 +106,10 @@ impl Report {
 
     fn draining(&self, cause: String) {
         self.mailbox.post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
+    }
+
+    fn successor_wanted(&self, cause: String) {
+        self.mailbox.post(Mail::SuccessorWanted(self.id.subchannel, self.id.connection, cause));
     }
 
     fn too_many_pings(&self, keepalive_time: Option<Duration>) {

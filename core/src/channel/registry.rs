@@ -241,6 +241,28 @@ const REGISTRY: &[OptionDoc] = &[
         "10000",
         "Smaller keepalive times are raised to this. Lowered, servers may close connections with too_many_pings.",
     ),
+    boolean(
+        "linkspan.liveness",
+        true,
+        "true",
+        "Whether a connection is checked by a PING when a call's deadline passed in silence, when it was idle for long, and when the process did not run for a while.",
+    ),
+    int(
+        "linkspan.liveness_timeout_ms",
+        "ms",
+        (1, I32_MAX),
+        [2_000, 2_000],
+        "2000",
+        "A connection silent for so long after that PING is closed, and its calls end UNAVAILABLE. Shorter than a slow round trip, and good connections are closed.",
+    ),
+    int(
+        "linkspan.reuse_check_after_ms",
+        "ms",
+        (0, I32_MAX),
+        [30_000, 30_000],
+        "30000",
+        "A connection without calls that was silent for so long is checked before it is used again; 0 is never.",
+    ),
     int(
         "linkspan.tcp_user_timeout_ms",
         "ms",

@@ -11,5 +11,6 @@ pub(crate) mod dial_gate;
 mod excuse;
 pub(crate) mod idle;
 pub(crate) mod keepalive;
+pub(crate) mod liveness;
 pub(crate) mod subchannel;
 pub(crate) mod transparent_retry;

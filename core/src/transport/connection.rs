@@ -19,10 +19,12 @@ use super::pings::Pings;
 use super::places::{Place, Places};
 use super::stream::Stream;
 use super::tap::{Seen, Tap};
+use super::trust::Trust;
 use super::wire::Wire;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
+use crate::policy::liveness::LivenessOptions;
 use crate::runtime::Driver;
 use crate::time::Time;
 
@@ -36,6 +38,8 @@ struct Shared {
     /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
     send_request: RefCell<Option<SendRequest<Outbound>>>,
     places: Rc<Places>,
+    /// `None` when liveness is off.
+    trust: Option<Rc<Trust>>,
     streams_opened: Cell<u32>,
     seen: Rc<Seen>,
     counters: Arc<ConnectionCounters>,
@@ -60,13 +64,17 @@ impl Connection {
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
+        liveness: Option<LivenessOptions>,
+        now: Time,
     ) -> Self {
         let places = Places::new(Rc::clone(&seen), Arc::clone(&counters));
+        let trust = liveness.map(|options| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
             id,
             address: address.to_string().into(),
             send_request: RefCell::new(Some(send_request)),
             places,
+            trust,
             streams_opened: Cell::new(0),
             seen,
             counters,
@@ -85,10 +93,14 @@ impl Connection {
         &self.0.counters
     }
 
-    /// A place for a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached; `None` once the connection takes none.
+    /// A place for a stream of a call made at `started`, waiting while the server's MAX_CONCURRENT_STREAMS is reached and while the
+    /// connection is checked; `None` once it takes none.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn place(&self) -> Option<Place> {
+    pub(crate) async fn place(&self, started: Time) -> Option<Place> {
+        if let Some(trust) = &self.0.trust {
+            trust.on_place_wanted(started);
+        }
         self.0.places.take().await
     }
 
@@ -100,6 +112,29 @@ impl Connection {
         self.0.streams_opened.set(self.0.streams_opened.get() + 1);
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
+    }
+
+    /// How often bytes were read so far; two equal answers mean that nothing was between them.
+    pub(crate) fn reads(&self) -> u32 {
+        self.0.seen.reads()
+    }
+
+    /// A call reached its deadline, and nothing was read since its stream was opened.
+    pub(crate) fn on_silent_deadline(&self, now: Time, opened: Time) {
+        if let Some(trust) = &self.0.trust {
+            trust.on_silent_deadline(now, opened);
+        }
+    }
+
+    /// A call on it has ended, and let go of its stream.
+    pub(crate) fn on_call_ended(&self, now: Time) {
+        if let Some(trust) = &self.0.trust {
+            trust.on_call_ended(now);
+        }
+    }
+
+    pub(super) fn trust(&self) -> Option<&Rc<Trust>> {
+        self.0.trust.as_ref()
     }
 
     /// Whether the server has answered any call on it.
@@ -141,10 +176,10 @@ impl ConnectionEnding {
 /// What happened to a connection; told by [`Moving::next`].
 #[derive(Debug)]
 pub(crate) enum Happened {
-    /// Another connection should take over, because of this. Until one has, it goes on taking streams.
-    Worn(String),
     /// The server wants fewer PINGs ([CONN-95]); told before the draining it comes with.
     TooManyPings,
+    /// Another connection should take over, because of this. Until one has, it goes on taking streams, unless it is checked.
+    SuccessorWanted(String),
     /// It takes no new streams, because of this.
     Draining(String),
     /// Nothing can be written any more, because of this. What the server said before may still be read, for a while.
@@ -165,7 +200,7 @@ pub(crate) struct Moving<S: AsyncRead + AsyncWrite + Unpin> {
     reads: u32,
     too_many_pings_is_told: bool,
     goaway_is_told: bool,
-    /// [`Happened::Worn`] is told after so many streams.
+    /// A successor is wanted after so many streams.
     wears_after: Option<u32>,
     is_used_up: bool,
     write_failure_is_told: bool,
@@ -221,13 +256,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
     /// Moves the connection until something happens to it.
     pub(crate) async fn next(&mut self, driver: &impl Driver) -> Happened {
         poll_fn(|cx| {
-            // Before its frames, so that the PING goes out first ([CONN-93]).
-            if self.pings.is_dormant() && self.is_in_use() {
-                self.pings.on_stream_opened(driver.now());
-            }
-            if !self.is_over {
-                self.pings.send(&mut self.http2);
-            }
+            let is_in_use = self.is_in_use();
+            self.pings.before_frames(cx, &mut self.http2, is_in_use, || driver.now());
             if !self.is_over
                 && let Poll::Ready(ended) = Pin::new(&mut self.http2).poll(cx)
             {
@@ -243,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.reads = self.seen.reads();
                 self.pings.on_bytes_read(|| driver.now());
             }
-            self.pings.poll_answer(cx);
+            self.pings.after_frames(cx);
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();
@@ -262,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
             }
             let streams_opened = self.connection.0.streams_opened.get();
             if let Some(count) = self.wears_after.take_if(|count| streams_opened >= *count) {
-                return Poll::Ready(Happened::Worn(format!("it has carried {count} calls")));
+                return Poll::Ready(Happened::SuccessorWanted(format!("it has carried {count} calls")));
             }
             if !self.is_used_up && streams_opened >= MOST_STREAMS {
                 self.is_used_up = true;
@@ -281,6 +311,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.write_failure_is_told = true;
                 self.connection.drain();
                 return Poll::Ready(Happened::CannotWrite(cause.to_owned()));
+            }
+            if let Some(words) = self.pings.take_successor() {
+                return Poll::Ready(Happened::SuccessorWanted(words));
             }
             let is_in_use = self.is_in_use();
             if self.pings.must_be_armed(is_in_use) {

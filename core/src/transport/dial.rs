@@ -25,6 +25,7 @@ use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
+use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
 use crate::time::Time;
 
@@ -41,6 +42,8 @@ pub(crate) struct DialSettings {
     pub(crate) max_requests: Option<u32>,
     /// `None` is off. Its time grows when a server complains.
     pub(crate) keepalive: Cell<Option<KeepaliveOptions>>,
+    /// `None` is off.
+    pub(crate) liveness: Option<LivenessOptions>,
     pub(crate) counters: Arc<ChannelCounters>,
 }
 
@@ -162,8 +165,10 @@ async fn attempt<D: Driver>(
     })
     .await?;
 
-    let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters);
-    let pings = Pings::new(settings.keepalive.get(), Arc::clone(&settings.counters), driver.now());
+    let now = driver.now();
+    let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
+    let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
+    let pings = Pings::new(settings.keepalive.get(), trust, counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
     Ok(Dialed { connection, moving })
 }

@@ -13,6 +13,7 @@ mod places;
 pub(crate) mod stream;
 mod tap;
 pub(crate) mod tls;
+mod trust;
 mod wire;
 
 use crate::failure::Failure;

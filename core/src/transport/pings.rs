@@ -3,6 +3,7 @@
 //! The HTTP/2 library has one PING of ours in flight at a time, so whoever wants one while it is has that one
 //! ([decision 6](../../docs/decisions/0006-one-ping-and-suspicion.md)).
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,6 +11,7 @@ use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Outbound;
+use super::trust::{Trust, words_of};
 use crate::observe::counters::ChannelCounters;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
 use crate::time::Time;
@@ -18,6 +20,7 @@ use crate::time::Time;
 pub(super) struct Pings {
     /// Boxed, because most connections have none.
     keepalive: Option<Box<Keepalive>>,
+    trust: Option<Rc<Trust>>,
     counters: Arc<ChannelCounters>,
     /// Taken from the library with the first PING: from then on it costs a little with every frame.
     http2: Option<PingPong>,
@@ -30,14 +33,22 @@ pub(super) struct Pings {
     has_moved: bool,
     /// The deadline the connection's task waits for.
     armed: Option<Time>,
+    /// Why another connection is wanted, until that is told.
+    successor: Option<String>,
     /// Why the connection is given up, once it is.
     dead: Option<String>,
 }
 
 impl Pings {
-    pub(super) fn new(keepalive: Option<KeepaliveOptions>, counters: Arc<ChannelCounters>, now: Time) -> Self {
+    pub(super) fn new(
+        keepalive: Option<KeepaliveOptions>,
+        trust: Option<Rc<Trust>>,
+        counters: Arc<ChannelCounters>,
+        now: Time,
+    ) -> Self {
         Self {
             keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
+            trust,
             counters,
             http2: None,
             is_wanted: false,
@@ -45,27 +56,73 @@ impl Pings {
             is_dormant: false,
             has_moved: false,
             armed: None,
+            successor: None,
             dead: None,
         }
     }
 
-    /// Whether [`Pings::on_stream_opened`] must be told.
-    pub(super) fn is_dormant(&self) -> bool {
-        self.is_dormant
+    /// Before HTTP/2 is polled: hands over a PING if one is wanted and none is in flight. A stream opened on a connection that was not
+    /// in use may want one before its headers ([CONN-93]).
+    pub(super) fn before_frames<S>(
+        &mut self,
+        cx: &Context<'_>,
+        http2: &mut h2::client::Connection<S, Outbound>,
+        is_in_use: bool,
+        now: impl FnOnce() -> Time,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if let Some(trust) = &self.trust {
+            trust.is_moved_by(cx.waker());
+        }
+        if self.is_dormant && is_in_use {
+            self.on_stream_opened(now());
+        }
+        if !std::mem::take(&mut self.is_wanted) || self.is_in_flight {
+            return;
+        }
+        if self.http2.is_none() {
+            self.http2 = http2.ping_pong();
+        }
+        // It fails when the connection is over, which is told elsewhere.
+        self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
     }
 
-    /// A stream was opened on a connection that was not in use.
-    pub(super) fn on_stream_opened(&mut self, now: Time) {
-        self.is_dormant = false;
-        self.has_moved = true;
-        if let Some(keepalive) = &mut self.keepalive {
-            let step = keepalive.on_stream_opened(now);
-            self.on_keepalive(step);
+    /// After HTTP/2 was polled: what was read has been looked at.
+    pub(super) fn after_frames(&mut self, cx: &mut Context<'_>) {
+        if self.is_in_flight
+            && let Some(pings) = &mut self.http2
+            && let Poll::Ready(_) = pings.poll_pong(cx)
+        {
+            self.is_in_flight = false;
+        }
+        if let Some(trust) = &self.trust {
+            let asked = trust.take_asked();
+            if asked.ping {
+                self.counters.liveness_checks.one();
+                self.is_wanted = true;
+            }
+            self.has_moved |= asked.has_moved;
+            if let Some(suspicion) = asked.successor {
+                self.successor = Some(format!("the connection is in doubt, because {}", words_of(suspicion)));
+            }
+            if let Some((suspicion, silence)) = asked.dead {
+                let (silence, why) = (silence.as_secs_f64(), words_of(suspicion));
+                let words =
+                    format!("nothing was read for {silence:.1} s, a PING included, which was sent because {why}");
+                self.dead = Some(format!("closed by liveness: {words}"));
+            }
+        }
+        if self.is_wanted {
+            cx.waker().wake_by_ref();
         }
     }
 
     /// Bytes were read; the time is asked for only if it matters.
-    pub(super) fn on_bytes_read(&mut self, now: impl FnOnce() -> Time) {
+    pub(super) fn on_bytes_read(&mut self, now: impl Fn() -> Time) {
+        if let Some(trust) = &self.trust {
+            trust.on_bytes_read(&now);
+        }
         if let Some(keepalive) = &mut self.keepalive {
             self.has_moved |= keepalive.on_bytes_read(now());
         }
@@ -73,6 +130,9 @@ impl Pings {
 
     /// A deadline may have passed. What waits to be read has been read.
     pub(super) fn on_time(&mut self, now: Time, is_in_use: bool) {
+        if let Some(trust) = &self.trust {
+            trust.on_time(now);
+        }
         if let Some(keepalive) = &mut self.keepalive {
             let step = keepalive.on_time(now, is_in_use);
             self.on_keepalive(step);
@@ -82,8 +142,9 @@ impl Pings {
     /// The earliest deadline of the machines, for the connection's task to wait for.
     pub(super) fn arm(&mut self, is_in_use: bool) -> Option<Time> {
         let keepalive = self.keepalive.as_ref().map(|keepalive| keepalive.next_deadline(is_in_use));
-        self.is_dormant = keepalive == Some(None);
-        self.armed = keepalive.flatten();
+        let liveness = self.trust.as_ref().and_then(|trust| trust.next_deadline());
+        self.is_dormant = keepalive == Some(None) || self.trust.as_ref().is_some_and(|trust| !trust.is_beating());
+        self.armed = [keepalive.flatten(), liveness].into_iter().flatten().min();
         self.has_moved = false;
         self.armed
     }
@@ -98,35 +159,26 @@ impl Pings {
         now.is_some_and(|now| before.is_none_or(|before| now < before))
     }
 
-    /// Hands over a PING if one is wanted and none is in flight; then HTTP/2 must be polled.
-    pub(super) fn send<S>(&mut self, http2: &mut h2::client::Connection<S, Outbound>) -> bool
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        if !std::mem::take(&mut self.is_wanted) || self.is_in_flight {
-            return false;
-        }
-        if self.http2.is_none() {
-            self.http2 = http2.ping_pong();
-        }
-        // It fails when the connection is over, which is told elsewhere.
-        self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
-        self.is_in_flight
-    }
-
-    /// Looks whether the PING in flight was answered.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) {
-        if self.is_in_flight
-            && let Some(pings) = &mut self.http2
-            && let Poll::Ready(_) = pings.poll_pong(cx)
-        {
-            self.is_in_flight = false;
-        }
+    /// Why another connection is wanted, once for each reason.
+    pub(super) fn take_successor(&mut self) -> Option<String> {
+        self.successor.take()
     }
 
     /// Why the connection is given up, once.
     pub(super) fn take_death(&mut self) -> Option<String> {
         self.dead.take()
+    }
+
+    fn on_stream_opened(&mut self, now: Time) {
+        self.is_dormant = false;
+        self.has_moved = true;
+        if let Some(trust) = &self.trust {
+            trust.on_stream_opened(now);
+        }
+        if let Some(keepalive) = &mut self.keepalive {
+            let step = keepalive.on_stream_opened(now);
+            self.on_keepalive(step);
+        }
     }
 
     fn on_keepalive(&mut self, step: KeepaliveStep) {

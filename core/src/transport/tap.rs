@@ -23,6 +23,8 @@ pub(super) struct Seen {
     reads: Cell<u32>,
     /// Set by the first HEADERS frame.
     has_answered: Cell<bool>,
+    /// Set by each HEADERS or DATA frame, cleared by who asks.
+    has_new_answer: Cell<bool>,
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     wrong_start: RefCell<Option<String>>,
     stream_limit: Cell<Option<u32>>,
@@ -47,6 +49,11 @@ impl Seen {
 
     pub(super) fn has_answered(&self) -> bool {
         self.has_answered.get()
+    }
+
+    /// Whether the server has sent headers or data since this was asked last.
+    pub(super) fn take_answer(&self) -> bool {
+        self.has_new_answer.take()
     }
 
     pub(super) fn wrong_start(&self) -> Option<String> {
@@ -238,6 +245,7 @@ struct FrameReader {
 }
 
 const HEADER: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
@@ -334,7 +342,11 @@ impl FrameReader {
                 }
                 self.seen.has_settings.set(true);
             }
-            HEADERS => self.seen.has_answered.set(true),
+            HEADERS => {
+                self.seen.has_answered.set(true);
+                self.seen.has_new_answer.set(true);
+            }
+            DATA => self.seen.has_new_answer.set(true),
             GOAWAY if payload.len() >= 8 => {
                 let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
                 let debug = String::from_utf8_lossy(&payload[8..]).into_owned();
@@ -407,6 +419,16 @@ mod tests {
         assert!(seen.has_too_many_pings());
         let long = read(&goaway(0, &[b'x'; 10_000]), 100).goaway().expect("there");
         assert_eq!(long.debug.len(), MAX_KEPT - 8);
+    }
+
+    /// [CONN-110]
+    #[test]
+    fn headers_and_data_are_answers_and_nothing_else_is() {
+        for (kind, is_answer) in [(DATA, true), (HEADERS, true), (SETTINGS, false), (6, false), (8, false)] {
+            let seen = read(&frame(kind, ACK, &[]), 100);
+            assert_eq!(seen.take_answer(), is_answer, "{kind}");
+            assert!(!seen.take_answer());
+        }
     }
 
     /// [CONN-95]

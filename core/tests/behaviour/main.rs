@@ -17,6 +17,7 @@ mod goaway;
 mod http2;
 mod keepalive;
 mod limits;
+mod liveness;
 mod metadata;
 mod on_loop;
 mod replacing;
