@@ -18,6 +18,7 @@ use crate::transport::stream::ReceiveLimits;
 
 use super::keepalive;
 use super::options::{ChannelOptions, Preset};
+use super::windows::Windows;
 
 /// Everything a channel was made with.
 #[derive(Clone)]
@@ -46,8 +47,7 @@ pub(crate) struct ChannelConfig {
     pub(crate) receive: ReceiveLimits,
     pub(crate) max_send_bytes: Option<u64>,
     pub(crate) default_timeout: Option<Duration>,
-    pub(crate) stream_window: u32,
-    pub(crate) connection_window: u32,
+    pub(crate) windows: Windows,
     /// `None` is off.
     pub(crate) keepalive: Option<KeepaliveOptions>,
     /// `None` is off.
@@ -129,8 +129,7 @@ impl ChannelConfig {
             },
             max_send_bytes: size_limit(number("grpc.max_send_message_length")),
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
-            stream_window: unsigned_32("linkspan.stream_window_bytes"),
-            connection_window: unsigned_32("linkspan.connection_window_bytes"),
+            windows: Windows::new(options, preset),
             keepalive: keepalive.keepalive,
             liveness: options.flag("linkspan.liveness").unwrap_or(true).then(|| LivenessOptions {
                 timeout: milliseconds("linkspan.liveness_timeout_ms"),

@@ -108,10 +108,6 @@ impl Report {
         self.mailbox.post(Mail::Draining(self.id.subchannel, self.id.connection, cause));
     }
 
-    fn successor_wanted(&self, cause: String) {
-        self.mailbox.post(Mail::SuccessorWanted(self.id.subchannel, self.id.connection, cause));
-    }
-
     fn too_many_pings(&self, keepalive_time: Option<Duration>) {
         self.mailbox.post(Mail::TooManyPings(self.id.connection, keepalive_time));
     }

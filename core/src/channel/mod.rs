@@ -17,8 +17,11 @@ pub(crate) mod slot;
 pub(crate) mod snapshot;
 mod subchannels;
 mod usage;
+mod windows;
 
 use std::cell::RefCell;
+mod windows;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

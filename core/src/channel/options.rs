@@ -280,7 +280,7 @@ mod tests {
     /// [OPT-1]
     #[test]
     fn unknown_keys_of_grpc_are_accepted() {
-        ChannelOptions::new().set("grpc.http2.lookahead_bytes", 5).expect("accepted");
+        ChannelOptions::new().set("grpc.http2.write_buffer_size", 5).expect("accepted");
         ChannelOptions::new().set("grpc-node.max_session_memory", "x").expect("accepted");
     }
 

@@ -288,6 +288,14 @@ const REGISTRY: &[OptionDoc] = &[
         "How much a server may send on one stream before it is read. Small values slow large messages down.",
     ),
     int(
+        "linkspan.max_stream_window_bytes",
+        "bytes",
+        (65_535, I32_MAX),
+        [16 << 20, 16 << 20],
+        "16777216",
+        "What a stream's window may grow to as the line needs it, half of the connection's window at most. No more than linkspan.stream_window_bytes pins it.",
+    ),
+    int(
         "linkspan.connection_window_bytes",
         "bytes",
         (65_535, I32_MAX),
@@ -393,6 +401,28 @@ const REGISTRY: &[OptionDoc] = &[
         false,
         "false",
         "Whether connections without calls are pinged too. Many servers forbid it.",
+    ),
+    boolean(
+        "grpc.http2.bdp_probe",
+        true,
+        "true",
+        "Whether stream windows grow with bandwidth and delay, which PINGs measure while much arrives.",
+    ),
+    int(
+        "grpc.http2.lookahead_bytes",
+        "bytes",
+        (0, I32_MAX),
+        [256 << 10, 256 << 10],
+        "linkspan.stream_window_bytes, which wins",
+        "The stream window to begin with; at least 65535.",
+    ),
+    int(
+        "grpc-node.flow_control_window",
+        "bytes",
+        (0, I32_MAX),
+        [256 << 10, 256 << 10],
+        "none: windows grow",
+        "A stream window that does not grow, at least 65535; the connection's is no smaller. linkspan.stream_window_bytes wins.",
     ),
     int(
         "grpc.happy_eyeballs_connection_attempt_delay_ms",

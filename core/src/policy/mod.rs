@@ -6,6 +6,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod balancer;
+pub(crate) mod bdp;
 pub(crate) mod connectivity;
 pub(crate) mod dial_gate;
 mod excuse;

@@ -273,7 +273,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.reads = self.seen.reads();
                 self.pings.on_bytes_read(|| driver.now());
             }
-            self.pings.after_frames(cx);
+            self.pings.after_frames(cx, || driver.now());
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();

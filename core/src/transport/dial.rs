@@ -24,6 +24,7 @@ use super::tap::{Seen, Tap};
 use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
+use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
@@ -37,6 +38,8 @@ pub(crate) struct DialSettings {
     pub(crate) server_name: String,
     pub(crate) socket: SocketOptions,
     pub(crate) stream_window: u32,
+    /// What the stream window may grow to; no larger, and it is pinned.
+    pub(crate) max_stream_window: u32,
     pub(crate) connection_window: u32,
     /// A connection asks to be replaced after so many calls; `None` is never.
     pub(crate) max_requests: Option<u32>,
@@ -168,7 +171,8 @@ async fn attempt<D: Driver>(
     let now = driver.now();
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
-    let pings = Pings::new(settings.keepalive.get(), trust, counters, now);
+    let bdp = Bdp::new(settings.stream_window, settings.max_stream_window);
+    let pings = Pings::new(settings.keepalive.get(), trust, bdp, Rc::clone(&seen), counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
     Ok(Dialed { connection, moving })
 }

@@ -11,8 +11,10 @@ use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Outbound;
+use super::tap::Seen;
 use super::trust::{Trust, words_of};
 use crate::observe::counters::ChannelCounters;
+use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
 use crate::time::Time;
 
@@ -21,12 +23,19 @@ pub(super) struct Pings {
     /// Boxed, because most connections have none.
     keepalive: Option<Box<Keepalive>>,
     trust: Option<Rc<Trust>>,
+    /// `None` when stream windows do not grow.
+    bdp: Option<Box<Bdp>>,
+    seen: Rc<Seen>,
     counters: Arc<ChannelCounters>,
     /// Taken from the library with the first PING: from then on it costs a little with every frame.
     http2: Option<PingPong>,
     /// Set by a machine, cleared when a PING is in flight.
     is_wanted: bool,
     is_in_flight: bool,
+    /// Set when the next PING, if none is in flight, may measure the line.
+    measures: bool,
+    /// The stream window to announce, until it is.
+    window: Option<u32>,
     /// Set while the opening of a stream sets a deadline.
     is_dormant: bool,
     /// Set when a deadline may have become earlier than the one the connection's task waits for.
@@ -43,16 +52,22 @@ impl Pings {
     pub(super) fn new(
         keepalive: Option<KeepaliveOptions>,
         trust: Option<Rc<Trust>>,
+        bdp: Option<Bdp>,
+        seen: Rc<Seen>,
         counters: Arc<ChannelCounters>,
         now: Time,
     ) -> Self {
         Self {
             keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
             trust,
+            bdp: bdp.map(Box::new),
+            seen,
             counters,
             http2: None,
             is_wanted: false,
             is_in_flight: false,
+            measures: false,
+            window: None,
             is_dormant: false,
             has_moved: false,
             armed: None,
@@ -68,7 +83,7 @@ impl Pings {
         cx: &Context<'_>,
         http2: &mut h2::client::Connection<S, Outbound>,
         is_in_use: bool,
-        now: impl FnOnce() -> Time,
+        now: impl Fn() -> Time,
     ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -78,6 +93,13 @@ impl Pings {
         if self.is_dormant && is_in_use {
             self.on_stream_opened(now());
         }
+        // The library refuses a second change before the server has acknowledged the first.
+        if let Some(window) = self.window
+            && http2.set_initial_window_size(window).is_ok()
+        {
+            self.window = None;
+        }
+        let measures = std::mem::take(&mut self.measures);
         if !std::mem::take(&mut self.is_wanted) || self.is_in_flight {
             return;
         }
@@ -86,15 +108,22 @@ impl Pings {
         }
         // It fails when the connection is over, which is told elsewhere.
         self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+        if let Some(bdp) = self.bdp.as_mut().filter(|_| measures && self.is_in_flight) {
+            bdp.on_ping_sent(now(), self.seen.data());
+        }
     }
 
     /// After HTTP/2 was polled: what was read has been looked at.
-    pub(super) fn after_frames(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn after_frames(&mut self, cx: &mut Context<'_>, now: impl Fn() -> Time) {
+        let mut must_go_on = false;
         if self.is_in_flight
             && let Some(pings) = &mut self.http2
             && let Poll::Ready(_) = pings.poll_pong(cx)
         {
             self.is_in_flight = false;
+            let window = self.bdp.as_mut().and_then(|bdp| bdp.on_ping_answered(now(), self.seen.data()));
+            must_go_on = window.is_some();
+            self.window = window.or(self.window);
         }
         if let Some(trust) = &self.trust {
             let asked = trust.take_asked();
@@ -113,7 +142,7 @@ impl Pings {
                 self.dead = Some(format!("closed by liveness: {words}"));
             }
         }
-        if self.is_wanted {
+        if self.is_wanted || must_go_on {
             cx.waker().wake_by_ref();
         }
     }
@@ -125,6 +154,11 @@ impl Pings {
         }
         if let Some(keepalive) = &mut self.keepalive {
             self.has_moved |= keepalive.on_bytes_read(now());
+        }
+        // Whoever is dead does not send.
+        self.dead = None;
+        if self.bdp.as_ref().is_some_and(|bdp| bdp.on_data(self.seen.data())) && !self.is_in_flight {
+            (self.is_wanted, self.measures) = (true, true);
         }
     }
 

@@ -19,6 +19,8 @@ use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     has_settings: Cell<bool>,
+    /// Bytes of DATA frames whose headers were read, those headers excluded.
+    data: Cell<u64>,
     /// How often bytes were read; it wraps.
     reads: Cell<u32>,
     /// Set by the first HEADERS frame.
@@ -40,6 +42,11 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn has_settings(&self) -> bool {
         self.has_settings.get()
+    }
+
+    /// How many bytes of DATA have come so far, or are on their way.
+    pub(super) fn data(&self) -> u64 {
+        self.data.get()
     }
 
     /// How often bytes were read so far; two equal answers mean that nothing was between them.
@@ -321,6 +328,9 @@ impl FrameReader {
 
     fn on_header(&mut self) {
         self.payload_left = u32::from_be_bytes([0, self.header[0], self.header[1], self.header[2]]) as usize;
+        if self.header[3] == DATA {
+            self.seen.data.set(self.seen.data.get() + self.payload_left as u64);
+        }
         if !self.first_frame_is_past {
             self.first_frame_is_past = true;
             let is_settings = self.header[3] == SETTINGS && self.header[4] & ACK == 0;
@@ -447,6 +457,7 @@ mod tests {
             bytes.extend(goaway(0, b"max_age"));
             let seen = read(&bytes, cut);
             prop_assert!(seen.has_settings());
+            prop_assert_eq!(seen.data(), noise.len() as u64);
             prop_assert_eq!(seen.stream_limit(), Some(9));
             prop_assert_eq!(seen.goaway(), Some(Goaway { code: 0, debug: "max_age".into() }));
         }

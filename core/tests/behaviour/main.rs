@@ -24,3 +24,4 @@ mod replacing;
 mod spreading;
 mod streams;
 mod tls;
+mod windows;
