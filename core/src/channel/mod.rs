@@ -20,8 +20,6 @@ mod usage;
 mod windows;
 
 use std::cell::RefCell;
-mod windows;
-
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

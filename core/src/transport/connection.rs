@@ -278,6 +278,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();
             }
+            if self.seen.has_bad_goaway() && !self.is_over {
+                self.is_over = true;
+                self.seen.note_end("the server sent a GOAWAY with a last stream it cannot know".to_owned());
+            }
             if self.seen.has_too_many_pings() && !self.too_many_pings_is_told {
                 self.too_many_pings_is_told = true;
                 return Poll::Ready(Happened::TooManyPings);

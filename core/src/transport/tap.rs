@@ -31,6 +31,8 @@ pub(super) struct Seen {
     wrong_start: RefCell<Option<String>>,
     stream_limit: Cell<Option<u32>>,
     goaway: RefCell<Option<Goaway>>,
+    /// Set by a GOAWAY whose last stream is no stream of ours ([WIRE-193]).
+    has_bad_goaway: Cell<bool>,
     /// Set by the one GOAWAY that asks for fewer PINGs ([CONN-95]).
     has_too_many_pings: Cell<bool>,
     /// Set once, when reading ended or failed.
@@ -74,6 +76,10 @@ impl Seen {
 
     pub(super) fn goaway(&self) -> Option<Goaway> {
         self.goaway.borrow().clone()
+    }
+
+    pub(super) fn has_bad_goaway(&self) -> bool {
+        self.has_bad_goaway.get()
     }
 
     pub(super) fn has_too_many_pings(&self) -> bool {
@@ -360,6 +366,11 @@ impl FrameReader {
             GOAWAY if payload.len() >= 8 => {
                 let code = u32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]);
                 let debug = String::from_utf8_lossy(&payload[8..]).into_owned();
+                // None, or one of ours, which have odd numbers; that it must not grow is looked after by the HTTP/2 library.
+                let last_stream = u32::from_be_bytes([payload[0] & 0x7f, payload[1], payload[2], payload[3]]);
+                if last_stream != 0 && last_stream.is_multiple_of(2) {
+                    self.seen.has_bad_goaway.set(true);
+                }
                 if code == ENHANCE_YOUR_CALM && debug == "too_many_pings" {
                     self.seen.has_too_many_pings.set(true);
                 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use linkspan_core::{CallOptions, CallRequest, Channel, Code, Event, SendError};
 
-use crate::peer::client::{Events, METHOD, call, channel, channel_with, events, response};
+use crate::peer::client::{Events, METHOD, call, call_with, channel, channel_with, events, response};
+use crate::peer::raw::{ACK, DATA, END_STREAM, SETTINGS, WINDOW_UPDATE};
 use crate::peer::server::{Connection, Server, frame};
 use crate::peer::{beside, run};
 
@@ -235,5 +236,63 @@ fn a_sender_who_waits_for_room_is_told_of_it_although_the_server_ended_early() {
         assert!(matches!(events.next().await, Event::Message(_)));
         assert!(matches!(events.next().await, Event::Status(end) if end.status.is_ok()));
         events.are_over().await;
+    });
+}
+
+/// [WIRE-225]
+#[test]
+fn a_call_whose_server_gives_its_stream_no_room_holds_up_no_other_call() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let stalled = call_with(&channel, vec![7; 1 << 20], CallOptions::default());
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        // Room on the connection for everybody, and none on the stream beyond what it begins with.
+        peer.write_frame(WINDOW_UPDATE, 0, 0, &(16_u32 << 20).to_be_bytes()).await;
+        let mut room = 65_535;
+        while room > 0 {
+            room -= peer.frame_of(DATA).await.payload.len();
+        }
+        for _ in 0..10 {
+            let call = call(&channel);
+            let stream = peer.request().await;
+            peer.answer(stream, b"passed").await;
+            assert_eq!(response(call).await.message, "passed");
+        }
+        stalled.abort();
+    });
+}
+
+/// [WIRE-225]
+#[test]
+fn a_small_call_passes_a_large_message_that_is_being_written() {
+    const LARGE: usize = 48 << 20;
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let large = call_with(&channel, vec![7; LARGE], CallOptions::default());
+        let mut peer = server.accept_raw().await;
+        peer.read_preface().await;
+        // INITIAL_WINDOW_SIZE, and as much for the connection: nothing but the socket holds anybody back.
+        let most = (i32::MAX as u32).to_be_bytes();
+        peer.write_frame(SETTINGS, 0, 0, &[&[0, 4], &most[..]].concat()).await;
+        peer.write_frame(WINDOW_UPDATE, 0, 0, &(i32::MAX as u32 - 65_535).to_be_bytes()).await;
+        peer.write_frame(SETTINGS, ACK, 0, &[]).await;
+        let mut written = peer.frame_of(DATA).await.payload.len();
+        let small = call(&channel);
+        let passed = loop {
+            let frame = peer.frame().await.expect("open");
+            let is_small = frame.stream != 1 && frame.flags & END_STREAM != 0;
+            match frame.kind {
+                DATA if is_small => break frame.stream,
+                DATA if frame.stream == 1 => written += frame.payload.len(),
+                _ => {}
+            }
+        };
+        assert!(written < LARGE, "{written} bytes went first");
+        peer.answer(passed, b"passed").await;
+        assert_eq!(response(small).await.message, "passed");
+        large.abort();
     });
 }

@@ -5,6 +5,7 @@ use linkspan_core::{CallRequest, Code, Event, Sent, State};
 use crate::peer::client::{
     METHOD, becomes, call, channel, channel_with, events, failure, pick_first_channel, response, told,
 };
+use crate::peer::raw::{ACK, GOAWAY, PING, RST_STREAM};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -254,8 +255,129 @@ fn a_stream_refused_after_its_headers_is_not_made_again() {
         peer.greet().await;
         let stream = peer.request().await;
         peer.write_headers(stream, &[(":status", "200"), ("content-type", "application/grpc")], false).await;
-        peer.write_frame(crate::peer::raw::RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
+        peer.write_frame(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
         failure(call, Code::Unavailable).await;
         assert_eq!(channel.metrics().retries, 0);
+    });
+}
+
+/// [CONN-80], [WIRE-194]
+#[test]
+fn a_graceful_end_in_two_goaways_with_a_ping_between_is_one_event_and_the_call_finishes() {
+    run(async {
+        let server = Server::start();
+        let channel = pick_first_channel(&server.address());
+        let running = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        peer.write_goaway(ALL_STREAMS, 0, "max_age").await;
+        peer.write_frame(PING, 0, 0, &[1, 2, 3, 4, 5, 6, 7, 8]).await;
+        // [WIRE-205]
+        let answer = peer.frame_of(PING).await;
+        assert_eq!((answer.flags, answer.payload), (ACK, vec![1, 2, 3, 4, 5, 6, 7, 8]));
+        becomes(&channel, State::Idle).await;
+        peer.write_goaway(stream, 0, "max_age").await;
+        peer.answer(stream, b"finished").await;
+        assert_eq!(response(running).await.message, "finished");
+        peer.closed_by_client().await;
+        let told = told(&channel);
+        assert_eq!(told.iter().filter(|event| event.contains("GOAWAY")).count(), 1, "{told:?}");
+        assert_eq!(channel.metrics().retries, 0);
+    });
+}
+
+/// [CONN-84], [WIRE-195]
+#[test]
+fn a_goaway_with_an_error_lets_the_calls_it_includes_finish_too() {
+    run(async {
+        let server = Server::start();
+        let channel = pick_first_channel(&server.address());
+        let running = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        peer.write_goaway(stream, 2, "something broke").await;
+        becomes(&channel, State::Idle).await;
+        let last = told(&channel).pop().expect("an event");
+        assert!(last.contains("the server sent GOAWAY INTERNAL_ERROR \"something broke\""), "{last}");
+        peer.answer(stream, b"finished").await;
+        assert_eq!(response(running).await.message, "finished");
+        peer.closed_by_client().await;
+    });
+}
+
+/// [CONN-84], [WIRE-195]
+#[test]
+fn a_call_on_a_connection_that_closes_after_a_goaway_with_an_error_ends_unavailable_and_says_both() {
+    run(async {
+        let server = Server::start();
+        let channel = pick_first_channel(&server.address());
+        let running = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        peer.write_goaway(stream, 11, "too_many_pings").await;
+        peer.stop_sending().await;
+        let failure = failure(running, Code::Unavailable).await;
+        let text = failure.status().message();
+        let wanted = "connection lost: closed by the server, after GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\"; ";
+        assert!(text.starts_with(wanted), "{text}");
+    });
+}
+
+/// [CONN-85]
+#[test]
+fn several_connections_drain_at_once_each_with_its_own_streams() {
+    run(async {
+        let server = Server::start();
+        let channel = pick_first_channel(&server.address());
+        let (mut draining, mut running) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            // One that is answered, so that the connection was worth dialing ([CONN-82]).
+            let answered = call(&channel);
+            let mut peer = server.accept_raw().await;
+            peer.greet().await;
+            let stream = peer.request().await;
+            peer.answer(stream, b"answered").await;
+            response(answered).await;
+            running.push(call(&channel));
+            let stream = peer.request().await;
+            peer.write_goaway(stream, 0, "").await;
+            becomes(&channel, State::Idle).await;
+            draining.push((peer, stream));
+        }
+        let shown = channel.metrics().connections;
+        assert!(shown.iter().all(|one| (one.state, one.streams_active) == ("draining", 1)), "{shown:?}");
+        assert_eq!(shown.len(), 3);
+        for ((mut peer, stream), call) in draining.into_iter().zip(running).rev() {
+            peer.answer(stream, b"finished").await;
+            assert_eq!(response(call).await.message, "finished");
+            peer.closed_by_client().await;
+        }
+    });
+}
+
+/// [WIRE-193]
+#[test]
+fn a_last_stream_that_grows_or_is_none_of_ours_ends_the_connection() {
+    run(async {
+        for (last_streams, code) in [(&[1, 3][..], Code::Internal), (&[2], Code::Unavailable)] {
+            let server = Server::start();
+            let channel = pick_first_channel(&server.address());
+            let running = call(&channel);
+            let mut peer = server.accept_raw().await;
+            peer.greet().await;
+            assert_eq!(peer.request().await, 1);
+            for last_stream in last_streams {
+                peer.write_goaway(*last_stream, 0, "").await;
+            }
+            failure(running, code).await;
+            if code == Code::Internal {
+                let goaway = peer.frame_of(GOAWAY).await;
+                assert_eq!(goaway.payload[4..8], [0, 0, 0, 1], "PROTOCOL_ERROR");
+            }
+            peer.closed_by_client().await;
+        }
     });
 }

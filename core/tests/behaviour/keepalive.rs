@@ -14,8 +14,11 @@ use crate::peer::server::Server;
 const ALL_STREAMS: u32 = (1 << 31) - 1;
 
 fn channel(server: &Server, time: i32, set: &[(&str, OptionValue)]) -> Channel {
-    let mut all =
-        vec![("linkspan.keepalive_min_time_ms", OptionValue::from(1)), ("grpc.keepalive_time_ms", time.into())];
+    let mut all = vec![
+        ("linkspan.keepalive_min_time_ms", OptionValue::from(1)),
+        ("grpc.keepalive_time_ms", time.into()),
+        ("linkspan.lb_policy", "pick_first".into()),
+    ];
     all.extend_from_slice(set);
     channel_with(&server.address(), &all)
 }

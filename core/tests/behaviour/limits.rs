@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use linkspan_core::{CallOptions, Code, Sent, State, Timeout};
+use linkspan_core::{CallOptions, Channel, Code, Sent, State, Timeout};
 
 use crate::peer::client::{METHOD, becomes, call, call_with, channel, channel_with, failure, patient_call, response};
-use crate::peer::raw::SETTINGS;
+use crate::peer::raw::{ACK, SETTINGS};
 use crate::peer::run;
 use crate::peer::server::{ReservedPort, Server};
 
@@ -138,5 +138,36 @@ fn a_message_larger_than_http_2_takes_is_refused_and_does_not_hang() {
         let failure = failure.rpc().expect("a call");
         assert_eq!((failure.code(), failure.end().sent), (Code::ResourceExhausted, Sent::NotSent));
         assert!(failure.status().message().contains("2147483648"), "{failure}");
+    });
+}
+
+/// [WIRE-9]
+#[test]
+fn the_streams_that_are_open_and_the_servers_limit_are_shown() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let calls: Vec<_> = (0..3).map(|_| call(&channel)).collect();
+        let mut peer = server.accept_raw().await;
+        peer.read_preface().await;
+        // MAX_CONCURRENT_STREAMS.
+        peer.write_frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]).await;
+        peer.write_frame(SETTINGS, ACK, 0, &[]).await;
+        let (first, second) = (peer.request().await, peer.request().await);
+        let shown = |channel: &Channel| {
+            let connection = channel.metrics().connections.pop().expect("one");
+            (connection.streams_active, connection.streams_total, connection.stream_limit)
+        };
+        assert_eq!(shown(&channel), (2, 2, Some(2)));
+        peer.answer(first, b"1").await;
+        let third = peer.request().await;
+        assert_eq!(shown(&channel), (2, 3, Some(2)));
+        for stream in [second, third] {
+            peer.answer(stream, b"2").await;
+        }
+        for call in calls {
+            response(call).await;
+        }
+        assert_eq!(shown(&channel), (0, 3, Some(2)));
     });
 }

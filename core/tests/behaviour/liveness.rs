@@ -18,7 +18,8 @@ fn hasty_call(channel: &Channel) -> tokio::task::JoinHandle<Unary> {
 
 /// A connected channel that has read all its server has written.
 async fn connected(server: &Server, set: &[(&str, OptionValue)]) -> (Channel, Peer) {
-    let channel = channel_with(&server.address(), set);
+    let all = [&[("linkspan.lb_policy", "pick_first".into())], set].concat();
+    let channel = channel_with(&server.address(), &all);
     channel.state(true);
     let mut peer = server.accept_raw().await;
     peer.greet().await;

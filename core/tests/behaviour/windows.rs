@@ -3,11 +3,10 @@
 use linkspan_core::{CallOptions, OptionValue};
 
 use crate::peer::client::{call, call_with, channel_with, response};
-use crate::peer::raw::{ACK, DATA, END_STREAM, HEADERS, PING, Peer, SETTINGS};
+use crate::peer::raw::{ACK, DATA, END_STREAM, HEADERS, PING, Peer, SETTINGS, WINDOW_UPDATE};
 use crate::peer::run;
 use crate::peer::server::Server;
 
-const WINDOW_UPDATE: u8 = 8;
 const KIB: usize = 1 << 10;
 /// The window a stream begins with.
 const FIRST_WINDOW: usize = 256 * KIB;
