@@ -126,7 +126,7 @@ fn a_server_that_complains_of_pings_gets_half_as_many_on_the_next_connection_and
                 let _ = sender.send(text.to_owned());
             }
         })));
-        let channel = channel(&server, 7_000, &[]);
+        let channel = channel(&server, 7_000, &[("linkspan.lb_policy", "pick_first".into())]);
         for (connection, doubled) in [(1, 14_000), (2, 28_000)] {
             channel.state(true);
             let mut peer = server.accept_raw().await;

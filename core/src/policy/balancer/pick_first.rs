@@ -194,8 +194,9 @@ impl LbPolicy for PickFirst {
         }
         match (&mut self.phase, state) {
             (Phase::Selected(_), State::Ready) => {}
-            // [CONN-130]
-            (Phase::Selected(_), State::Connecting | State::TransientFailure) => {
+            // [CONN-130]. One that leaves a wait behind, because its successor failed or it came to nothing, does so without a call waiting,
+            // perhaps: then the next call starts the pass.
+            (Phase::Selected(_), State::Connecting) => {
                 actions.push(LbAction::Reresolve);
                 self.start_pass(now, actions);
             }

@@ -217,10 +217,10 @@ fn a_connection_lost_while_another_is_dialed_starts_a_pass_over_all_addresses() 
     assert_eq!(bench.state(1_300, 1, State::Ready), ["remove 3", "READY pick 1"]);
 }
 
-/// [CONN-130]
+/// [CONN-69]
 #[test]
-fn a_connection_lost_after_its_successor_failed_starts_with_the_next_address() {
+fn a_connection_lost_after_its_successor_failed_waits_for_a_call_and_starts_with_the_next_address() {
     let mut bench = connected_to_first_of_two();
-    let actions = bench.state(1_000, 1, State::TransientFailure);
-    assert_eq!(actions, ["re-resolve", "create 3 10.0.0.2:1", "CONNECTING queue", "connect 3"]);
+    assert_eq!(bench.state(1_000, 1, State::TransientFailure), ["re-resolve", "IDLE queue"]);
+    assert_eq!(bench.exit_idle(1_100), ["create 3 10.0.0.2:1", "CONNECTING queue", "connect 3"]);
 }
