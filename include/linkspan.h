@@ -263,7 +263,7 @@ typedef struct linkspan_metrics {
   uint64_t connects_failed;
   // GOAWAY frames received.
   uint64_t goaways;
-  // Connections given up because a keepalive ping was not answered; 0 in this version, which sends none.
+  // Connections given up because nothing was read after a PING.
   uint64_t keepalives_failed;
   // Live handles of the whole process.
   uint64_t handles_live;

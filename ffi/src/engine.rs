@@ -53,7 +53,7 @@ pub struct linkspan_metrics {
     pub connects_failed: u64,
     /// GOAWAY frames received.
     pub goaways: u64,
-    /// Connections given up because a keepalive ping was not answered; 0 in this version, which sends none.
+    /// Connections given up because nothing was read after a PING.
     pub keepalives_failed: u64,
     /// Live handles of the whole process.
     pub handles_live: u64,
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn linkspan_engine_metrics(
             connects: metrics.connects,
             connects_failed: metrics.connects_failed,
             goaways: metrics.goaways,
-            keepalives_failed: 0,
+            keepalives_failed: metrics.keepalives_failed,
             handles_live: handles_live(),
             events_queued: queues_of(&engine).map(|queue| queue.core.len() as u64).sum(),
             buffers_held: BUFFERS.live(),

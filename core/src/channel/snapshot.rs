@@ -64,6 +64,18 @@ impl Snapshot {
         if self.state == State::Shutdown {
             return Pick::Closed;
         }
+        let mut picked = self.pick_once();
+        // A call would wait for a connection that is checked, and need not while there is another.
+        for _ in 1..self.connections.len() {
+            match &picked {
+                Pick::Ready(connection) if connection.is_checked() => picked = self.pick_once(),
+                _ => break,
+            }
+        }
+        picked
+    }
+
+    fn pick_once(&self) -> Pick {
         match self.picker.pick() {
             PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |(id, _)| *id) {
                 Ok(place) => Pick::Ready(self.connections[place].1.clone()),

@@ -60,6 +60,7 @@ pub(crate) struct ChannelCounters {
     pub(crate) connect_failures: Counter,
     pub(crate) goaways: Counter,
     pub(crate) keepalive_pings: Counter,
+    pub(crate) keepalives_failed: Counter,
     pub(crate) liveness_checks: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) bytes_received: Counter,

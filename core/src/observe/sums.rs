@@ -76,6 +76,8 @@ pub struct EngineMetrics {
     pub connects_failed: u64,
     /// GOAWAYs received.
     pub goaways: u64,
+    /// Connections given up because nothing was read after a PING.
+    pub keepalives_failed: u64,
 }
 
 impl EngineMetrics {
@@ -90,6 +92,7 @@ impl EngineMetrics {
         self.connects += counters.connect_attempts.read();
         self.connects_failed += counters.connect_failures.read();
         self.goaways += counters.goaways.read();
+        self.keepalives_failed += counters.keepalives_failed.read();
     }
 }
 

@@ -114,6 +114,11 @@ impl Connection {
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
     }
 
+    /// Whether calls wait until it is known to be alive.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.0.places.are_held()
+    }
+
     /// How often bytes were read so far; two equal answers mean that nothing was between them.
     pub(crate) fn reads(&self) -> u32 {
         self.0.seen.reads()

@@ -200,7 +200,7 @@ impl Pings {
 
     /// Why the connection is given up, once.
     pub(super) fn take_death(&mut self) -> Option<String> {
-        self.dead.take()
+        self.dead.take().inspect(|_| self.counters.keepalives_failed.one())
     }
 
     fn on_stream_opened(&mut self, now: Time) {

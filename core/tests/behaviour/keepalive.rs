@@ -62,7 +62,8 @@ fn a_server_that_answers_no_ping_loses_its_calls_and_they_say_why() {
         let last = told(&channel).pop().expect("an event");
         assert!(last.starts_with("READY → IDLE: the connection was lost: closed by keepalive: "), "{last}");
         peer.closed_by_client().await;
-        assert_eq!(channel.metrics().connections.len(), 0);
+        let metrics = channel.metrics();
+        assert_eq!((metrics.keepalive_pings, metrics.keepalives_failed, metrics.connections.len()), (1, 1, 0));
     });
 }
 

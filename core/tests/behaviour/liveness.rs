@@ -149,3 +149,31 @@ fn liveness_that_is_turned_off_checks_nothing() {
         next.abort();
     });
 }
+
+#[test]
+fn a_connection_that_is_checked_is_passed_over_while_there_is_another() {
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let channel = channel_with(&format!("{},{}", servers[0].address(), servers[1].address()), &[]);
+        channel.state(true);
+        let mut silent = servers[0].accept_raw().await;
+        silent.greet().await;
+        let mut other = servers[1].accept().await;
+        while channel.metrics().connections.iter().filter(|one| one.bytes_received >= 18).count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // One on each.
+        let hasty = [hasty_call(&channel), hasty_call(&channel)];
+        silent.request().await;
+        other.request().await.answer(b"");
+        for call in hasty {
+            let _ = call.await.expect("no panic");
+        }
+        silent.frame_of(PING).await;
+        for _ in 0..6 {
+            let call = call(&channel);
+            other.request().await.answer(b"other");
+            assert_eq!(response(call).await.message, "other");
+        }
+    });
+}

@@ -62,7 +62,10 @@ impl Server {
     }
 
     pub(crate) async fn accept_stream(&self) -> TcpStream {
-        self.listener.accept().await.expect("a connection").0
+        let stream = self.listener.accept().await.expect("a connection").0;
+        // What a test writes in pieces arrives as it is written.
+        stream.set_nodelay(true).expect("a connected socket");
+        stream
     }
 
     /// Whether somebody has connected and was not accepted yet.

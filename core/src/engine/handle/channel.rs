@@ -154,6 +154,7 @@ impl Channel {
             calls_queued: counters.calls_queued.read(),
             retries: counters.retries.read(),
             keepalive_pings: counters.keepalive_pings.read(),
+            keepalives_failed: counters.keepalives_failed.read(),
             liveness_checks: counters.liveness_checks.read(),
             by_code: std::array::from_fn(|code| counters.calls_by_code[code].read()),
             bytes_sent: counters.bytes_sent.read(),
@@ -286,6 +287,8 @@ pub struct ChannelMetrics {
     pub keepalive_pings: u64,
     /// PINGs sent because a connection was suspected to be dead.
     pub liveness_checks: u64,
+    /// Connections given up because nothing was read after a PING.
+    pub keepalives_failed: u64,
     /// Ended calls by the number of their status code.
     pub by_code: [u64; 17],
     /// Bytes written to connections, above TLS.
