@@ -12,3 +12,4 @@ mod memory;
 mod own_process;
 mod panics;
 mod storms;
+mod warnings;

@@ -1,0 +1,80 @@
+//! Warnings a host's logger gets when connections are pinged more than is good. The logger is the process's, so each has its own.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use linkspan_core::{Channel, LogLevel, OptionValue, set_logger};
+
+use crate::own_process::alone;
+use crate::peer::client::{call, channel_with, response};
+use crate::peer::server::Server;
+use crate::peer::{GUARD, run};
+
+/// GOAWAY's largest last stream: every stream so far may finish.
+const ALL_STREAMS: u32 = (1 << 31) - 1;
+
+/// The warnings as they come.
+fn warnings() -> Receiver<String> {
+    let (sender, warnings) = sync_channel(100);
+    set_logger(Some(Box::new(move |level, _, text| {
+        if level <= LogLevel::Warn {
+            sender.send(text.to_owned()).expect("the test reads along");
+        }
+    })));
+    warnings
+}
+
+fn pinging(server: &Server, time: i32, set: &[(&str, OptionValue)]) -> Channel {
+    let time = ("grpc.keepalive_time_ms", time.into());
+    channel_with(&server.address(), &[&[time], set].concat())
+}
+
+/// [CONN-95]
+#[test]
+fn a_server_that_complains_of_pings_gets_half_as_many_on_the_next_connection() {
+    alone("warnings::a_server_that_complains_of_pings_gets_half_as_many_on_the_next_connection", "", || {
+        let warned = warnings();
+        run(async {
+            let server = Server::start();
+            let channel = pinging(&server, 30_000, &[]);
+            for doubled in [60_000, 120_000] {
+                let call = call(&channel);
+                let mut peer = server.accept_raw().await;
+                peer.greet().await;
+                let stream = peer.request().await;
+                peer.answer(stream, b"").await;
+                response(call).await;
+                // The second says what the first said, and is one complaint with it.
+                peer.write_goaway(ALL_STREAMS, 11, "too_many_pings").await;
+                peer.write_goaway(stream, 11, "too_many_pings").await;
+                peer.closed_by_client().await;
+                let line = warned.recv_timeout(GUARD).expect("a warning");
+                let target = format!("ipv4:{}: the server says too_many_pings on connection ", server.address());
+                assert!(line.starts_with(&target), "{line}");
+                let words = format!("; new connections are pinged after {doubled} ms of silence");
+                assert!(line.ends_with(&words), "{line}");
+            }
+            assert!(warned.try_recv().is_err());
+        });
+    });
+}
+
+/// [CONN-94]
+#[test]
+fn a_keepalive_time_below_the_least_is_told_once_and_so_is_a_lowered_least() {
+    alone("warnings::a_keepalive_time_below_the_least_is_told_once_and_so_is_a_lowered_least", "", || {
+        let warned = warnings();
+        run(async {
+            let server = Server::start();
+            let _first = pinging(&server, 30_000, &[]);
+            assert!(warned.try_recv().is_err());
+            let _clamped = [1_000, 2_000].map(|time| pinging(&server, time, &[]));
+            let told: Vec<_> = warned.try_iter().collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains("1000 ms") && told[0].contains("it is 10000 ms"), "{told:?}");
+            let _lifted = [5, 6].map(|least| pinging(&server, 7, &[("linkspan.keepalive_min_time_ms", least.into())]));
+            let told: Vec<_> = warned.try_iter().collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains("linkspan.keepalive_min_time_ms"), "{told:?}");
+        });
+    });
+}
