@@ -28,10 +28,11 @@ pub(super) async fn open<D: Driver>(
     let mut turn = Turn::default();
     let mut snapshot = channel.snapshot();
     loop {
-        match snapshot.pick() {
+        match snapshot.pick(progress.refused_by()) {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
-                if let Some(place) = connection.place(progress.started()).await {
+                let waits = || progress.on_waits_for(channel.driver(), &connection);
+                if let Some(place) = connection.place(progress.started(), waits).await {
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,

@@ -27,12 +27,21 @@ pub(super) struct Progress {
     timeout: Option<Duration>,
     pub(super) phase: Cell<Phase>,
     pub(super) sent: Cell<Sent>,
-    /// The connection the call is on, once it is on one.
-    connection: RefCell<Option<Connection>>,
-    /// Of a call with a deadline: when its stream was opened.
-    opened: Cell<Time>,
+    place: RefCell<Where>,
+    /// When its stream was opened or it began to wait for a place; kept for calls with a deadline.
+    since: Cell<Time>,
     /// How often bytes had been read from the connection then.
-    reads_at_opening: Cell<u32>,
+    reads_then: Cell<u32>,
+    /// The connection whose server did not process it last.
+    refused_by: Cell<Option<u64>>,
+}
+
+/// Which connection a call has to do with.
+enum Where {
+    Nowhere,
+    /// It waits for a place there.
+    WaitsFor(Connection),
+    On(Connection),
 }
 
 /// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
@@ -51,9 +60,10 @@ impl Progress {
             timeout,
             phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
-            connection: RefCell::new(None),
-            opened: Cell::new(Time::ZERO),
-            reads_at_opening: Cell::new(0),
+            place: RefCell::new(Where::Nowhere),
+            since: Cell::new(Time::ZERO),
+            reads_then: Cell::new(0),
+            refused_by: Cell::new(None),
         }
     }
 
@@ -69,27 +79,47 @@ impl Progress {
     /// The time left for a stream that is about to be opened; `None` without a deadline.
     pub(super) fn remaining<D: Driver>(&self, driver: &D) -> Option<Duration> {
         let deadline = self.deadline()?;
-        self.opened.set(driver.now());
-        Some(deadline.since(self.opened.get()))
+        self.since.set(driver.now());
+        Some(deadline.since(self.since.get()))
+    }
+
+    /// The call waits for a place on this connection.
+    pub(super) fn on_waits_for<D: Driver>(&self, driver: &D, connection: &Connection) {
+        let is_new = !matches!(&*self.place.borrow(), Where::WaitsFor(known) if known.id() == connection.id());
+        if is_new {
+            self.since.set(driver.now());
+            self.reads_then.set(connection.reads());
+            *self.place.borrow_mut() = Where::WaitsFor(connection.clone());
+        }
     }
 
     /// The call's stream was opened.
     pub(super) fn on_opened(&self, connection: Connection) {
         self.phase.set(Phase::Send);
-        self.reads_at_opening.set(connection.reads());
-        *self.connection.borrow_mut() = Some(connection);
+        self.reads_then.set(connection.reads());
+        *self.place.borrow_mut() = Where::On(connection);
     }
 
     /// The address of the connection the call is on.
     pub(super) fn peer(&self) -> Option<Arc<str>> {
-        self.connection.borrow().as_ref().map(|connection| Arc::clone(connection.address()))
+        match &*self.place.borrow() {
+            Where::On(connection) => Some(Arc::clone(connection.address())),
+            Where::Nowhere | Where::WaitsFor(_) => None,
+        }
+    }
+
+    /// The connection whose server did not process the call last: another one is better.
+    pub(super) fn refused_by(&self) -> Option<u64> {
+        self.refused_by.get()
     }
 
     /// The server did not process what was sent; the call waits for a connection anew.
     pub(super) fn on_retry(&self) {
         self.phase.set(Phase::Queue);
         self.sent.set(Sent::Refused);
-        self.connection.borrow_mut().take();
+        if let Where::On(connection) = self.place.replace(Where::Nowhere) {
+            self.refused_by.set(Some(connection.id()));
+        }
     }
 
     fn deadline_exceeded(&self) -> Failure {
@@ -134,12 +164,12 @@ impl Progress {
         outcome
     }
 
-    /// Nothing read since the stream was opened is evidence against the connection.
+    /// Nothing read since the stream was opened, or since the call began to wait for a place, is evidence against the connection.
     fn on_deadline<D: Driver>(&self, driver: &D) {
-        if let Some(connection) = &*self.connection.borrow()
-            && connection.reads() == self.reads_at_opening.get()
+        if let Where::On(connection) | Where::WaitsFor(connection) = &*self.place.borrow()
+            && connection.reads() == self.reads_then.get()
         {
-            connection.on_silent_deadline(driver.now(), self.opened.get());
+            connection.on_silent_deadline(driver.now(), self.since.get());
         }
     }
 
@@ -152,7 +182,7 @@ impl Progress {
         match cancel {
             Cancel::ByCaller { code, text } => Failure::Cancelled { code, text },
             // [CONN-154]: a call that is not on a connection yet was waiting.
-            Cancel::ChannelClosed if self.connection.borrow().is_none() => Failure::ChannelClosed,
+            Cancel::ChannelClosed if self.peer().is_none() => Failure::ChannelClosed,
             Cancel::ChannelClosed => Failure::ChannelClosedWhileRunning,
         }
     }
@@ -162,11 +192,10 @@ impl Progress {
         let now = channel.driver().now();
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
-        let connection = self.connection.take();
-        if let Some(connection) = &connection {
+        let peer = self.peer();
+        if let Where::On(connection) = self.place.replace(Where::Nowhere) {
             connection.on_call_ended(now);
         }
-        let peer = connection.map(|connection| Arc::clone(connection.address()));
         match outcome.ending {
             Ending::Peer { status, trailing } => {
                 CallEnd { status, trailing, local: false, sent: outcome.sent, peer, elapsed, trail: String::new() }

@@ -60,15 +60,18 @@ impl Snapshot {
         Self { state, picker, connections, failure, trail, is_resolving }
     }
 
-    pub(crate) fn pick(&self) -> Pick {
+    /// Where a call goes; not to the connection `refused` it, where there is another.
+    pub(crate) fn pick(&self, refused: Option<u64>) -> Pick {
         if self.state == State::Shutdown {
             return Pick::Closed;
         }
         let mut picked = self.pick_once();
-        // A call would wait for a connection that is checked, and need not while there is another.
+        // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
         for _ in 1..self.connections.len() {
             match &picked {
-                Pick::Ready(connection) if connection.is_checked() => picked = self.pick_once(),
+                Pick::Ready(connection) if connection.is_checked() || Some(connection.id()) == refused => {
+                    picked = self.pick_once();
+                }
                 _ => break,
             }
         }

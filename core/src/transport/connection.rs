@@ -94,14 +94,14 @@ impl Connection {
     }
 
     /// A place for a stream of a call made at `started`, waiting while the server's MAX_CONCURRENT_STREAMS is reached and while the
-    /// connection is checked; `None` once it takes none.
+    /// connection is checked; `None` once it takes none. `waits` is called when it has to wait.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn place(&self, started: Time) -> Option<Place> {
+    pub(crate) async fn place(&self, started: Time, waits: impl Fn()) -> Option<Place> {
         if let Some(trust) = &self.0.trust {
             trust.on_place_wanted(started);
         }
-        self.0.places.take().await
+        self.0.places.take(waits).await
     }
 
     /// Opens a stream in the place. `is_last` half-closes with the headers.
@@ -124,10 +124,10 @@ impl Connection {
         self.0.seen.reads()
     }
 
-    /// A call reached its deadline, and nothing was read since its stream was opened.
-    pub(crate) fn on_silent_deadline(&self, now: Time, opened: Time) {
+    /// A call reached its deadline, and nothing was read since its stream was opened or it began to wait for a place.
+    pub(crate) fn on_silent_deadline(&self, now: Time, since: Time) {
         if let Some(trust) = &self.0.trust {
-            trust.on_silent_deadline(now, opened);
+            trust.on_silent_deadline(now, since);
         }
     }
 

@@ -39,10 +39,10 @@ impl Places {
         Rc::new(places)
     }
 
-    /// Takes a place, waiting for one; `None` once the connection takes no new streams.
+    /// Takes a place, waiting for one; `None` once the connection takes no new streams. `waits` is called whenever it waits.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(super) async fn take(self: &Rc<Self>) -> Option<Place> {
+    pub(super) async fn take(self: &Rc<Self>, waits: impl Fn()) -> Option<Place> {
         loop {
             if self.is_closed.get() {
                 return None;
@@ -55,6 +55,7 @@ impl Places {
             }
             // Nothing changes between the look and the wait: they are on one loop, with no wait between them.
             let _waiting = Waiting::enter(self);
+            waits();
             self.changed.notified().await;
         }
     }

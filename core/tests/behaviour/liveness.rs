@@ -6,7 +6,7 @@ use std::time::Duration;
 use linkspan_core::{CallOptions, Channel, Code, OptionValue, State, Timeout};
 
 use crate::peer::client::{Unary, becomes, call, call_with, channel_with, failure, response, told};
-use crate::peer::raw::{ACK, HEADERS, PING, Peer};
+use crate::peer::raw::{ACK, HEADERS, PING, Peer, SETTINGS};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -65,6 +65,22 @@ fn after_a_deadline_in_silence_calls_wait_until_the_server_has_answered_a_ping()
         peer.answer(stream, b"alive").await;
         assert_eq!(response(next).await.message, "alive");
         assert_eq!(channel.metrics().connect_attempts, 1);
+    });
+}
+
+/// [CONN-136]
+#[test]
+fn a_call_that_waited_in_silence_for_a_stream_has_the_connection_checked() {
+    run(async {
+        let server = Server::start();
+        let (channel, mut peer) = connected(&server, &[]).await;
+        peer.write_frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0]).await;
+        while channel.metrics().connections[0].stream_limit != Some(0) {
+            tokio::task::yield_now().await;
+        }
+        let waiting = failure(hasty_call(&channel), Code::DeadlineExceeded).await;
+        assert!(waiting.status().message().contains("; phase queue; "), "{waiting}");
+        peer.frame_of(PING).await;
     });
 }
 

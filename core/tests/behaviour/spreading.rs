@@ -53,6 +53,34 @@ fn a_server_that_is_lost_is_dialed_again_without_a_call_and_the_other_serves() {
     });
 }
 
+/// [RETRY-14]
+#[test]
+fn a_call_one_server_refused_is_made_again_at_the_other() {
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let channel = channel(&format!("{},{}", servers[0].address(), servers[1].address()));
+        channel.state(true);
+        let mut refusing = servers[0].accept().await;
+        let mut serving = servers[1].accept().await;
+        while channel.metrics().connections.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let visits = crate::peer::beside(async move {
+            loop {
+                refusing.request().await.reset(h2::Reason::REFUSED_STREAM);
+            }
+        });
+        for _ in 0..10 {
+            let call = call(&channel);
+            serving.request().await.answer(b"");
+            response(call).await;
+        }
+        visits.abort();
+        let retries = channel.metrics().retries;
+        assert!((5..=10).contains(&retries), "no call is refused twice: {retries}");
+    });
+}
+
 #[test]
 fn channels_that_wait_for_the_same_address_go_together_once_one_got_through() {
     run(async {
