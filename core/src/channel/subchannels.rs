@@ -270,7 +270,7 @@ impl<D: Driver> Subchannels<D> {
     pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64) -> Option<Lost> {
         let slot = self.slots.get_mut(&id)?;
         let lost = slot.connection.take_if(|current| current.id() == connection)?;
-        slot.machine.on_connection_lost(now, &self.config.dial, lost.has_answered(), self.driver.random_unit());
+        slot.machine.on_connection_lost(now, &self.config.dial, lost.loss(), self.driver.random_unit());
         (slot.successor, slot.retire_at, slot.ask_gate_at) = (None, None, None);
         self.gate.on_failure(&slot.address);
         Some(Lost { state: slot.machine.state(), address: slot.address.to_string() })

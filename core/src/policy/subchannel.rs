@@ -40,8 +40,10 @@ pub(crate) struct Subchannel {
     is_dialing: bool,
     /// When the running or last dial started.
     dial_started: Time,
-    /// When a failed dial may be repeated; set exactly while it may not ([CONN-31]).
+    /// When the next dial may start; set exactly while none may ([CONN-31]).
     retry_at: Option<Time>,
+    /// Whether that wait follows no failure: calls may wait for it.
+    is_resting: bool,
     /// When the connection became usable.
     ready_since: Time,
     /// Connections in a row that were gone again at once, without an answer to anything.
@@ -52,6 +54,17 @@ pub(crate) struct Subchannel {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DialOrder {
     pub(crate) deadline: Time,
+}
+
+/// What a connection was good for before it was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The server had answered a call on it.
+    HadAnswered,
+    /// The server said goodbye, with nothing being wrong, before any call was made on it.
+    SentAwayUnused,
+    /// Neither.
+    Fruitless,
 }
 
 /// A connection that lives as long as this was worth dialing, whatever it was used for.
@@ -65,6 +78,7 @@ impl Subchannel {
             is_dialing: false,
             dial_started: Time::ZERO,
             retry_at: None,
+            is_resting: false,
             ready_since: Time::ZERO,
             fruitless: 0,
         }
@@ -74,7 +88,7 @@ impl Subchannel {
         match self {
             Self { has_connection: true, .. } => State::Ready,
             Self { is_dialing: true, .. } => State::Connecting,
-            Self { retry_at: Some(_), .. } => State::TransientFailure,
+            Self { retry_at: Some(_), is_resting: false, .. } => State::TransientFailure,
             _ => State::Idle,
         }
     }
@@ -110,7 +124,7 @@ impl Subchannel {
 
     /// The dial failed; `unit` is a random fraction. While calls arrive the wait is the probe's, if that is shorter.
     pub(crate) fn on_dial_failed(&mut self, now: Time, rules: &DialRules, calls_arrive: bool, unit: f64) {
-        self.is_dialing = false;
+        (self.is_dialing, self.is_resting) = (false, false);
         let wait = self.backoff.on_failure(unit);
         let probe = rules.probe_interval.filter(|_| calls_arrive).unwrap_or(wait);
         // [CONN-52]: the wait counts from the start of the attempt.
@@ -128,10 +142,11 @@ impl Subchannel {
     ///
     /// A server that accepts and drops connections one after the other would be dialed without a pause, so from the second
     /// in a row that lived less than a second and answered nothing, the wait of a failed dial follows ([CONN-82]). The first
-    /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once.
-    pub(crate) fn on_connection_lost(&mut self, now: Time, rules: &DialRules, has_answered: bool, unit: f64) {
+    /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once. A server that
+    /// sends connections away which nobody has used lets nobody down: the address rests as long, and is IDLE meanwhile.
+    pub(crate) fn on_connection_lost(&mut self, now: Time, rules: &DialRules, how: Loss, unit: f64) {
         self.has_connection = false;
-        if has_answered || now.since(self.ready_since) >= FRUITLESS {
+        if how == Loss::HadAnswered || now.since(self.ready_since) >= FRUITLESS {
             self.fruitless = 0;
         } else {
             self.fruitless += 1;
@@ -139,6 +154,7 @@ impl Subchannel {
         if self.fruitless > 1 && !self.is_dialing {
             // Whether calls arrive does not matter: it is their server that lets them down.
             self.on_dial_failed(now, rules, false, unit);
+            self.is_resting = how == Loss::SentAwayUnused;
         }
     }
 
@@ -250,15 +266,32 @@ mod tests {
         subchannel.on_time(at(1.0));
         start(&mut subchannel, at(1.0), &rules());
         subchannel.on_dial_succeeded(at(1.0));
-        subchannel.on_connection_lost(at(1.1), &rules(), true, 0.5);
+        subchannel.on_connection_lost(at(1.1), &rules(), Loss::HadAnswered, 0.5);
         fail_at(&mut subchannel, 2.0, 2.0);
         assert_eq!(subchannel.next_deadline(), Some(at(3.0)));
+    }
+
+    /// [CONN-82]
+    #[test]
+    fn an_address_whose_server_sends_unused_connections_away_rests_and_has_not_failed() {
+        let mut subchannel = subchannel();
+        for now in [0.0, 0.1] {
+            start(&mut subchannel, at(now), &rules());
+            subchannel.on_dial_succeeded(at(now));
+            subchannel.on_connection_lost(at(now), &rules(), Loss::SentAwayUnused, 0.5);
+            assert_eq!(subchannel.state(), State::Idle);
+        }
+        assert!(!subchannel.may_dial());
+        assert!(subchannel.on_time(at(1.1)));
+        assert!(subchannel.may_dial());
+        fail_at(&mut subchannel, 1.1, 1.2);
+        assert_eq!(subchannel.state(), State::TransientFailure);
     }
 
     fn lose_at_once(subchannel: &mut Subchannel, now: f64) {
         start(subchannel, at(now), &rules());
         subchannel.on_dial_succeeded(at(now));
-        subchannel.on_connection_lost(at(now), &rules(), false, 0.5);
+        subchannel.on_connection_lost(at(now), &rules(), Loss::Fruitless, 0.5);
     }
 
     /// [CONN-82]
@@ -277,12 +310,12 @@ mod tests {
     /// [CONN-82]
     #[test]
     fn a_connection_that_answered_or_lasted_forgives_the_fruitless_ones() {
-        for (lost_at, has_answered) in [(5.1, true), (6.0, false)] {
+        for (lost_at, how) in [(5.1, Loss::HadAnswered), (6.0, Loss::Fruitless)] {
             let mut subchannel = subchannel();
             lose_at_once(&mut subchannel, 0.0);
             start(&mut subchannel, at(5.0), &rules());
             subchannel.on_dial_succeeded(at(5.0));
-            subchannel.on_connection_lost(at(lost_at), &rules(), has_answered, 0.5);
+            subchannel.on_connection_lost(at(lost_at), &rules(), how, 0.5);
             lose_at_once(&mut subchannel, 7.0);
             assert_eq!(subchannel.state(), State::Idle);
         }
@@ -309,7 +342,7 @@ mod tests {
         assert_eq!(start(&mut subchannel, at(5.0), &rules()), DialOrder { deadline: at(25.0) });
         assert_eq!(subchannel.state(), State::Ready);
         assert!(!subchannel.may_dial(), "one at a time");
-        subchannel.on_connection_lost(at(6.0), &rules(), true, 0.5);
+        subchannel.on_connection_lost(at(6.0), &rules(), Loss::HadAnswered, 0.5);
         assert_eq!(subchannel.state(), State::Connecting);
         subchannel.on_dial_succeeded(at(6.1));
         assert_eq!(subchannel.state(), State::Ready);
@@ -325,7 +358,7 @@ mod tests {
         subchannel.on_dial_failed(at(5.2), &rules(), false, 0.5);
         assert_eq!((subchannel.state(), subchannel.next_deadline()), (State::Ready, Some(at(6.0))));
         assert!(!subchannel.may_dial());
-        subchannel.on_connection_lost(at(5.6), &rules(), true, 0.5);
+        subchannel.on_connection_lost(at(5.6), &rules(), Loss::HadAnswered, 0.5);
         assert_eq!(subchannel.state(), State::TransientFailure);
         assert!(subchannel.on_time(at(6.0)));
         assert_eq!(subchannel.state(), State::Idle);

@@ -25,6 +25,7 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
 use crate::policy::liveness::LivenessOptions;
+use crate::policy::subchannel::Loss;
 use crate::runtime::Driver;
 use crate::time::Time;
 
@@ -142,9 +143,16 @@ impl Connection {
         self.0.trust.as_ref()
     }
 
-    /// Whether the server has answered any call on it.
-    pub(crate) fn has_answered(&self) -> bool {
-        self.0.seen.has_answered()
+    /// What it was good for, once it is lost.
+    pub(crate) fn loss(&self) -> Loss {
+        let was_sent_away = self.0.seen.goaway().is_some_and(|goaway| goaway.code == 0);
+        if self.0.seen.has_answered() {
+            Loss::HadAnswered
+        } else if was_sent_away && self.0.streams_opened.get() == 0 {
+            Loss::SentAwayUnused
+        } else {
+            Loss::Fruitless
+        }
     }
 
     /// Takes no new streams from now on; running ones go on.
