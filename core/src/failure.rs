@@ -19,6 +19,9 @@ pub enum Dialect {
     GrpcJs,
 }
 
+/// What is said of a call that was running when the process forked, in the child.
+pub const CANCELLED_BY_FORK: &str = "Call cancelled in fork child";
+
 /// Something that ended a call without a status from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -38,6 +41,8 @@ pub(crate) enum Failure {
     ChannelClosed,
     /// The channel was closed and its grace time was over while this call was running.
     ChannelClosedWhileRunning,
+    /// The process was forked while this call was running; it is the parent's, and this is the child.
+    Forked,
     /// As many calls as may wait for a connection do.
     TooManyQueued {
         /// The limit.
@@ -131,7 +136,7 @@ impl Failure {
         match self {
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::Cancelled { code, .. } => *code,
-            Self::ChannelClosedWhileRunning => Code::Cancelled,
+            Self::ChannelClosedWhileRunning | Self::Forked => Code::Cancelled,
             Self::ChannelClosed
             | Self::ConnectFailed { .. }
             | Self::ResolveFailed { .. }
@@ -178,6 +183,7 @@ impl Failure {
                 Dialect::Grpcio => "Channel closed!".into(),
                 Dialect::GrpcJs => "Channel closed while the call was running".into(),
             },
+            Self::Forked => CANCELLED_BY_FORK.into(),
             Self::TooManyQueued { limit } => {
                 format!("{limit} calls are waiting for a connection already (linkspan.max_queued_calls)")
             }

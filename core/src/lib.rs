@@ -7,7 +7,7 @@
 //! The rooms, each importing only what stands left of it:
 //!
 //! ```text
-//! status metadata error failure foreign percent state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
+//! status metadata error failure foreign generation percent state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
 //!                                     runtime: used by resolver, transport, channel, call, engine; never by policy
 //! ```
 
@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod failure;
 mod foreign;
+mod generation;
 mod metadata;
 mod observe;
 mod percent;
@@ -42,13 +43,15 @@ pub use engine::{
     Batch, CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle,
 };
 pub use error::{Error, ErrorKind};
-pub use failure::Dialect;
+pub use failure::{CANCELLED_BY_FORK, Dialect};
+pub use generation::{PerProcess, process_generation};
 pub use metadata::{Metadata, is_binary, is_reserved};
 pub use observe::counters::ConnectionMetrics;
 pub use observe::events::ChannelEvent;
 pub use observe::log::{LogLevel, Logger, set_logger};
 pub use observe::sums::EngineMetrics;
 pub use observe::trail::Sent;
+pub use runtime::fork::process_has_forked;
 pub use state::State;
 pub use status::{Code, Status};
 pub use transport::credentials::Credentials;

@@ -14,8 +14,8 @@ use crate::bell::{Bell, Notify};
 use crate::call::{self, CALLS};
 use crate::engine::{ENGINES, Engine, duration, linkspan_engine};
 use crate::error::{
-    LINKSPAN_ECLOSED, LINKSPAN_EINTERRUPTED, LINKSPAN_EINVAL, LINKSPAN_ETIMEDOUT, Refusal, linkspan_error,
-    linkspan_result,
+    LINKSPAN_ECLOSED, LINKSPAN_EFORKED, LINKSPAN_EINTERRUPTED, LINKSPAN_EINVAL, LINKSPAN_ETIMEDOUT, Refusal,
+    linkspan_error, linkspan_result,
 };
 use crate::event::{LINKSPAN_EVENT_SHUTDOWN, linkspan_event, write_event};
 use crate::foreign::{check_pointer, check_stride, host};
@@ -119,6 +119,7 @@ impl Queue {
                         break Ok(delivered);
                     }
                 }
+                Waited::Forked => break Err(Refusal::quiet(LINKSPAN_EFORKED)),
                 Waited::Closed => break Err(Refusal::quiet(LINKSPAN_ECLOSED)),
                 Waited::TimedOut | Waited::Woken if self.is_over() => {}
                 Waited::TimedOut => break Err(Refusal::quiet(LINKSPAN_ETIMEDOUT)),

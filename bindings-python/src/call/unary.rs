@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linkspan_core::{
-    CallHandle, CallRequest, Channel, Code, Completion, CompletionQueue, Error, Event, Reply, UnaryEnd, Waited,
+    CallEnd, CallHandle, CallRequest, Channel, Code, Completion, CompletionQueue, Error, Event, Reply, UnaryEnd, Waited,
 };
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
@@ -25,7 +25,8 @@ thread_local! {
 /// Makes the call and waits for its end; an `Err` inside is core's refusal to start.
 pub(crate) fn call(py: Python<'_>, channel: &Channel, request: CallRequest) -> PyResult<Result<UnaryEnd, Error>> {
     let slice = longest_wait(py)?;
-    let queue = SPARE.take().unwrap_or_else(|| CompletionQueue::new(QUEUE_LIMIT));
+    // A forked child does not go on with its parent's.
+    let queue = SPARE.take().filter(|queue| !queue.is_parents()).unwrap_or_else(|| CompletionQueue::new(QUEUE_LIMIT));
     let handle = match channel.start_unary(request, Reply::queue(&queue, 0)) {
         Ok(handle) => handle,
         Err(refusal) => {
@@ -55,6 +56,8 @@ fn wait(py: Python<'_>, queue: &CompletionQueue, slice: Option<Duration>) -> PyR
                     return Ok(*end);
                 }
             }
+            // A signal handler has forked, and this is the child.
+            Waited::Forked => return Ok(UnaryEnd { end: CallEnd::in_forked_child(), initial: None, message: None }),
             Waited::TimedOut | Waited::Woken => py.check_signals()?,
             Waited::Closed => return Err(PySystemError::new_err("the queue of a waiting call was closed")),
         }

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::uri::Authority;
 
 use crate::error::Error;
+use crate::failure::{Dialect, Failure};
 use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::status::Status;
@@ -148,6 +149,13 @@ impl CallEnd {
             elapsed: Duration::ZERO,
             trail: String::new(),
         }
+    }
+
+    /// How a call that was running when the process forked ends in the child.
+    #[must_use]
+    pub fn in_forked_child() -> Self {
+        let failure = Failure::Forked;
+        Self::local(Status::new(failure.code(), failure.words(Dialect::Native)), Sent::Processed)
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::observe::counters::ChannelCounters;
-use crate::observe::events::EventRing;
+use crate::observe::events::{ChannelEvent, EventRing};
 use crate::policy::transparent_retry::RetryBudget;
 use crate::runtime::Driver;
 use crate::state::State;
@@ -54,6 +54,25 @@ impl Shown {
             counters: Arc::default(),
             events: EventRing::new(events_capacity),
         }
+    }
+
+    /// What a forked child shows at first: an IDLE channel that has counted nothing. It asks no lock of the parent's.
+    pub(crate) fn in_forked_child(&self) -> Self {
+        let (from, events) = (self.state(), self.events.continued());
+        let to = if from == State::Shutdown { from } else { State::Idle };
+        if from != to {
+            let cause = "the process was forked; its connections are the parent's".to_owned();
+            events.record(ChannelEvent {
+                seq: 0,
+                at: Duration::ZERO,
+                from,
+                to,
+                cause,
+                address: None,
+                connection: None,
+            });
+        }
+        Self { state: AtomicU8::new(to.number()), counters: Arc::default(), events }
     }
 
     /// The state shown last.

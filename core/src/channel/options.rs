@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::registry::{self, OptionKind};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
+use crate::generation::PerProcess;
 use crate::observe::log::{LogLevel, log};
 use crate::runtime::environment;
 
@@ -249,11 +250,11 @@ fn unknown(key: &str) -> Result<(), Error> {
 /// Warns through the log, once per process and subject.
 pub(super) fn warn_once(subject: &str, words: impl FnOnce() -> String) {
     /// What was warned about; guards the set alone.
-    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static WARNED: PerProcess<Mutex<BTreeSet<String>>> = PerProcess::of_first(Mutex::new(BTreeSet::new()));
     /// A program that makes up keys without end must not grow the set without end.
     const MOST_WARNINGS: usize = 256;
 
-    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut warned = WARNED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = warned.len() < MOST_WARNINGS && warned.insert(subject.to_owned());
     drop(warned);
     if is_new {

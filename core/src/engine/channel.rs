@@ -3,33 +3,44 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use super::handle::Engine;
 use super::submit::{Submission, SubmitQueue};
 use crate::call::methods::Methods;
 use crate::channel::Shown;
 use crate::channel::config::ChannelConfig;
+use crate::generation::PerProcess;
 use crate::state::State;
 
 /// The shared part of a channel's handles, and of what is on its way to the loop.
 pub(super) struct ChannelCore {
     id: u64,
-    queue: Arc<SubmitQueue>,
+    engine: Engine,
     config: Arc<ChannelConfig>,
-    shown: Arc<Shown>,
-    methods: Methods,
+    /// What threads change: a forked child begins anew.
+    shared: PerProcess<Shared>,
     is_closed: AtomicBool,
 }
 
+struct Shared {
+    queue: Arc<SubmitQueue>,
+    shown: Arc<Shown>,
+    methods: Methods,
+}
+
 impl ChannelCore {
-    pub(super) fn new(id: u64, queue: Arc<SubmitQueue>, config: ChannelConfig) -> Arc<Self> {
-        let shown = Arc::new(Shown::new(config.events_capacity));
+    pub(super) fn new(id: u64, engine: &Engine, config: ChannelConfig) -> Arc<Self> {
+        let shared = Shared::on(engine, Shown::new(config.events_capacity));
         Arc::new(Self {
             id,
-            queue,
+            engine: engine.clone(),
             config: Arc::new(config),
-            shown,
-            methods: Methods::default(),
+            shared: PerProcess::new(shared),
             is_closed: AtomicBool::new(false),
         })
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.get(|parents| Shared::on(&self.engine, parents.shown.in_forked_child()))
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -37,7 +48,7 @@ impl ChannelCore {
     }
 
     pub(super) fn queue(&self) -> &Arc<SubmitQueue> {
-        &self.queue
+        &self.shared().queue
     }
 
     pub(super) fn config(&self) -> &Arc<ChannelConfig> {
@@ -45,11 +56,11 @@ impl ChannelCore {
     }
 
     pub(super) fn shown(&self) -> &Arc<Shown> {
-        &self.shown
+        &self.shared().shown
     }
 
     pub(super) fn methods(&self) -> &Methods {
-        &self.methods
+        &self.shared().methods
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -62,12 +73,23 @@ impl ChannelCore {
     }
 
     pub(super) fn state(&self) -> State {
-        if self.is_closed() || self.queue.is_shut_down() { State::Shutdown } else { self.shown.state() }
+        let shared = self.shared();
+        if self.is_closed() || shared.queue.is_shut_down() { State::Shutdown } else { shared.shown.state() }
+    }
+}
+
+impl Shared {
+    fn on(engine: &Engine, shown: Shown) -> Self {
+        engine.enlist(&shown.counters);
+        Self { queue: Arc::clone(engine.queue()), shown: Arc::new(shown), methods: Methods::default() }
     }
 }
 
 impl Drop for ChannelCore {
     fn drop(&mut self) {
-        self.queue.tell(Submission::Forget { channel: self.id });
+        // A forked child that never used it has nothing to forget.
+        if let Some(shared) = self.shared.current() {
+            shared.queue.tell(Submission::Forget { channel: self.id });
+        }
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::call::{CallEnd, UnaryEnd};
 use crate::error::{Error, ErrorKind};
 use crate::foreign::contain;
+use crate::generation::process_generation;
 use crate::metadata::Metadata;
 use crate::observe::log::{LogLevel, log};
 use crate::state::State;
@@ -63,8 +64,11 @@ pub type Bell = Box<dyn Fn() + Send + Sync>;
 ///
 /// The bell rings once when the queue turns from empty to not empty. A consumer that is rung drains until empty, or comes back
 /// by itself.
+///
+/// It belongs to the process that made it: in a forked child it is empty, takes nothing in, and keeps nobody waiting.
 pub struct CompletionQueue {
     limit: usize,
+    generation: u64,
     /// Guards the queue alone; never held while a bell rings.
     state: Mutex<QueueState>,
     arrived: Condvar,
@@ -92,17 +96,29 @@ pub enum Waited {
     Woken,
     /// The queue is closed.
     Closed,
+    /// The queue is the parent's and this is a forked child: what it was to bring is not coming.
+    Forked,
 }
 
 impl CompletionQueue {
     /// A queue for at most `limit` operations and waiting completions together.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, state: Mutex::default(), arrived: Condvar::new() })
+        let generation = process_generation();
+        Arc::new(Self { limit, generation, state: Mutex::default(), arrived: Condvar::new() })
+    }
+
+    /// Whether it is the parent's and this is a forked child.
+    #[must_use]
+    pub fn is_parents(&self) -> bool {
+        self.generation != process_generation()
     }
 
     /// Sets or removes the bell. Rung at once when something is waiting already.
     pub fn set_bell(&self, bell: Option<Bell>) {
+        if self.is_parents() {
+            return;
+        }
         let bell = bell.map(Arc::new);
         let mut state = self.state();
         let before = std::mem::replace(&mut state.bell, bell.clone());
@@ -116,11 +132,14 @@ impl CompletionQueue {
 
     /// Takes at most `max` completions; returns how many.
     pub fn drain(&self, into: &mut Vec<Completion>, max: usize) -> usize {
-        take(&mut self.state(), into, max)
+        if self.is_parents() { 0 } else { take(&mut self.state(), into, max) }
     }
 
     /// Like [`CompletionQueue::drain`], waiting until there is one; `None` waits without limit. Blocks the thread.
     pub fn wait(&self, into: &mut Vec<Completion>, max: usize, timeout: Option<Duration>) -> Waited {
+        if self.is_parents() {
+            return Waited::Forked;
+        }
         let mut state = self.state();
         state.waiters += 1;
         let is_idle = |state: &mut QueueState| state.completions.is_empty() && !state.is_woken && !state.is_closed;
@@ -146,12 +165,18 @@ impl CompletionQueue {
 
     /// Ends one wait, or the next, with [`Waited::Woken`].
     pub fn wake(&self) {
+        if self.is_parents() {
+            return;
+        }
         self.state().is_woken = true;
         self.arrived.notify_one();
     }
 
     /// Drops what waits and what will come.
     pub fn close(&self) {
+        if self.is_parents() {
+            return;
+        }
         let mut state = self.state();
         state.is_closed = true;
         let dropped = std::mem::take(&mut state.completions);
@@ -164,7 +189,7 @@ impl CompletionQueue {
     /// How many completions wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state().completions.len()
+        if self.is_parents() { 0 } else { self.state().completions.len() }
     }
 
     /// Whether none waits.
@@ -174,6 +199,10 @@ impl CompletionQueue {
     }
 
     fn reserve(&self) -> Result<(), Error> {
+        if self.is_parents() {
+            let text = "the completion queue belongs to the parent of this forked process; make a new one";
+            return Err(Error::new(ErrorKind::Forked, text));
+        }
         let mut state = self.state();
         if state.is_closed {
             return Err(Error::new(ErrorKind::Closed, "the completion queue is closed"));
@@ -219,6 +248,16 @@ impl CompletionQueue {
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for CompletionQueue {
+    /// In a forked child the parent's completions are left where they are: they may be half changed, and are not the child's to drop.
+    fn drop(&mut self) {
+        if self.is_parents() {
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(state));
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -180,12 +183,13 @@ impl Channel {
             }
         });
         let request = CallRequest { message: Some(message.into()), ..options.request(method) };
-        let _guard = CancelOnDrop(self.start_unary(request, reply)?);
-        // The completion is owed, so the sender is dropped only after it was used.
-        let Ok(end) = receiver.await else {
-            return Err(lost().into());
-        };
-        UnaryResponse::of(*end)
+        let guard = CancelOnDrop(self.start_unary(request, reply)?);
+        match guard.unless_forked(receiver).await {
+            Some(Ok(end)) => UnaryResponse::of(*end),
+            // The completion is owed, so the sender is dropped only after it was used.
+            Some(Err(_)) => Err(lost().into()),
+            None => Err(CallError::Rpc(RpcError::new(CallEnd::in_forked_child(), None))),
+        }
     }
 
     /// A call with streams. It starts at once.
@@ -225,6 +229,16 @@ fn lost() -> Error {
 }
 
 struct CancelOnDrop(CallHandle);
+
+impl CancelOnDrop {
+    /// Waits for what the parent's engine brings; `None` in a forked child, where it brings nothing.
+    async fn unless_forked<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
+        let mut coming = pin!(coming);
+        let come =
+            poll_fn(|cx| if self.0.is_parents() { Poll::Ready(None) } else { coming.as_mut().poll(cx).map(Some) });
+        come.await
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -326,7 +340,8 @@ impl StreamSender {
                 Err(SendError::Full(back)) => message = back,
                 other => return other,
             }
-            self.room.notified().await;
+            // In a forked child the next try says that the call has ended.
+            self.handle.unless_forked(self.room.notified()).await;
         }
     }
 
@@ -391,7 +406,11 @@ impl StreamReceiver {
     }
 
     async fn take_event(&mut self) {
-        match self.events.recv().await {
+        let Some(event) = self.handle.unless_forked(self.events.recv()).await else {
+            self.end = Some(CallEnd::in_forked_child());
+            return;
+        };
+        match event {
             Some(Event::Headers { initial, .. }) => self.initial = Some(initial),
             Some(Event::Message(message)) => self.ready.push_back(message),
             Some(Event::Status(end)) => self.end = Some(*end),

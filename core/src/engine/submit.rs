@@ -17,6 +17,7 @@ use crate::call::CallSpec;
 use crate::call::inbox::{Cancel, Outgoing};
 use crate::call::quota::SendQuota;
 use crate::error::{Error, ErrorKind};
+use crate::generation::process_generation;
 use crate::runtime::tokio::TokioDriver;
 use crate::state::State;
 
@@ -93,6 +94,8 @@ const LIMIT: usize = 65_536;
 /// The queue, shared by an engine's handles and its loop.
 pub(super) struct SubmitQueue {
     options: EngineOptions,
+    /// Of the process whose thread serves it; another touches nothing of it.
+    generation: u64,
     /// Guards the queue and the thread's life alone.
     state: Mutex<QueueState>,
     stopped: Condvar,
@@ -116,12 +119,27 @@ struct QueueState {
 
 impl SubmitQueue {
     pub(super) fn new(options: EngineOptions) -> Arc<Self> {
+        Self::with(options, false)
+    }
+
+    fn with(options: EngineOptions, is_shut_down: bool) -> Arc<Self> {
         Arc::new(Self {
             options,
+            generation: process_generation(),
             state: Mutex::default(),
             stopped: Condvar::new(),
-            is_shut_down: AtomicBool::new(false),
+            is_shut_down: AtomicBool::new(is_shut_down),
         })
+    }
+
+    /// The queue of the same engine in a forked child: empty, and no thread serves it yet.
+    pub(super) fn in_forked_child(&self) -> Arc<Self> {
+        Self::with(self.options.clone(), self.is_shut_down())
+    }
+
+    /// Whether it is the parent's and this is a forked child: what it served is over, and its locks are nobody's.
+    pub(super) fn is_parents(&self) -> bool {
+        self.generation != process_generation()
     }
 
     /// Hands something to the loop, starting its thread when there is none. What is handed over is made only once nothing can be
@@ -152,6 +170,9 @@ impl SubmitQueue {
 
     /// Tells the loop something about what it has. Without a loop there is nothing to tell.
     pub(super) fn tell(&self, submission: Submission) {
+        if self.is_parents() {
+            return;
+        }
         let mut state = self.state();
         if state.is_running {
             let is_urgent = matches!(
@@ -281,6 +302,9 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if self.queue.is_parents() {
+            return;
+        }
         let mut state = self.queue.state();
         state.batches -= 1;
         if !state.submissions.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,36 +41,36 @@ impl fmt::Display for ChannelEvent {
 #[derive(Debug)]
 pub(crate) struct EventRing {
     capacity: usize,
-    /// Guards the ring alone; held for a push or a copy, never across foreign code.
-    ring: Mutex<Ring>,
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    last_seq: u64,
-    events: VecDeque<ChannelEvent>,
+    /// Changed under the lock; a forked child reads it without.
+    last_seq: AtomicU64,
+    /// Guards the ring and the number; held for a push or a copy, never across foreign code.
+    ring: Mutex<VecDeque<ChannelEvent>>,
 }
 
 impl EventRing {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, ring: Mutex::default() }
+        Self { capacity, last_seq: AtomicU64::new(0), ring: Mutex::default() }
+    }
+
+    /// An empty ring that counts on where this one is; takes no lock of this one.
+    pub(crate) fn continued(&self) -> Self {
+        Self { last_seq: AtomicU64::new(self.last_seq.load(Relaxed)), ..Self::new(self.capacity) }
     }
 
     /// Records an event and numbers it.
     pub(crate) fn record(&self, mut event: ChannelEvent) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.last_seq += 1;
-        event.seq = ring.last_seq;
-        if ring.events.len() == self.capacity {
-            ring.events.pop_front();
+        event.seq = self.last_seq.fetch_add(1, Relaxed) + 1;
+        if ring.len() == self.capacity {
+            ring.pop_front();
         }
-        ring.events.push_back(event);
+        ring.push_back(event);
     }
 
     /// The events with a number above `after`, oldest first.
     pub(crate) fn after(&self, after: u64) -> Vec<ChannelEvent> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.events.iter().filter(|event| event.seq > after).cloned().collect()
+        ring.iter().filter(|event| event.seq > after).cloned().collect()
     }
 }
 
@@ -99,6 +100,16 @@ mod tests {
         assert_eq!(seen, [(2, "b".to_owned()), (3, "c".to_owned())]);
         assert_eq!(ring.after(2).len(), 1);
         assert!(ring.after(3).is_empty());
+    }
+
+    #[test]
+    fn a_continued_ring_is_empty_and_counts_on() {
+        let ring = EventRing::new(2);
+        ring.record(event("a"));
+        let continued = ring.continued();
+        assert!(continued.after(0).is_empty());
+        continued.record(event("b"));
+        assert_eq!(continued.after(1)[0].seq, 2);
     }
 
     #[test]

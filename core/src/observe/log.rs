@@ -1,8 +1,9 @@
 //! The log callback: lines for people, given to whoever set a logger; to nobody otherwise.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::foreign::contain;
+use crate::generation::PerProcess;
 
 /// How loud a line is. A logger gets every line and keeps what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,16 +25,24 @@ pub enum LogLevel {
 pub type Logger = Box<dyn Fn(LogLevel, &str, &str) + Send + Sync>;
 
 /// Guards the callback itself: a line is delivered under the read side, so after `set_logger` returns the old one is not running.
-static LOGGER: RwLock<Option<Logger>> = RwLock::new(None);
+static LOGGER: PerProcess<Shared> = PerProcess::of_first(RwLock::new(None));
+
+type Shared = RwLock<Option<Arc<Logger>>>;
+
+/// A forked child has its parent's logger, but for one that was being set at the moment of the fork.
+fn shared() -> &'static Shared {
+    LOGGER.get(|parents| RwLock::new(parents.try_read().ok().and_then(|logger| logger.clone())))
+}
 
 /// Sets the process's logger, or takes it away. Must not be called from inside a logger.
 pub fn set_logger(logger: Option<Logger>) {
-    let before = std::mem::replace(&mut *LOGGER.write().unwrap_or_else(PoisonError::into_inner), logger);
+    let before =
+        std::mem::replace(&mut *shared().write().unwrap_or_else(PoisonError::into_inner), logger.map(Arc::new));
     drop(before);
 }
 
 pub(crate) fn log(level: LogLevel, room: &str, text: impl FnOnce() -> String) {
-    if let Some(logger) = &*LOGGER.read().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(logger) = &*shared().read().unwrap_or_else(PoisonError::into_inner) {
         let text = text();
         // A logger that panics loses its line; there is nobody else to tell.
         contain(|| logger(level, room, &text));

@@ -5,6 +5,7 @@
 //! the same place.
 
 pub(crate) mod environment;
+pub(crate) mod fork;
 #[cfg(test)]
 pub(crate) mod memory;
 mod tasks;

@@ -4,7 +4,7 @@
 //! from another thread is a system call only while the loop sleeps, and one from the loop itself never is.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,12 +15,13 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use super::fork::Listed;
 use super::tasks::{Ready, TaskHandle, Tasks};
 use super::{Driver, Socket, SocketOptions};
 use crate::address::Address;
@@ -88,7 +89,7 @@ impl TokioDriver {
             let _end = end;
             loop_body(driver).await;
         });
-        let turns = tokio::task::unconstrained(std::future::poll_fn(|cx| {
+        let turns = tokio::task::unconstrained(poll_fn(|cx| {
             let tasks = TASKS.with_borrow(Clone::clone);
             tasks.map_or(Poll::Ready(()), |tasks| tasks.turn(cx))
         }));
@@ -152,16 +153,15 @@ impl Driver for TokioDriver {
         async move {
             match address {
                 Address::Inet(address) => {
-                    #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-                    let stream = TcpStream::connect(address).await?;
-                    stream.set_nodelay(true)?;
-                    set_user_timeout(&stream, options.tcp_user_timeout);
-                    Ok(TokioSocket::new(Kind::Tcp(stream)))
+                    let socket = open(Domain::for_address(address), Some(Protocol::TCP))?;
+                    socket.set_tcp_nodelay(true)?;
+                    let socket = TokioSocket::connect(socket, &address.into()).await?;
+                    set_user_timeout(&socket, options.tcp_user_timeout);
+                    Ok(socket)
                 }
                 Address::Unix(path) => {
-                    #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-                    let stream = UnixStream::connect(path).await?;
-                    Ok(TokioSocket::new(Kind::Unix(stream)))
+                    let socket = open(Domain::UNIX, None)?;
+                    TokioSocket::connect(socket, &SockAddr::unix(path)?).await
                 }
             }
         }
@@ -183,6 +183,8 @@ impl Driver for TokioDriver {
 /// `sendmsg` with MSG_NOSIGNAL.
 #[derive(Debug)]
 pub(crate) struct TokioSocket {
+    /// Before the socket itself, so that it leaves the list first.
+    _listed: Listed,
     kind: Kind,
     /// Reads since one had to wait.
     reads: u32,
@@ -198,8 +200,36 @@ enum Kind {
 const MOST_READS: u32 = 64;
 
 impl TokioSocket {
-    fn new(kind: Kind) -> Self {
-        Self { kind, reads: 0 }
+    /// It is listed from its first moment on: a process may fork while it connects.
+    async fn connect(socket: socket2::Socket, address: &SockAddr) -> io::Result<Self> {
+        let listed = Listed::new(&socket);
+        let started = match socket.connect(address) {
+            Err(cause) if cause.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok(()),
+            other => other,
+        };
+        let kind = if address.is_unix() {
+            UnixStream::from_std(socket.into()).map(Kind::Unix)?
+        } else {
+            TcpStream::from_std(socket.into()).map(Kind::Tcp)?
+        };
+        let connecting = Self { _listed: listed, kind, reads: 0 };
+        started?;
+        connecting.opened().await?;
+        Ok(connecting)
+    }
+
+    async fn opened(&self) -> io::Result<()> {
+        let refusal = match &self.kind {
+            Kind::Tcp(stream) => {
+                poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+                stream.take_error()?
+            }
+            Kind::Unix(stream) => {
+                poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+                stream.take_error()?
+            }
+        };
+        refusal.map_or(Ok(()), Err)
     }
 
     fn poll_send(
@@ -292,13 +322,20 @@ impl AsyncWrite for TokioSocket {
 
 /// [CONN-105]. A kernel that knows no such option does without.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn set_user_timeout(stream: &TcpStream, timeout: Option<Duration>) {
+fn set_user_timeout(socket: &impl AsFd, timeout: Option<Duration>) {
     if timeout.is_some() {
-        let _ = SockRef::from(stream).set_tcp_user_timeout(timeout);
+        let _ = SockRef::from(socket).set_tcp_user_timeout(timeout);
     }
 }
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn set_user_timeout(_: &TcpStream, _: Option<Duration>) {}
+fn set_user_timeout(_: &impl AsFd, _: Option<Duration>) {}
+
+/// A socket that does not block and that no program started from here inherits.
+fn open(domain: Domain, protocol: Option<Protocol>) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
 
 fn now() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "this is the driver")]

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 
 use super::tls::{self, TlsOptions};
 use crate::error::Error;
+use crate::generation::PerProcess;
 
 /// How a channel's connections are secured. Cheap to clone; may be used by many channels.
 #[derive(Clone)]
@@ -17,8 +19,20 @@ pub struct Credentials {
 /// What a TLS handshake needs.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    pub(crate) config: Arc<ClientConfig>,
+    /// Its sessions are for one process: they are behind a lock, and no ticket is to be used twice.
+    config: Arc<PerProcess<Arc<ClientConfig>>>,
     pub(crate) server_name: Option<String>,
+}
+
+impl Tls {
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        let renew = |parents: &Arc<ClientConfig>| {
+            let mut config = ClientConfig::clone(parents);
+            config.resumption = Resumption::default();
+            Arc::new(config)
+        };
+        Arc::clone(self.config.get(renew))
+    }
 }
 
 impl Credentials {
@@ -33,7 +47,7 @@ impl Credentials {
     /// # Errors
     /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) naming the field that cannot be used, never its content.
     pub fn tls(options: TlsOptions) -> Result<Self, Error> {
-        let config = Arc::new(tls::config(&options)?);
+        let config = Arc::new(PerProcess::new(Arc::new(tls::config(&options)?)));
         Ok(Self { tls: Some(Tls { config, server_name: options.server_name }) })
     }
 

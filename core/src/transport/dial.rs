@@ -114,7 +114,7 @@ async fn attempt<D: Driver>(
         Some(tls) => {
             phase.set("the TLS handshake");
             let name = server_name(tls, &settings.server_name)?;
-            let stream = TlsConnector::from(Arc::clone(&tls.config)).connect(name, socket).await;
+            let stream = TlsConnector::from(tls.config()).connect(name, socket).await;
             let stream = stream.map_err(|cause| format!("TLS handshake failed: {cause}"))?;
             // [WIRE-3]
             if stream.get_ref().1.alpn_protocol() != Some(b"h2") {

@@ -126,7 +126,12 @@ impl Connection {
 
     /// The next request.
     pub(crate) async fn request(&mut self) -> Request {
-        self.requests.recv().await.expect("the connection ended before a request came")
+        self.next_request().await.expect("the connection ended before a request came")
+    }
+
+    /// The next request; `None` when the connection has ended.
+    pub(crate) async fn next_request(&mut self) -> Option<Request> {
+        self.requests.recv().await
     }
 
     /// Whether a request has come that [`Connection::request`] has not told.

@@ -7,6 +7,7 @@
 mod peer;
 
 mod endings;
+mod forks;
 mod hangs;
 mod memory;
 mod own_process;

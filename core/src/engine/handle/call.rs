@@ -41,6 +41,9 @@ impl CallHandle {
     /// # Errors
     /// Nothing was taken, see [`SendError`].
     pub fn send(&self, message: Bytes, last: bool) -> Result<(), SendError> {
+        if self.is_parents() {
+            return Err(SendError::Ended);
+        }
         match self.quota.take(message.len(), last) {
             Ok(()) => {
                 self.queue.tell(Submission::Send {
@@ -60,6 +63,9 @@ impl CallHandle {
     /// # Errors
     /// It was said before, or the call has ended.
     pub fn half_close(&self) -> Result<(), SendError> {
+        if self.is_parents() {
+            return Err(SendError::Ended);
+        }
         match self.quota.half_close() {
             Ok(()) => {
                 self.queue
@@ -73,14 +79,14 @@ impl CallHandle {
 
     /// Allows that many more messages to be reported.
     pub fn read(&self, credit: u32) {
-        if !self.quota.is_ended() && credit > 0 {
+        if !self.is_ended() && credit > 0 {
             self.queue.tell(Submission::Read { call: self.id, credit });
         }
     }
 
     /// Ends the call with this status; OK counts as CANCELLED. `true` when it may take effect; harmless after the end.
     pub fn cancel(&self, code: Code, details: &str) -> bool {
-        if self.quota.is_ended() {
+        if self.is_ended() {
             return false;
         }
         // A cancelled call has not succeeded, whatever its caller says.
@@ -90,10 +96,17 @@ impl CallHandle {
         true
     }
 
-    /// Whether the final completion was delivered.
+    /// Whether the final completion was delivered, or will not be: in a forked child the parent's calls are over.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.quota.is_ended()
+        self.quota.is_ended() || self.is_parents()
+    }
+
+    /// Whether the call is the parent's and this is a forked child. Nothing more is reported of it there: it ended as
+    /// [`CallEnd::in_forked_child`](crate::CallEnd::in_forked_child) says, unless its end was delivered before.
+    #[must_use]
+    pub fn is_parents(&self) -> bool {
+        self.queue.is_parents()
     }
 }
 

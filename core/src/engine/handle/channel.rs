@@ -50,9 +50,7 @@ impl Channel {
             return Err(Error::new(ErrorKind::Closed, "the engine is shut down; make a new one"));
         }
         let config = ChannelConfig::new(target, credentials, options)?;
-        let core = ChannelCore::new(next_id(), Arc::clone(engine.queue()), config);
-        engine.enlist(&core.shown().counters);
-        Ok(Self(core))
+        Ok(Self(ChannelCore::new(next_id(), engine, config)))
     }
 
     /// Unique in the process.

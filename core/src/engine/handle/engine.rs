@@ -1,12 +1,15 @@
 //! The handle of an engine.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use super::next_id;
 use crate::engine::submit::SubmitQueue;
 use crate::error::Error;
+use crate::generation::PerProcess;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::sums::{EngineMetrics, EngineSums};
 
@@ -42,6 +45,11 @@ pub struct Engine(Arc<EngineInner>);
 
 struct EngineInner {
     id: u64,
+    /// What threads change: a forked child begins anew.
+    shared: PerProcess<Shared>,
+}
+
+struct Shared {
     queue: Arc<SubmitQueue>,
     sums: EngineSums,
 }
@@ -56,14 +64,16 @@ impl Engine {
     }
 
     fn with(options: EngineOptions) -> Self {
-        Self(Arc::new(EngineInner { id: next_id(), queue: SubmitQueue::new(options), sums: EngineSums::default() }))
+        let shared = Shared { queue: SubmitQueue::new(options), sums: EngineSums::default() };
+        Self(Arc::new(EngineInner { id: next_id(), shared: PerProcess::new(shared) }))
     }
 
     /// The process's own engine, for channels that ask for no other.
     #[must_use]
     pub fn shared() -> Self {
-        static SHARED: OnceLock<Engine> = OnceLock::new();
-        let make = || Self::with(EngineOptions::default());
+        // Of two threads that come first one makes it in vain; a wait for the other could be for ever in a forked child.
+        static SHARED: OnceBox<Engine> = OnceBox::new();
+        let make = || Box::new(Self::with(EngineOptions::default()));
         SHARED.get_or_init(make).clone()
     }
 
@@ -73,36 +83,41 @@ impl Engine {
         self.0.id
     }
 
+    fn parts(&self) -> &Shared {
+        let renew = |parents: &Shared| Shared { queue: parents.queue.in_forked_child(), sums: EngineSums::default() };
+        self.0.shared.get(renew)
+    }
+
     pub(in crate::engine) fn queue(&self) -> &Arc<SubmitQueue> {
-        &self.0.queue
+        &self.parts().queue
     }
 
     /// Closes every channel with this grace, see [`Channel::close`](super::Channel::close), and refuses new ones.
     pub fn shutdown(&self, grace: Option<Duration>) {
-        self.0.queue.shut_down(grace);
+        self.queue().shut_down(grace);
     }
 
     /// Whether [`Engine::shutdown`] was called.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        self.0.queue.is_shut_down()
+        self.queue().is_shut_down()
     }
 
     /// Waits until the engine's thread is gone; `false` when it is not in time. Blocks the thread.
     #[must_use]
     pub fn join(&self, timeout: Option<Duration>) -> bool {
-        self.0.queue.join(timeout)
+        self.queue().join(timeout)
     }
 
     /// The sums over all channels it ever had.
     #[must_use]
     pub fn metrics(&self) -> EngineMetrics {
-        self.0.sums.read()
+        self.parts().sums.read()
     }
 
     /// Counts a channel made on it.
-    pub(super) fn enlist(&self, counters: &Arc<ChannelCounters>) {
-        self.0.sums.enlist(counters);
+    pub(in crate::engine) fn enlist(&self, counters: &Arc<ChannelCounters>) {
+        self.parts().sums.enlist(counters);
     }
 }
 
