@@ -63,6 +63,12 @@
  *   linkspan_engine_shutdown give them a grace. Final events are delivered in any case: drain the queue until
  *   LINKSPAN_EVENT_SHUTDOWN, which is the last event after an engine was shut down. Closing a queue cancels its calls and drops what
  *   it holds. linkspan_engine_join waits until the engine's thread is gone; nothing waits at exit.
+ *
+ * Fork
+ *
+ *   A process may fork at any time, but not inside a callback. The parent goes on undisturbed. In the child every inherited handle
+ *   is LINKSPAN_EFORKED, closing one does nothing and is LINKSPAN_OK, and a new engine may be made. The child writes nothing to the
+ *   connections of its parent: they are closed there before fork returns. Nothing is called back or released for the parent's calls.
  */
 
 
@@ -641,7 +647,8 @@ const char *linkspan_version_text(void);
 int32_t linkspan_feature_present(const char *name, size_t len);
 
 // Closes a handle of any kind. Never blocks. 0 does nothing; a second close is ECLOSED. Closing a channel or an engine shuts it
-// down with no grace; closing a queue cancels its calls and drops what was not delivered; closing a call cancels it.
+// down with no grace; closing a queue cancels its calls and drops what was not delivered; closing a call cancels it. In a forked
+// child closing a handle of the parent's does nothing and is OK.
 linkspan_result linkspan_handle_close(linkspan_handle handle);
 
 // The name of a result and what it means; static, NUL-terminated, never NULL.

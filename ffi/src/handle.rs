@@ -1,18 +1,22 @@
 //! Checked handles: 64-bit ids instead of pointers, so that no mistake with one touches memory.
 //!
 //! ```text
-//! 63      56 55                        24 23              3 2     0
-//! [  kind  ][        generation          ][     slot        ][shard]
+//! 63      56 55       48 47              24 23              3 2     0
+//! [  kind  ][ process   ][    filling     ][     slot        ][shard]
 //! ```
 //! Each kind has its own [`Table`]. A slot counts how often it was filled; a handle carries the count of its own filling, so an
-//! old handle is recognised for what it is. The locks here are leaves: nothing is called while one is held, and what leaves a
+//! old handle is recognised for what it is. It also carries the generation of its process: a forked child begins with empty tables,
+//! looks at none of its parent's, and knows a handle of the parent's by its number alone. The locks here are leaves: nothing is called while one is held, and what leaves a
 //! table is dropped after its lock is let go, because dropping may run host code.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::error::{LINKSPAN_ECLOSED, LINKSPAN_EHANDLE, LINKSPAN_ELIMIT, Refusal};
+use linkspan_core::{PerProcess, process_generation};
+
+use crate::error::{LINKSPAN_ECLOSED, LINKSPAN_EFORKED, LINKSPAN_EHANDLE, LINKSPAN_ELIMIT, Refusal};
+use crate::fork;
 
 /// Any object of this library. 0 is never valid; what the bits mean is private.
 pub type linkspan_handle = u64;
@@ -63,15 +67,22 @@ impl Kind {
 }
 
 const KIND_SHIFT: u32 = 56;
-const GENERATION_SHIFT: u32 = 24;
+const PROCESS_SHIFT: u32 = 48;
+const FILLING_SHIFT: u32 = 24;
+/// A slot that was filled this often is retired.
+const LAST_FILLING: u32 = (1 << (PROCESS_SHIFT - FILLING_SHIFT)) - 1;
 const SHARD_BITS: u32 = 3;
 const SHARDS: usize = 1 << SHARD_BITS;
-const SLOTS_PER_SHARD: usize = 1 << (GENERATION_SHIFT - SHARD_BITS);
+const SLOTS_PER_SHARD: usize = 1 << (FILLING_SHIFT - SHARD_BITS);
 
 /// All live handles of one kind. Threads insert into shards of their own choice, so they rarely meet.
 pub(crate) struct Table<T> {
     kind: Kind,
-    shards: [RwLock<Shard<T>>; SHARDS],
+    shards: PerProcess<Shards<T>>,
+}
+
+struct Shards<T> {
+    locked: [RwLock<Shard<T>>; SHARDS],
     live: [AtomicU64; SHARDS],
 }
 
@@ -82,7 +93,7 @@ struct Shard<T> {
 
 struct Slot<T> {
     /// The count of the current filling, or of the next one while empty. Starts at 1; a slot that used up its counts is retired.
-    generation: u32,
+    filling: u32,
     /// How many closes the handle still takes; only buffers are ever held more than once.
     holds: u32,
     value: Option<T>,
@@ -92,25 +103,45 @@ struct Slot<T> {
 struct Place {
     shard: usize,
     slot: usize,
-    generation: u32,
+    filling: u32,
+}
+
+/// Whether a handle was handed out by a process this one is a forked child of.
+pub(crate) fn is_parents(handle: linkspan_handle) -> bool {
+    Kind::of(handle).is_some() && process_of(handle) < this_process()
+}
+
+fn process_of(handle: linkspan_handle) -> u64 {
+    handle >> PROCESS_SHIFT & 0xff
+}
+
+/// Counted round after 256 processes that each forked the next.
+fn this_process() -> u64 {
+    process_generation() & 0xff
+}
+
+impl<T> Shards<T> {
+    const fn new() -> Self {
+        Self {
+            locked: [const { RwLock::new(Shard { slots: Vec::new(), free: Vec::new() }) }; SHARDS],
+            live: [const { AtomicU64::new(0) }; SHARDS],
+        }
+    }
 }
 
 impl<T> Table<T> {
     pub(crate) const fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            shards: [const { RwLock::new(Shard { slots: Vec::new(), free: Vec::new() }) }; SHARDS],
-            live: [const { AtomicU64::new(0) }; SHARDS],
-        }
+        Self { kind, shards: PerProcess::of_first(Shards::new()) }
     }
 
     pub(crate) fn insert(&self, value: T) -> Result<linkspan_handle, Refusal> {
+        fork::watch();
         let shard_number = shard_of_this_thread();
         let mut shard = self.write(shard_number);
         let slot_number = match shard.free.pop() {
             Some(number) => number as usize,
             None if shard.slots.len() < SLOTS_PER_SHARD => {
-                shard.slots.push(Slot { generation: 1, holds: 0, value: None });
+                shard.slots.push(Slot { filling: 1, holds: 0, value: None });
                 shard.slots.len() - 1
             }
             None => {
@@ -124,8 +155,8 @@ impl<T> Table<T> {
         let slot = &mut shard.slots[slot_number];
         slot.holds = 1;
         slot.value = Some(value);
-        self.live[shard_number].fetch_add(1, Relaxed);
-        Ok(self.handle(shard_number, slot_number, slot.generation))
+        self.shards().live[shard_number].fetch_add(1, Relaxed);
+        Ok(self.handle(shard_number, slot_number, slot.filling))
     }
 
     /// Looks at the value under the lock, so `look` must be short and must not call anything that waits or runs host code.
@@ -163,11 +194,11 @@ impl<T> Table<T> {
             return Ok(None);
         }
         let value = slot.value.take();
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
+        if slot.filling < LAST_FILLING {
+            slot.filling += 1;
             shard.free.push(u32::try_from(place.slot).unwrap_or(u32::MAX));
         }
-        self.live[place.shard].fetch_sub(1, Relaxed);
+        self.shards().live[place.shard].fetch_sub(1, Relaxed);
         drop(shard);
         Ok(value)
     }
@@ -193,7 +224,7 @@ impl<T> Table<T> {
             let shard = self.read(number);
             for (slot_number, slot) in shard.slots.iter().enumerate() {
                 if let Some(value) = slot.value.as_ref().filter(|value| fits(value)) {
-                    found.push((self.handle(number, slot_number, slot.generation), value.clone()));
+                    found.push((self.handle(number, slot_number, slot.filling), value.clone()));
                 }
             }
         }
@@ -202,12 +233,13 @@ impl<T> Table<T> {
 
     /// How many handles are live; takes no lock.
     pub(crate) fn live(&self) -> u64 {
-        self.live.iter().map(|count| count.load(Relaxed)).sum()
+        self.shards().live.iter().map(|count| count.load(Relaxed)).sum()
     }
 
-    fn handle(&self, shard: usize, slot: usize, generation: u32) -> linkspan_handle {
+    fn handle(&self, shard: usize, slot: usize, filling: u32) -> linkspan_handle {
         u64::from(self.kind as u8) << KIND_SHIFT
-            | u64::from(generation) << GENERATION_SHIFT
+            | this_process() << PROCESS_SHIFT
+            | u64::from(filling) << FILLING_SHIFT
             | (slot as u64) << SHARD_BITS
             | shard as u64
     }
@@ -216,20 +248,27 @@ impl<T> Table<T> {
         if Kind::of(handle) != Some(self.kind) {
             return Err(never(self.kind));
         }
-        let index = handle & ((1 << GENERATION_SHIFT) - 1);
+        if process_of(handle) != this_process() {
+            return Err(if is_parents(handle) { forked() } else { never(self.kind) });
+        }
+        let index = handle & ((1 << FILLING_SHIFT) - 1);
         Ok(Place {
             shard: (index as usize) & (SHARDS - 1),
             slot: (index >> SHARD_BITS) as usize,
-            generation: (handle >> GENERATION_SHIFT) as u32,
+            filling: (handle >> FILLING_SHIFT) as u32 & LAST_FILLING,
         })
     }
 
+    fn shards(&self) -> &Shards<T> {
+        self.shards.get(|_| Shards::new())
+    }
+
     fn read(&self, shard: usize) -> RwLockReadGuard<'_, Shard<T>> {
-        self.shards[shard].read().unwrap_or_else(PoisonError::into_inner)
+        self.shards().locked[shard].read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Shard<T>> {
-        self.shards[shard].write().unwrap_or_else(PoisonError::into_inner)
+        self.shards().locked[shard].write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -237,9 +276,9 @@ impl<T> Shard<T> {
     fn find(&self, kind: Kind, place: &Place) -> Result<&T, Refusal> {
         let slot = self.slots.get(place.slot).ok_or(never(kind))?;
         match &slot.value {
-            Some(value) if slot.generation == place.generation => Ok(value),
-            // A retired slot keeps its last generation and is empty.
-            _ if place.generation != 0 && (place.generation < slot.generation || slot.generation == u32::MAX) => {
+            Some(value) if slot.filling == place.filling => Ok(value),
+            // A retired slot keeps its last count and is empty.
+            _ if place.filling != 0 && (place.filling < slot.filling || slot.filling == LAST_FILLING) => {
                 Err(Refusal::new(LINKSPAN_ECLOSED, closed_text(kind)))
             }
             _ => Err(never(kind)),
@@ -261,6 +300,10 @@ fn never(kind: Kind) -> Refusal {
             Kind::Watch => "not a handle of a watch",
         },
     )
+}
+
+fn forked() -> Refusal {
+    Refusal::new(LINKSPAN_EFORKED, "the handle belongs to the parent of this forked process; make a new one")
 }
 
 fn closed_text(kind: Kind) -> &'static str {

@@ -49,6 +49,7 @@ pub mod dump;
 
 mod bell;
 mod foreign;
+mod fork;
 mod guard;
 mod json;
 
@@ -112,7 +113,8 @@ pub unsafe extern "C" fn linkspan_feature_present(name: *const c_char, len: usiz
 }
 
 /// Closes a handle of any kind. Never blocks. 0 does nothing; a second close is ECLOSED. Closing a channel or an engine shuts it
-/// down with no grace; closing a queue cancels its calls and drops what was not delivered; closing a call cancels it.
+/// down with no grace; closing a queue cancels its calls and drops what was not delivered; closing a call cancels it. In a forked
+/// child closing a handle of the parent's does nothing and is OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn linkspan_handle_close(handle: linkspan_handle) -> linkspan_result {
     guard::run("linkspan_handle_close", || close(handle))
@@ -122,6 +124,7 @@ pub extern "C" fn linkspan_handle_close(handle: linkspan_handle) -> linkspan_res
 fn close(handle: linkspan_handle) -> Result<(), Refusal> {
     match Kind::of(handle) {
         None if handle == 0 => {}
+        Some(_) if handle::is_parents(handle) => {}
         Some(Kind::Options) => drop(options::OPTIONS.release(handle)?),
         Some(Kind::Credentials) => drop(credentials::CREDENTIALS.release(handle)?),
         Some(Kind::Buffer) => drop(buffer::BUFFERS.release(handle)?),

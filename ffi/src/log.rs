@@ -4,10 +4,10 @@
 //! asked for its level, whichever engine caused it.
 
 use std::ffi::{c_char, c_void};
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use std::sync::{Arc, Once, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use linkspan_core::{EngineOptions, LogLevel, ThreadHook};
+use linkspan_core::{EngineOptions, LogLevel, PerProcess, ThreadHook};
 
 use crate::error::{LINKSPAN_EINVAL, Refusal};
 use crate::guard;
@@ -105,20 +105,37 @@ impl Hooks {
     }
 }
 
-/// Guards the list alone; lines are delivered from a copy.
-static LISTENERS: RwLock<Vec<Arc<Hooks>>> = RwLock::new(Vec::new());
+/// Who listens. A forked child begins with nobody: the engines of the parent, and their hooks, are not its own.
+static LISTENERS: PerProcess<Listeners> = PerProcess::of_first(Listeners::new());
 
-/// The loudest level anybody wants, so that a line nobody reads costs one load.
-static LOUDEST: AtomicI32 = AtomicI32::new(0);
+struct Listeners {
+    /// Guards the list alone; lines are delivered from a copy.
+    list: RwLock<Vec<Arc<Hooks>>>,
+    /// The loudest level anybody wants, so that a line nobody reads costs one load.
+    loudest: AtomicI32,
+    /// Core's logger is ours.
+    is_installed: AtomicBool,
+}
+
+impl Listeners {
+    const fn new() -> Self {
+        Self { list: RwLock::new(Vec::new()), loudest: AtomicI32::new(0), is_installed: AtomicBool::new(false) }
+    }
+
+    fn of_this_process() -> &'static Self {
+        LISTENERS.get(|_| Self::new())
+    }
+}
 
 /// A place among the listeners; dropping it leaves, and the hooks go once no line is being delivered to them.
 pub(crate) struct Listening(Arc<Hooks>);
 
 impl Listening {
     pub(crate) fn start(hooks: Arc<Hooks>) -> Self {
-        static INSTALLED: Once = Once::new();
         // Never taken away again: core must not be told to drop a logger from inside that logger, where a host may close its engine.
-        INSTALLED.call_once(|| linkspan_core::set_logger(Some(Box::new(line))));
+        if !Listeners::of_this_process().is_installed.swap(true, Relaxed) {
+            linkspan_core::set_logger(Some(Box::new(line)));
+        }
         change_listeners(|listeners| listeners.push(Arc::clone(&hooks)));
         Self(hooks)
     }
@@ -131,17 +148,19 @@ impl Drop for Listening {
 }
 
 fn change_listeners(change: impl FnOnce(&mut Vec<Arc<Hooks>>)) {
-    let mut listeners = LISTENERS.write().unwrap_or_else(PoisonError::into_inner);
-    change(&mut listeners);
-    LOUDEST.store(listeners.iter().map(|hooks| hooks.level).max().unwrap_or(0), Relaxed);
+    let Listeners { list, loudest, .. } = Listeners::of_this_process();
+    let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+    change(&mut list);
+    loudest.store(list.iter().map(|hooks| hooks.level).max().unwrap_or(0), Relaxed);
 }
 
 /// Tells a line to every engine that wants it.
 pub(crate) fn line(level: LogLevel, target: &str, text: &str) {
-    if level as i32 > LOUDEST.load(Relaxed) {
+    let listeners = Listeners::of_this_process();
+    if level as i32 > listeners.loudest.load(Relaxed) {
         return;
     }
-    let listeners = LISTENERS.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let listeners = listeners.list.read().unwrap_or_else(PoisonError::into_inner).clone();
     for hooks in listeners {
         hooks.line(level, target, text);
     }

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
-use linkspan_core::{OptionDoc, OptionKind, OptionScope, option_docs};
+use linkspan_core::{OptionDoc, OptionKind, OptionScope, PerProcess, option_docs};
 
 use crate::error::{LINKSPAN_ELIMIT, Refusal, linkspan_result};
 use crate::foreign::host;
@@ -107,8 +107,9 @@ fn c_text(text: &str) -> CString {
 }
 
 fn described() -> &'static [Described] {
-    static LIST: OnceLock<Vec<Described>> = OnceLock::new();
-    LIST.get_or_init(|| {
+    // A forked child does not wait for a thread of the parent's that was writing the list.
+    static LIST: PerProcess<OnceLock<Vec<Described>>> = PerProcess::of_first(OnceLock::new());
+    LIST.get(|_| OnceLock::new()).get_or_init(|| {
         let ours = C_OPTIONS
             .iter()
             .map(|option| Described::new(option.key, option.text, option.kind, option.scope, option.default));

@@ -35,11 +35,12 @@ fn a_reused_slot_does_not_answer_to_its_old_handle() {
 fn what_was_never_handed_out_is_no_handle() {
     let table = table();
     let handle = table.insert(1).expect("room");
-    let later_generation = handle + (1 << GENERATION_SHIFT);
-    let no_generation = handle & !(0xffff_ffff << GENERATION_SHIFT);
+    let later_filling = handle + (1 << FILLING_SHIFT);
+    let no_filling = handle & !(u64::from(LAST_FILLING) << FILLING_SHIFT);
+    let later_process = handle + (1 << PROCESS_SHIFT);
     let other_kind = handle ^ (1 << KIND_SHIFT);
     let other_slot = handle + (5 << SHARD_BITS);
-    for wrong in [0, 1, u64::MAX, 0xdead_beef, later_generation, no_generation, other_kind, other_slot] {
+    for wrong in [0, 1, u64::MAX, 0xdead_beef, later_filling, no_filling, later_process, other_kind, other_slot] {
         assert_eq!(result(table.get(wrong)), LINKSPAN_EHANDLE, "{wrong:x}");
     }
 }
@@ -65,12 +66,12 @@ fn remove_closes_whatever_is_held() {
 }
 
 #[test]
-fn a_slot_that_used_up_its_generations_is_retired() {
+fn a_slot_that_used_up_its_fillings_is_retired() {
     let table = table();
     let first = table.insert(1).expect("room");
     table.release(first).expect("live");
     let place = table.place(first).expect("kind fits");
-    table.write(place.shard).slots[place.slot].generation = u32::MAX;
+    table.write(place.shard).slots[place.slot].filling = LAST_FILLING;
     let last = table.insert(2).expect("room");
     assert_eq!(last & 0xff_ffff, first & 0xff_ffff);
     table.release(last).expect("live");
