@@ -79,6 +79,14 @@ BUDGETS = [
 SOAK = [
     dataclasses.replace(each, name=f"soak-{each.name}", command=(*each.command[:-1], "500000"), guard_minutes=30)
     for each in per_language("endurance", "0", "--release", shows_output=True)
+] + [
+    suite(
+        "soak-fork-python",
+        f"env LINKSPAN_FORKS=200 {PYTHON} -m pytest -q -s bindings-python/tests/process/fork_matrix_test.py",
+        guard_minutes=30,
+        shows_output=True,
+    ),
+    suite("soak-fork-c", "target/c/fork {server} 200", needs=GRPC_GO, guard_minutes=30),
 ]
 
 PRODUCTS = [

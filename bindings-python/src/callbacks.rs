@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use linkspan_core::PerProcess;
 use pyo3::prelude::*;
 
 struct Due {
@@ -14,12 +15,24 @@ struct Due {
     arrived: Condvar,
 }
 
-static DUE: Due = Due { tokens: Mutex::new(VecDeque::new()), arrived: Condvar::new() };
+/// A forked child begins with nothing due; what was registered there is looked after by `_callbacks.py`.
+static DUE: PerProcess<Due> = PerProcess::of_first(Due::new());
+
+impl Due {
+    const fn new() -> Self {
+        Self { tokens: Mutex::new(VecDeque::new()), arrived: Condvar::new() }
+    }
+
+    fn of_this_process() -> &'static Self {
+        DUE.get(|_| Self::new())
+    }
+}
 
 /// Marks what `token` stands for as due. Never waits, never touches the interpreter.
 pub(crate) fn push(token: u64) {
-    lock(&DUE.tokens).push_back(token);
-    DUE.arrived.notify_one();
+    let due = Due::of_this_process();
+    lock(&due.tokens).push_back(token);
+    due.arrived.notify_one();
 }
 
 /// The same from Python.
@@ -32,9 +45,10 @@ pub(crate) fn push_due(token: u64) {
 #[pyfunction]
 pub(crate) fn next_due(py: Python<'_>) -> Vec<u64> {
     py.detach(|| {
-        let mut tokens = lock(&DUE.tokens);
+        let due = Due::of_this_process();
+        let mut tokens = lock(&due.tokens);
         while tokens.is_empty() {
-            tokens = DUE.arrived.wait(tokens).unwrap_or_else(PoisonError::into_inner);
+            tokens = due.arrived.wait(tokens).unwrap_or_else(PoisonError::into_inner);
         }
         tokens.drain(..).collect()
     })

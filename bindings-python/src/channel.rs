@@ -1,6 +1,5 @@
 //! A channel: where calls start and states are read.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use linkspan_core::{CallRequest, ChannelOptions, Dialect, Error, ErrorKind, Preset, Reply, State, WatchHandle};
@@ -274,7 +273,7 @@ impl Channel {
         let last = State::from_number(i64::from(last))
             .ok_or_else(|| PyValueError::new_err(format!("{last} is not the number of a connectivity state")))?;
         match self.inner.watch(last, None, reply) {
-            Ok(handle) => Ok(Watch { handle: Mutex::new(Some(handle)) }),
+            Ok(handle) => Ok(Watch { handle }),
             Err(refusal) => Err(exception(py, &refusal)),
         }
     }
@@ -283,18 +282,14 @@ impl Channel {
 /// A pending wait for a state change.
 #[pyclass(frozen, module = "linkspan._linkspan")]
 pub(crate) struct Watch {
-    /// Taken by the cancel that uses it.
-    handle: Mutex<Option<WatchHandle>>,
+    handle: WatchHandle,
 }
 
 #[pymethods]
 impl Watch {
-    /// Ends the wait; what was to be told of it is told now.
+    /// Ends the wait; what was to be told of it is told now. Harmless when it has ended.
     fn cancel(&self) {
-        let handle = self.handle.lock().ok().and_then(|mut handle| handle.take());
-        if let Some(handle) = handle {
-            handle.cancel();
-        }
+        self.handle.cancel();
     }
 }
 

@@ -10,6 +10,7 @@ mod callbacks;
 mod channel;
 mod credentials;
 mod errors;
+mod fork;
 mod metadata;
 mod observe;
 mod options;
@@ -18,6 +19,13 @@ mod wake;
 /// The native half of the package.
 #[pyo3::pymodule(gil_used = false)]
 mod _linkspan {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::fork::watch()
+    }
+
     #[pymodule_export]
     use crate::call::active::ActiveCall;
     #[pymodule_export]
@@ -40,6 +48,10 @@ mod _linkspan {
     /// How many messages of a stream the engine may report before it is asked for more.
     #[pymodule_export]
     const FIRST_CREDIT: u32 = crate::call::receiving::FEWEST_MESSAGES;
+
+    /// What is said of a call that was running when the process forked, in the child.
+    #[pymodule_export]
+    const CANCELLED_BY_FORK: &str = linkspan_core::CANCELLED_BY_FORK;
 
     /// Compared with the Python files at import.
     #[pymodule_export]

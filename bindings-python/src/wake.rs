@@ -57,7 +57,10 @@ impl LoopQueue {
 
     /// Makes the descriptor unreadable again. Before draining, or a completion that comes meanwhile is not announced.
     fn quiet(&self) {
-        self.bell.quiet();
+        // In a forked child the descriptor still rings for the parent.
+        if !self.queue.is_parents() {
+            self.bell.quiet();
+        }
     }
 
     /// How many completions were taken, at most `most`, and what they say: each `(tag, what, first, second)`.

@@ -10,11 +10,11 @@ import itertools
 import threading
 from contextvars import Context, copy_context
 
-from linkspan import _linkspan
+from linkspan import _fork, _linkspan
 
 _tokens = itertools.count(1)
 _registered: dict[int, tuple[Context, object, tuple]] = {}
-_start = threading.Lock()
+_start = _fork.Lock()
 _thread: threading.Thread | None = None
 
 
@@ -71,6 +71,19 @@ def _ensure_thread() -> None:
                 thread = threading.Thread(target=_serve, name="linkspan-callbacks", daemon=True)
                 thread.start()
                 _thread = thread
+
+
+def _in_child() -> None:
+    """No thread serves here yet, and whatever was registered is due: the calls and watches it was for are the parent's."""
+    global _thread
+    _thread = None
+    if _registered:
+        for token in tuple(_registered):
+            _linkspan.push_due(token)
+        _ensure_thread()
+
+
+_fork.in_child(_in_child)
 
 
 def _serve() -> None:

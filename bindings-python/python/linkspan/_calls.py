@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
-from linkspan import _callbacks, _linkspan
+from linkspan import _callbacks, _fork, _linkspan
 from linkspan._enums import CANCELLED, INTERNAL
 from linkspan._errors import (
     DESERIALIZING,
@@ -38,7 +37,7 @@ class RunningCall(OutcomeMethods, RpcError, Call, Future):
         self._deadline = deadline_of(timeout)
         self._feed = feed
         self._outcome: Outcome | None = None
-        self._settling = threading.Lock()
+        self._settling = _fork.Lock()
 
     def _end(self) -> Outcome:
         if self._outcome is None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import threading
 
-from linkspan import _grpcio, _linkspan
+from linkspan import _fork, _grpcio, _linkspan
 from linkspan._multicallables import (
     StreamStreamMultiCallable,
     StreamUnaryMultiCallable,
@@ -31,7 +30,7 @@ class Channel(_grpcio.LateGrpcio):
     def __init__(self, native: _linkspan.Channel, is_secure: bool):
         self._native = native
         self._is_secure = is_secure
-        self._making = threading.Lock()
+        self._making = _fork.Lock()
         self._handles: dict[object, int] = {}
 
     def unary_unary(

@@ -11,12 +11,12 @@ from __future__ import annotations
 import sys
 import threading
 
-from linkspan import _enums
+from linkspan import _enums, _fork
 
 # Until grpcio was noticed. Entries test this first, so that afterwards a call pays for one look at a variable.
 pending = True
 
-_lock = threading.RLock()
+_lock = _fork.Lock(threading.RLock)
 _variants: list[Variant] = []
 _counterparts: list[tuple[type, str]] = []
 _late: list[type] = []

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from typing import Any, final
 
 __all__ = [
+    "CANCELLED_BY_FORK",
     "FIRST_CREDIT",
     "VERSION",
     "ActiveCall",
@@ -16,6 +17,7 @@ __all__ = [
     "push_due",
 ]
 
+CANCELLED_BY_FORK: str
 FIRST_CREDIT: int
 VERSION: str
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from linkspan import _callbacks, _grpcio
+from linkspan import _callbacks, _fork, _grpcio
 from linkspan._enums import ChannelConnectivity
 from linkspan._errors import Future, future_cancelled, future_timeout, traceback_of
 
@@ -14,7 +14,7 @@ class _ReadyFuture(Future):
 
     def __init__(self, channel: object):
         self._channel = channel
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(_fork.Lock())
         self._is_ready = False
         self._is_cancelled = False
         self._callbacks: list = []

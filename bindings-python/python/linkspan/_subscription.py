@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import weakref
 from contextvars import copy_context
 
-from linkspan import _callbacks, _linkspan
-from linkspan._enums import IDLE, SHUTDOWN, state_of
+from linkspan import _callbacks, _fork, _linkspan
+from linkspan._enums import IDLE, READY, SHUTDOWN, state_of
+
+_all: weakref.WeakSet[Subscriptions] = weakref.WeakSet()
 
 
 class Subscriptions:
@@ -18,19 +20,25 @@ class Subscriptions:
 
     def __init__(self, native: _linkspan.Channel):
         self._native = native
-        self._lock = threading.Lock()
+        self._lock = _fork.Lock()
         # The callback, its context, and whether it was told the state it began with.
         self._subscribers: list[list] = []
         # The state after the last event read, and that event's number. Touched by the callback thread only.
         self._state = IDLE
         self._read = 0
         self._watch: _linkspan.Watch | None = None
+        # What the watch is registered as.
+        self._token = 0
+        # A subscriber wants the channel to connect, and it has not yet.
+        self._wants_connection = False
+        _all.add(self)
 
     def add(self, callback, try_to_connect: bool) -> None:
         with self._lock:
             self._subscribers.append([callback, copy_context(), False])
         _callbacks.soon(self._deliver)
         if try_to_connect:
+            self._wants_connection = True
             self._native.state(True)
 
     def remove(self, callback) -> None:
@@ -62,6 +70,8 @@ class Subscriptions:
         began_with = self._state
         for number, _, _, state, *_ in events:
             self._read, self._state = number, state
+            if state == READY:
+                self._wants_connection = False
         # After more changes than the channel remembers, or after closing, the state itself is the last word.
         current = self._native.state(False)
         changes = [state for _, _, _, state, *_ in events]
@@ -88,10 +98,30 @@ class Subscriptions:
         with self._lock:
             if self._watch is not None or not self._subscribers or self._state == SHUTDOWN:
                 return
-            token = _callbacks.register(self._on_watch)
+            self._token = _callbacks.register(self._on_watch)
             try:
-                self._watch = self._native.watch(self._state, token)
+                self._watch = self._native.watch(self._state, self._token)
             except ValueError:
                 # Closed between the reading of its state and here: tell that.
-                _callbacks.forget(token)
+                _callbacks.forget(self._token)
                 _callbacks.soon(self._deliver)
+
+    def in_child(self) -> None:
+        """The watch is the parent's; the channel's events go on, with the fork as the next."""
+        _callbacks.forget(self._token)
+        self._watch = None
+        if self._subscribers:
+            _callbacks.soon(self._deliver_in_child)
+
+    def _deliver_in_child(self) -> None:
+        if self._wants_connection:
+            self._native.state(True)
+        self._deliver()
+
+
+def _in_child() -> None:
+    for subscriptions in list(_all):
+        subscriptions.in_child()
+
+
+_fork.in_child(_in_child)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import threading
 import types
 
-_loading = threading.Lock()
+from linkspan import _fork
+
+_loading = _fork.Lock()
 
 
 def load(name: str) -> types.ModuleType:

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_core::{Code, Error, Reply};
+use linkspan_core::{Code, Error, PerProcess, Reply};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -19,7 +19,7 @@ use crate::metadata;
 /// A call that several threads may read, feed, cancel and wait for.
 #[pyclass(frozen, module = "linkspan._linkspan")]
 pub(crate) struct ActiveCall {
-    shared: Arc<Shared>,
+    shared: Arc<PerProcess<Shared>>,
 }
 
 impl ActiveCall {
@@ -30,26 +30,30 @@ impl ActiveCall {
         credit: u32,
         start: impl FnOnce(Reply) -> Result<linkspan_core::CallHandle, Error>,
     ) -> PyResult<Self> {
-        let shared = Arc::new(Shared::new(sending, credit));
-        let reported = Arc::clone(&shared);
-        match start(Reply::callback(move |event| reported.on_event(event))) {
-            Ok(handle) => shared.on_started(handle),
-            Err(refusal) => shared.on_refused(Outcome::of_refusal(py, &refusal)?),
+        let call = Self { shared: Arc::new(PerProcess::new(Shared::new(sending, credit))) };
+        let reported = Arc::clone(&call.shared);
+        match start(Reply::callback(move |event| reported.get(Shared::in_forked_child).on_event(event))) {
+            Ok(handle) => call.shared().on_started(handle),
+            Err(refusal) => call.shared().on_refused(Outcome::of_refusal(py, &refusal)?),
         }
-        Ok(Self { shared })
+        Ok(call)
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.get(Shared::in_forked_child)
     }
 
     fn wait(&self, py: Python<'_>, until: Until, timeout: Option<Duration>) -> PyResult<bool> {
-        if self.shared.holds(until) {
+        if self.shared().holds(until) {
             return Ok(true);
         }
-        wait_until(py, timeout, |longest| self.shared.wait(until, longest))
+        wait_until(py, timeout, |longest| self.shared().wait(until, longest))
     }
 
     /// Waits like a call of its own: a signal handler's exception ends the RPC.
     fn wait_or_cancel(&self, py: Python<'_>, until: Until) -> PyResult<()> {
         self.wait(py, until, None).map(drop).inspect_err(|_| {
-            self.shared.cancel(Code::Cancelled, "Locally cancelled by application!");
+            self.shared().cancel(Code::Cancelled, "Locally cancelled by application!");
         })
     }
 }
@@ -60,7 +64,7 @@ impl ActiveCall {
     fn next_message<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         message::release_returned(py);
         loop {
-            match self.shared.take_message() {
+            match self.shared().take_message() {
                 Taken::Message(message) => return message::to_python(py, &message).map(Some),
                 Taken::End => return Ok(None),
                 // Also when another thread took the message this one was woken for.
@@ -83,52 +87,52 @@ impl ActiveCall {
     /// Waits for the initial metadata; None when the call ended without any.
     fn initial<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         self.wait(py, Until::Headers, None)?;
-        self.shared.initial().map(|initial| metadata::to_python(py, &initial)).transpose()
+        self.shared().initial().map(|initial| metadata::to_python(py, &initial)).transpose()
     }
 
     /// The end, once it came: as [`Outcome`]'s `unpack`.
     fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.shared.outcome().map(|outcome| outcome.unpacked(py)?.into_pyobject(py)).transpose()
+        self.shared().outcome().map(|outcome| outcome.unpacked(py)?.into_pyobject(py)).transpose()
     }
 
     #[getter]
     fn ended(&self) -> bool {
-        self.shared.holds(Until::End)
+        self.shared().holds(Until::End)
     }
 
     #[getter]
     fn peer(&self) -> Option<String> {
-        self.shared.peer().map(|peer| peer.to_string())
+        self.shared().peer().map(|peer| peer.to_string())
     }
 
     /// Sends one message, waiting while those before it have no room; false when the call has ended.
     fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<bool> {
         let message = message::from_python(message)?;
         self.wait(py, Until::Room, None)?;
-        self.shared.send([message], false);
-        Ok(!self.shared.holds(Until::End))
+        self.shared().send([message], false);
+        Ok(!self.shared().holds(Until::End))
     }
 
     /// Sends these messages as the engine has room and then ends the request stream; waits for nothing.
     fn send_all(&self, messages: &Bound<'_, PyList>) -> PyResult<()> {
         let messages = messages.iter().map(|item| message::from_python(&item)).collect::<PyResult<Vec<Bytes>>>()?;
-        self.shared.send(messages, true);
+        self.shared().send(messages, true);
         Ok(())
     }
 
     /// Ends the request stream.
     fn half_close(&self) {
-        self.shared.send([], true);
+        self.shared().send([], true);
     }
 
     /// Ends the call with this status; false when it had ended.
     fn cancel(&self, code: i64, details: &str) -> bool {
-        self.shared.cancel(Code::from_number(code), details)
+        self.shared().cancel(Code::from_number(code), details)
     }
 
     /// Has the callback thread find `token` due at the end; false when the call has ended.
     fn observe(&self, token: u64) -> bool {
-        self.shared.observe(token)
+        self.shared().observe(token)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use linkspan_core::PerProcess;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -80,14 +81,22 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     /// Usually on the engine's thread, which must not wait for the interpreter: a thread of Python's gives it back.
     fn drop(&mut self) {
-        let mut returned = RETURNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut returned = returned().lock().unwrap_or_else(PoisonError::into_inner);
         returned.extend(self.object.take());
         ANY_RETURNED.store(true, Ordering::Release);
     }
 }
 
 /// Lent messages the engine has done with, until a thread of Python's comes by. Held for a push or a take only.
-static RETURNED: Mutex<Vec<Py<PyBytes>>> = Mutex::new(Vec::new());
+/// A forked child has none: what the parent's engine had done with stays the parent's.
+static RETURNED: PerProcess<Returned> = PerProcess::of_first(Mutex::new(Vec::new()));
+
+type Returned = Mutex<Vec<Py<PyBytes>>>;
+
+fn returned() -> &'static Returned {
+    RETURNED.get(|_| Mutex::default())
+}
+
 /// So that coming by costs a look at a variable when there is none.
 static ANY_RETURNED: AtomicBool = AtomicBool::new(false);
 
@@ -97,7 +106,7 @@ pub(crate) fn release_returned(py: Python<'_>) {
         return;
     }
     // A thread that has the interpreter waits for no other: who finds the lock taken leaves it to the next.
-    let Ok(mut returned) = RETURNED.try_lock() else { return };
+    let Ok(mut returned) = returned().try_lock() else { return };
     ANY_RETURNED.store(false, Ordering::Relaxed);
     let objects = std::mem::take(&mut *returned);
     drop(returned);

@@ -3,23 +3,25 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use linkspan_core::process_generation;
 use pyo3::prelude::*;
 
 /// Python runs signal handlers on its main thread only, and only when asked; a native wait there ends this often to ask.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 thread_local! {
-    static IS_MAIN: Cell<Option<bool>> = const { Cell::new(None) };
+    /// With the generation of the process it was found in: in a forked child whichever thread forked is the main thread.
+    static IS_MAIN: Cell<Option<(u64, bool)>> = const { Cell::new(None) };
 }
 
 /// The longest this thread may wait without looking at signals; `None` for as long as it likes.
 pub(crate) fn longest_wait(py: Python<'_>) -> PyResult<Option<Duration>> {
     let is_main = match IS_MAIN.get() {
-        Some(known) => known,
-        None => {
+        Some((generation, known)) if generation == process_generation() => known,
+        _ => {
             let threading = py.import("threading")?;
             let is_main = threading.call_method0("current_thread")?.is(threading.call_method0("main_thread")?);
-            IS_MAIN.set(Some(is_main));
+            IS_MAIN.set(Some((process_generation(), is_main)));
             is_main
         }
     };

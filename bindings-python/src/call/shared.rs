@@ -87,6 +87,30 @@ impl Shared {
         }
     }
 
+    /// The same call in a forked child: one that had ended is as it was, with what was not read of it; one that was running ends
+    /// here. Its locks may be a thread's that is not there, so they are only tried.
+    pub(crate) fn in_forked_child(&self) -> Self {
+        let (state, batch) = (self.state.try_lock().ok(), self.batch.try_lock().ok());
+        let mut ours = Self::new(Sending::finished(), 0);
+        let initial = state.as_ref().and_then(|state| state.initial.clone());
+        let peer = state.as_ref().and_then(|state| state.peer.clone());
+        let ended = state.filter(|state| state.outcome.is_some());
+        let (outcome, received) = match (ended, batch) {
+            (Some(state), Some(batch)) => {
+                ours.has_batch = AtomicBool::new(!batch.is_empty());
+                ours.batch = Mutex::new(batch.clone());
+                (state.outcome.clone(), state.received.clone())
+            }
+            _ => {
+                let outcome = Outcome::new(CallEnd::in_forked_child(), initial.clone());
+                (Some(Arc::new(outcome)), VecDeque::new())
+            }
+        };
+        let state = ours.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.initial, state.peer, state.outcome, state.received) = (initial, peer, outcome, received);
+        ours
+    }
+
     /// The engine accepted the call. It may have reported already, its end included.
     pub(crate) fn on_started(&self, handle: CallHandle) {
         let mut state = self.lock();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from linkspan import _grpcio, _linkspan
+from linkspan import _fork, _grpcio, _linkspan
 from linkspan._enums import READY, SHUTDOWN, state_of
 from linkspan._multicallables import check_compression
 from linkspan.aio._calls import StateChange
@@ -50,7 +50,7 @@ class Channel(_grpcio.LateGrpcio):
         self._loop = _loop_now()
         # The tags of calls in flight; sets are changed atomically, and calls may be in loops of several threads.
         self._running: set[int] = set()
-        self._idle_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._idle_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = []
 
     @classmethod
     def _over(cls, native: _linkspan.Channel, is_secure: bool) -> Channel:
@@ -151,7 +151,7 @@ class Channel(_grpcio.LateGrpcio):
             await self._until_idle(grace)
 
     async def _until_idle(self, grace: float) -> None:
-        waiter = (asyncio.get_running_loop(), asyncio.Event())
+        waiter = (asyncio.get_running_loop(), asyncio.Event(), _fork.generation)
         self._idle_waiters.append(waiter)
         try:
             if self._running:
@@ -165,8 +165,10 @@ class Channel(_grpcio.LateGrpcio):
     def _tell_if_idle(self) -> None:
         """After a call ended."""
         if not self._running:
-            for loop, idle in list(self._idle_waiters):
-                loop.call_soon_threadsafe(idle.set)
+            for loop, idle, generation in list(self._idle_waiters):
+                # A forked child does not wake the loop of its parent.
+                if generation == _fork.generation:
+                    loop.call_soon_threadsafe(idle.set)
 
     async def __aenter__(self) -> Channel:
         return self

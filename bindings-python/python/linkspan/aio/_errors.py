@@ -5,6 +5,7 @@ from __future__ import annotations
 from linkspan._enums import CANCELLED, code_of
 from linkspan._errors import Outcome, RpcError, debug_text
 from linkspan._grpcio import Variant
+from linkspan._linkspan import CANCELLED_BY_FORK
 from linkspan.aio._metadata import Metadata
 
 
@@ -91,8 +92,11 @@ def aio_failed(outcome: Outcome, initial: Metadata, cause: BaseException | None)
 
 
 def is_cancelled_here(outcome: Outcome) -> bool:
-    """Whether this process, and not the server, cancelled the call: its waiters get CancelledError then."""
-    return outcome.local and outcome.code == CANCELLED
+    """Whether this process, and not the server, cancelled the call: its waiters get CancelledError then.
+
+    A fork is nobody's wish to cancel, so its waiters get an error that says what happened.
+    """
+    return outcome.local and outcome.code == CANCELLED and outcome.details != CANCELLED_BY_FORK
 
 
 aio_rpc_error = Variant(AioRpcError, "aio.AioRpcError")

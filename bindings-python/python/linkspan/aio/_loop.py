@@ -13,7 +13,9 @@ import time
 import weakref
 from collections import deque
 
-from linkspan import _linkspan
+from linkspan import _fork, _linkspan
+from linkspan._enums import CANCELLED
+from linkspan._errors import decided_here
 
 # What a completion is about; `src/wake.rs` has the same numbers.
 UNARY, HEADERS, MESSAGES, WRITABLE, STATUS, CONNECTIVITY = range(6)
@@ -107,10 +109,7 @@ class LoopCompletions:
                 tag, what, first, second = backlog.popleft()
                 target = targets.pop(tag, None) if what in _FINAL else targets.get(tag)
                 if target is not None:
-                    try:
-                        target.on_completion(what, first, second)
-                    except Exception as error:
-                        _report(loop, target, error)
+                    _deliver(loop, target, what, first, second)
             if taken < _BATCH:
                 return True
             handled += taken
@@ -133,10 +132,39 @@ class LoopCompletions:
             del _by_loop[loop]
 
 
-def _report(loop: asyncio.AbstractEventLoop, target: object, error: Exception) -> None:
-    loop.call_exception_handler(
-        {"message": "linkspan: a completion could not be delivered", "exception": error, "call": target}
-    )
+    def in_child(self) -> None:
+        """Ends what waits here; the descriptor stays among the loop's readers, because taking it away would take the parent's."""
+        self.is_reading = False
+        targets, self._targets = self._targets, {}
+        ended = decided_here(CANCELLED, _linkspan.CANCELLED_BY_FORK, sent=True)
+        for target in targets.values():
+            try:
+                target.on_completion(STATUS, None, ended)
+            except RuntimeError:
+                # The loop is closed, or is another thread's and says so: nobody waits there any more.
+                pass
+
+
+def _deliver(loop: asyncio.AbstractEventLoop, target, what: int, first: object, second: object) -> None:
+    try:
+        target.on_completion(what, first, second)
+    except Exception as error:
+        loop.call_exception_handler(
+            {"message": "linkspan: a completion could not be delivered", "exception": error, "call": target}
+        )
+
+
+def _in_child() -> None:
+    global _by_loop, _latest
+    known = list(_by_loop.values())
+    _by_loop, _latest = weakref.WeakKeyDictionary(), None
+    for reference in known:
+        completions = reference()
+        if completions is not None:
+            completions.in_child()
+
+
+_fork.in_child(_in_child)
 
 
 def current_loop(otherwise: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
