@@ -43,18 +43,10 @@ const WEIGHT: f64 = 0.9;
 const MOST_CONTENT: u32 = 6;
 
 impl Bdp {
-    /// `None` when the window may not grow.
-    pub(crate) fn new(window: u32, most: u32) -> Option<Self> {
-        (window < most).then_some(Self {
-            window,
-            most,
-            counted_from: 0,
-            content: 0,
-            probe: None,
-            round_trip: 0.0,
-            samples: 0,
-            best_bandwidth: 0.0,
-        })
+    /// A window that grows up to `most`; one that is as large stays as it is.
+    pub(crate) fn new(window: u32, most: u32) -> Self {
+        let (round_trip, best_bandwidth) = (0.0, 0.0);
+        Self { window, most, counted_from: 0, content: 0, probe: None, round_trip, samples: 0, best_bandwidth }
     }
 
     /// DATA was received, so much by now. Says whether a PING is wanted ([WIRE-231]).
@@ -114,7 +106,7 @@ mod tests {
     }
 
     fn bdp() -> Bdp {
-        Bdp::new(256 * KIB, 16 * MIB).expect("may grow")
+        Bdp::new(256 * KIB, 16 * MIB)
     }
 
     /// A PING after `before` more bytes and its answer after `during` more, `round_trip` later.
@@ -129,8 +121,8 @@ mod tests {
     /// [WIRE-230]
     #[test]
     fn a_window_that_may_not_grow_is_pinned() {
-        assert!(Bdp::new(256 * KIB, 256 * KIB).is_none());
-        assert!(Bdp::new(256 * KIB, 64 * KIB).is_none());
+        assert!(!Bdp::new(256 * KIB, 256 * KIB).on_data(u64::MAX));
+        assert!(!Bdp::new(256 * KIB, 64 * KIB).on_data(u64::MAX));
     }
 
     /// [WIRE-231]

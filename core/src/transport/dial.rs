@@ -24,7 +24,6 @@ use super::tap::{Seen, Tap};
 use super::wire::Wire;
 use crate::address::Address;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
-use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
@@ -171,8 +170,8 @@ async fn attempt<D: Driver>(
     let now = driver.now();
     let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
-    let bdp = Bdp::new(settings.stream_window, settings.max_stream_window);
-    let pings = Pings::new(settings.keepalive.get(), trust, bdp, Rc::clone(&seen), counters, now);
+    let windows = (settings.stream_window, settings.max_stream_window);
+    let pings = Pings::new(settings.keepalive.get(), trust, windows, Rc::clone(&seen), counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
     Ok(Dialed { connection, moving })
 }

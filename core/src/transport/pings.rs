@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,6 +17,7 @@ use super::trust::{Trust, words_of};
 use crate::observe::counters::ChannelCounters;
 use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
+use crate::policy::liveness::Suspicion;
 use crate::time::Time;
 
 /// One connection's PINGs and the machines that ask for them.
@@ -23,8 +25,7 @@ pub(super) struct Pings {
     /// Boxed, because most connections have none.
     keepalive: Option<Box<Keepalive>>,
     trust: Option<Rc<Trust>>,
-    /// `None` when stream windows do not grow.
-    bdp: Option<Box<Bdp>>,
+    bdp: Measuring,
     seen: Rc<Seen>,
     counters: Arc<ChannelCounters>,
     /// Taken from the library with the first PING: from then on it costs a little with every frame.
@@ -43,16 +44,43 @@ pub(super) struct Pings {
     /// The deadline the connection's task waits for.
     armed: Option<Time>,
     /// Why another connection is wanted, until that is told.
-    successor: Option<String>,
-    /// Why the connection is given up, once it is.
-    dead: Option<String>,
+    successor: Option<Suspicion>,
+    /// Why the connection is given up, `None` being keepalive, and how long nothing was read; once it is.
+    dead: Option<(Option<Suspicion>, Duration)>,
+}
+
+/// The measuring of the line. It takes no room before much has arrived.
+enum Measuring {
+    /// Stream windows do not grow.
+    Off,
+    /// From this window to that one, once there is something to measure.
+    Waiting(u32, u32),
+    On(Box<Bdp>),
+}
+
+impl Measuring {
+    /// DATA was received, so much by now. Says whether a PING is wanted.
+    fn on_data(&mut self, received: u64) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Waiting(window, most) => {
+                let bdp = Bdp::new(*window, *most);
+                let is_wanted = bdp.on_data(received);
+                if is_wanted {
+                    *self = Self::On(Box::new(bdp));
+                }
+                is_wanted
+            }
+            Self::On(bdp) => bdp.on_data(received),
+        }
+    }
 }
 
 impl Pings {
     pub(super) fn new(
         keepalive: Option<KeepaliveOptions>,
         trust: Option<Rc<Trust>>,
-        bdp: Option<Bdp>,
+        (window, max_window): (u32, u32),
         seen: Rc<Seen>,
         counters: Arc<ChannelCounters>,
         now: Time,
@@ -60,7 +88,7 @@ impl Pings {
         Self {
             keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
             trust,
-            bdp: bdp.map(Box::new),
+            bdp: if window < max_window { Measuring::Waiting(window, max_window) } else { Measuring::Off },
             seen,
             counters,
             http2: None,
@@ -108,7 +136,10 @@ impl Pings {
         }
         // It fails when the connection is over, which is told elsewhere.
         self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
-        if let Some(bdp) = self.bdp.as_mut().filter(|_| measures && self.is_in_flight) {
+        if let Measuring::On(bdp) = &mut self.bdp
+            && measures
+            && self.is_in_flight
+        {
             bdp.on_ping_sent(now(), self.seen.data());
         }
     }
@@ -121,7 +152,10 @@ impl Pings {
             && let Poll::Ready(_) = pings.poll_pong(cx)
         {
             self.is_in_flight = false;
-            let window = self.bdp.as_mut().and_then(|bdp| bdp.on_ping_answered(now(), self.seen.data()));
+            let window = match &mut self.bdp {
+                Measuring::On(bdp) => bdp.on_ping_answered(now(), self.seen.data()),
+                Measuring::Off | Measuring::Waiting(..) => None,
+            };
             must_go_on = window.is_some();
             self.window = window.or(self.window);
         }
@@ -132,15 +166,8 @@ impl Pings {
                 self.is_wanted = true;
             }
             self.has_moved |= asked.has_moved;
-            if let Some(suspicion) = asked.successor {
-                self.successor = Some(format!("the connection is in doubt, because {}", words_of(suspicion)));
-            }
-            if let Some((suspicion, silence)) = asked.dead {
-                let (silence, why) = (silence.as_secs_f64(), words_of(suspicion));
-                let words =
-                    format!("nothing was read for {silence:.1} s, a PING included, which was sent because {why}");
-                self.dead = Some(format!("closed by liveness: {words}"));
-            }
+            self.successor = asked.successor.or(self.successor);
+            self.dead = asked.dead.map(|(suspicion, silence)| (Some(suspicion), silence)).or(self.dead);
         }
         if self.is_wanted || must_go_on {
             cx.waker().wake_by_ref();
@@ -157,7 +184,7 @@ impl Pings {
         }
         // Whoever is dead does not send.
         self.dead = None;
-        if self.bdp.as_ref().is_some_and(|bdp| bdp.on_data(self.seen.data())) && !self.is_in_flight {
+        if !self.is_in_flight && self.bdp.on_data(self.seen.data()) {
             (self.is_wanted, self.measures) = (true, true);
         }
     }
@@ -195,12 +222,19 @@ impl Pings {
 
     /// Why another connection is wanted, once for each reason.
     pub(super) fn take_successor(&mut self) -> Option<String> {
-        self.successor.take()
+        let suspicion = self.successor.take()?;
+        Some(format!("the connection is in doubt, because {}", words_of(suspicion)))
     }
 
     /// Why the connection is given up, once.
     pub(super) fn take_death(&mut self) -> Option<String> {
-        self.dead.take().inspect(|_| self.counters.keepalives_failed.one())
+        let (suspicion, silence) = self.dead.take()?;
+        self.counters.keepalives_failed.one();
+        let silence = format!("nothing was read for {:.1} s, a PING included", silence.as_secs_f64());
+        Some(match suspicion.map(words_of) {
+            None => format!("closed by keepalive: {silence}"),
+            Some(why) => format!("closed by liveness: {silence}, which was sent because {why}"),
+        })
     }
 
     fn on_stream_opened(&mut self, now: Time) {
@@ -222,10 +256,7 @@ impl Pings {
                 self.counters.keepalive_pings.one();
                 self.is_wanted = true;
             }
-            KeepaliveStep::Dead(silence) => {
-                let silence = silence.as_secs_f64();
-                self.dead = Some(format!("closed by keepalive: nothing was read for {silence:.1} s, a PING included"));
-            }
+            KeepaliveStep::Dead(silence) => self.dead = Some((None, silence)),
         }
     }
 }

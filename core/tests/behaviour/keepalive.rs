@@ -5,7 +5,7 @@ use std::time::Duration;
 use linkspan_core::{Channel, Code, OptionValue, State};
 
 use crate::peer::client::{becomes, call, channel_with, failure, response, told};
-use crate::peer::raw::{ACK, HEADERS, PING};
+use crate::peer::raw::{ACK, DATA, HEADERS, PING};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -106,5 +106,31 @@ fn a_call_on_a_connection_that_was_silent_for_long_sends_a_ping_before_its_heade
         let stream = peer.request().await;
         peer.answer(stream, b"alive").await;
         assert_eq!(response(call).await.message, "alive");
+    });
+}
+
+/// [CONN-101], [CONN-102]
+#[test]
+fn keepalive_takes_a_ping_that_is_in_flight_already_for_its_own() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 50, &[("grpc.keepalive_timeout_ms", 50.into())]);
+        let call = call(&channel);
+        let mut peer = server.accept_raw().await;
+        peer.greet().await;
+        let stream = peer.request().await;
+        peer.write_headers(stream, &[(":status", "200"), ("content-type", "application/grpc")], false).await;
+        // The beginning of a message, and more than half of the window: its size is measured by a PING.
+        peer.write_frame(DATA, 0, stream, &[0, 0, 16, 0, 0]).await;
+        for _ in 0..10 {
+            peer.write_frame(DATA, 0, stream, &[7; 16_384]).await;
+        }
+        peer.frame_of(PING).await;
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("closed by keepalive"), "{failure}");
+        assert_eq!(channel.metrics().keepalive_pings, 1);
+        while let Some(frame) = peer.frame().await {
+            assert_ne!(frame.kind, PING);
+        }
     });
 }
