@@ -127,6 +127,11 @@ impl Liveness {
         self.successor_is_wanted &= self.check.is_some();
     }
 
+    /// A PING was sent for another purpose, and after the server's last headers or data: servers count it too.
+    pub(crate) fn on_other_ping(&mut self) {
+        self.checks_left = self.checks_left.saturating_sub(1);
+    }
+
     /// A call waits for the answer of a check.
     pub(crate) fn on_call_waits(&mut self, now: Time) -> LivenessStep {
         match &self.check {

@@ -141,6 +141,9 @@ impl Pings {
             && self.is_in_flight
         {
             bdp.on_ping_sent(now(), self.seen.data());
+            if let Some(trust) = &self.trust {
+                trust.on_other_ping();
+            }
         }
     }
 

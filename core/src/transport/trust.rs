@@ -88,6 +88,15 @@ impl Trust {
         }
     }
 
+    /// A PING was sent for another purpose.
+    pub(super) fn on_other_ping(&self) {
+        let mut liveness = self.liveness.borrow_mut();
+        if self.seen.take_answer() {
+            liveness.on_answer_read();
+        }
+        liveness.on_other_ping();
+    }
+
     pub(super) fn on_time(&self, now: Time) {
         let (is_in_use, calls_wait) = (self.places.are_taken(), self.places.have_waiting());
         loop {

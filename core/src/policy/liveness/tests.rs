@@ -117,6 +117,19 @@ fn the_third_check_without_headers_or_data_is_not_made_and_wants_a_successor_ins
     assert_eq!(liveness.on_silent_deadline(at(7_000), at(7_000)), WANT_SUCCESSOR);
 }
 
+/// [CONN-110]
+#[test]
+fn a_ping_for_another_purpose_leaves_one_check_less_until_the_next_answer() {
+    let mut liveness = liveness();
+    liveness.on_other_ping();
+    assert_eq!(liveness.on_silent_deadline(at(1_000), at(500)), LivenessStep::Check);
+    assert!(liveness.on_bytes_read());
+    assert_eq!(liveness.on_silent_deadline(at(2_000), at(1_500)), WANT_SUCCESSOR);
+    (0..3).for_each(|_| liveness.on_other_ping());
+    liveness.on_answer_read();
+    assert_eq!(liveness.on_silent_deadline(at(3_000), at(2_500)), LivenessStep::Check);
+}
+
 #[test]
 fn a_connection_in_use_notices_that_the_process_did_not_run() {
     let mut liveness = liveness();
