@@ -180,9 +180,8 @@ static void print_done(void) {
   end_line();
 }
 
-static int read_arguments(int argc, char **argv, const char **target) {
+static int read_arguments(int argc, char **argv, const char **target, long *seconds) {
   int at;
-  long seconds = 0;
   for (at = 1; at < argc; at++) {
     if (strcmp(argv[at], "--wait-for-ready") == 0) {
       demo.flags |= LINKSPAN_CALL_WAIT_FOR_READY;
@@ -191,25 +190,25 @@ static int read_arguments(int argc, char **argv, const char **target) {
     if (at + 1 == argc) return 0;
     if (strcmp(argv[at], "--name") == 0) demo.name = argv[++at];
     else if (strcmp(argv[at], "--target") == 0) *target = argv[++at];
-    else if (strcmp(argv[at], "--seconds") == 0) seconds = strtol(argv[++at], NULL, 10);
+    else if (strcmp(argv[at], "--seconds") == 0) *seconds = strtol(argv[++at], NULL, 10);
     else return 0;
   }
-  demo.end_ms = milliseconds(CLOCK_MONOTONIC) + seconds * 1000;
-  return *target != NULL && seconds > 0;
+  demo.end_ms = milliseconds(CLOCK_MONOTONIC) + *seconds * 1000;
+  return *target != NULL && *seconds > 0;
 }
 
 int main(int argc, char **argv) {
   pthread_t loops[LOOPS];
   const char *target = NULL;
   int64_t totals_at;
-  long seen = 0;
+  long seen = 0, seconds = 0;
   int at;
   struct client client;
-  if (!read_arguments(argc, argv, &target)) {
+  if (!read_arguments(argc, argv, &target, &seconds)) {
     fprintf(stderr, "usage: demo_client --name NAME --target TARGET --seconds N [--wait-for-ready]\n");
     return 2;
   }
-  guard(GUARD_SECONDS);
+  guard((unsigned)seconds + GUARD_SECONDS);
   client = open_client(target);
   demo.channel = client.channel;
   for (at = 0; at < LOOPS; at++) CHECK(pthread_create(&loops[at], NULL, call_until_the_end, NULL) == 0);

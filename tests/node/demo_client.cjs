@@ -120,7 +120,7 @@ function main() {
     process.exitCode = 2;
     return undefined;
   }
-  guard(HANG_GUARD_SECONDS);
+  guard(Number(seconds) + HANG_GUARD_SECONDS);
   return new DemoClient({ name, target, waitForReady }).run(Number(seconds));
 }
 

@@ -76,7 +76,7 @@ def main():
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--wait-for-ready", action="store_true")
     arguments = parser.parse_args()
-    signal.alarm(HANG_GUARD_SECONDS)
+    signal.alarm(int(arguments.seconds) + HANG_GUARD_SECONDS)
 
     record = Record(arguments.name)
     face = {"blocking": run_blocking, "asyncio": run_asyncio}[arguments.face]

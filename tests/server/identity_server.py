@@ -21,7 +21,7 @@ import interop_pb2_grpc  # noqa: E402
 
 
 class TestService(interop_pb2_grpc.TestServiceServicer):
-    """EmptyCall and UnaryCall; every other method stays UNIMPLEMENTED."""
+    """EmptyCall, UnaryCall and FullDuplexCall; every other method stays UNIMPLEMENTED."""
 
     def __init__(self, name):
         self._name = name
@@ -40,6 +40,12 @@ class TestService(interop_pb2_grpc.TestServiceServicer):
             payload=interop_pb2.Payload(body=bytes(request.response_size)),
             server_id=self._name if request.fill_server_id else "",
         )
+
+    def FullDuplexCall(self, requests, context):
+        for request in requests:
+            for parameters in request.response_parameters:
+                payload = interop_pb2.Payload(body=bytes(parameters.size))
+                yield interop_pb2.StreamingOutputCallResponse(payload=payload)
 
 
 _STATUS_BY_NUMBER = {status.value[0]: status for status in grpc.StatusCode}

@@ -9,10 +9,12 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTEROP_SERVER = ROOT / ".tools" / "bin" / "interop-server"
+TONIC_SERVER = ROOT / "target" / "release" / "tonic-server"
 VENV_PYTHON = ROOT / ".tools" / "venv" / "bin" / "python"
 IDENTITY_SERVER = ROOT / "tests" / "server" / "identity_server.py"
 
 START_GUARD_SECONDS = 30
+SHUT_DOWN_GUARD_SECONDS = 60
 
 
 class RunningServer:
@@ -25,14 +27,21 @@ class RunningServer:
         self._start(port=0)
 
     @classmethod
-    def interop(cls):
+    def interop(cls, *flags):
         """grpc-go's interop server (built by tests/server/build.sh)."""
-        return cls([INTEROP_SERVER])
+        return cls([INTEROP_SERVER, *flags])
 
     @classmethod
     def identity(cls, name):
         """A grpcio server whose responses carry `name`."""
         return cls([VENV_PYTHON, IDENTITY_SERVER, "--name", name])
+
+    @classmethod
+    def tonic(cls):
+        """tonic's server, which gives every message back; built here, because only long tests need it."""
+        build = ("cargo", "build", "--quiet", "--release", "-p", "linkspan-tonic-server")
+        subprocess.run(build, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+        return cls([TONIC_SERVER])
 
     @property
     def port(self):
@@ -41,6 +50,12 @@ class RunningServer:
     def kill(self):
         """SIGKILL: the kernel closes its sockets, nobody says goodbye."""
         self._process.kill()
+        self._reap()
+
+    def shut_down(self):
+        """SIGTERM, and waits for its end: grpc-go's server lets its calls end before."""
+        self._process.terminate()
+        self._process.wait(timeout=SHUT_DOWN_GUARD_SECONDS)
         self._reap()
 
     def restart(self):

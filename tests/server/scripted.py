@@ -95,21 +95,13 @@ class FaultServer(_Scripted):
         """Takes no new connections and ends the open ones gracefully; returns when all have ended."""
         self._tell({"shutdown": int(grace_seconds * 1000)})
 
-    def stop_listening(self):
-        self._tell({"listen": False})
-
-    def listen(self):
-        """Takes connections again, on the same port."""
+    def restart(self):
+        """Takes connections again, on the port it had."""
         self._tell({"listen": True})
-
-    def restart(self, grace_seconds=30):
-        """What a deploy does to a server."""
-        self.shut_down(grace_seconds)
-        self.listen()
 
     def crash(self):
         """Every connection is reset and nobody listens, as after SIGKILL."""
-        self.stop_listening()
+        self._tell({"listen": False})
         self.do("abort")
 
 

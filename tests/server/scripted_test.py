@@ -72,10 +72,22 @@ def test_a_restart_serves_on_the_same_port(server):
     with grpc.insecure_channel(server.address) as channel:
         stub = services.TestServiceStub(channel)
         stub.EmptyCall(messages.Empty(), timeout=GUARD_SECONDS)
+        server.shut_down()
         server.restart()
         stub.EmptyCall(messages.Empty(), timeout=GUARD_SECONDS, wait_for_ready=True)
     first, second = server.counts()["connections"]
     assert first["goaways"] == [[0, "graceful"], [0, "graceful"]] and second["goaways"] == []
+
+
+def test_a_crash_resets_and_refuses(server):
+    with grpc.insecure_channel(server.address) as channel:
+        stub = services.TestServiceStub(channel)
+        stub.EmptyCall(messages.Empty(), timeout=GUARD_SECONDS)
+        server.crash()
+        assert failure(stub.EmptyCall, messages.Empty()).code() == grpc.StatusCode.UNAVAILABLE
+        server.restart()
+        stub.EmptyCall(messages.Empty(), timeout=GUARD_SECONDS, wait_for_ready=True)
+    assert [each["goaways"] for each in server.counts()["connections"]] == [[], []]
 
 
 def test_a_call_id_that_comes_twice_is_told(stub, server):
