@@ -63,12 +63,28 @@ TESTS = [
     suite("python", f"{PYTHON} -m pytest -q -rs bindings-python/tests"),
     suite("python-stub", f"{PYTHON} -m mypy.stubtest linkspan._linkspan"),
     suite("node", "npm --prefix bindings-node test --silent"),
-    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/bench tests/server"),
+    suite("orchestration", f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/bench tests/server tests/faults"),
     suite("test-server", "cargo test --quiet -p linkspan-faults"),
     suite("readme", "python3 tests/readme/run.py"),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
     *per_language("endurance", "100000", "--release", shows_output=True),
+]
+
+# Real clients through real faults; the long forms hold figures to their bars and keep them.
+FAULTS = [
+    suite(f"faults-{name}", f"python3 tests/faults/run.py {name}", shows_output=True)
+    for name in ("half-open", "restart", "deploys", "too-many-pings")
+]
+LONG_FAULTS = [
+    suite(f"soak-{name}", f"python3 tests/faults/run.py --long --keep {name}", shows_output=True, guard_minutes=minutes, **needs)
+    for name, minutes, needs in (
+        ("half-open", 10, {}),
+        ("silent-peer", 10, {}),
+        ("restart", 15, {}),
+        ("deploys", 30, {"needs": GRPC_GO}),
+        ("too-many-pings", 40, {"needs": GRPC_GO}),
+    )
 ]
 
 # What a call costs may not grow unseen, and whatever measures it must go on working.
@@ -95,12 +111,13 @@ PRODUCTS = [
     suite("demo", "python3 tests/demo/run.py", shows_output=True),
 ]
 
-SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *BUDGETS, *SOAK, *PRODUCTS]}
+SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *FAULTS, *BUDGETS, *SOAK, *LONG_FAULTS, *PRODUCTS]}
 
 GROUPS = {
     "lint": [each.name for each in LINTS],
-    "test": [each.name for each in [BUILD, *TESTS]],
+    "test": [each.name for each in [BUILD, *TESTS, *FAULTS]],
+    "faults": [each.name for each in FAULTS],
     "interop": [each.name for each in INTEROP],
-    "soak": [each.name for each in [BUILD, *SOAK]],
-    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *BUDGETS, *PRODUCTS]],
+    "soak": [each.name for each in [BUILD, *SOAK, *LONG_FAULTS]],
+    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *FAULTS, *BUDGETS, *PRODUCTS]],
 }
