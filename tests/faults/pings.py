@@ -1,5 +1,6 @@
 """Servers that count PINGs: none ever says `too_many_pings` to a client with default options, and to one that asks for a
-keepalive of 1 s at most once, because it is warned and gets 10 s.
+keepalive of 1 s at most once while it calls, because it is warned and gets 10 s. On a stream that is silent for minutes those are
+still too many; there each connection is told once until its time has doubled often enough.
 
 The caller is the Rust one, which tells of the log. In the short form the fault server judges, of a keepalive in tenths of seconds what
 servers judge in minutes. In the long form the servers are grpc-go's, grpcio's and tonic's with their defaults, for 15 minutes, and the
