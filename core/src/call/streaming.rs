@@ -188,7 +188,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
                 Ok(message) => {
                     messages += 1;
                     self.channel.counters().messages_received.one();
-                    self.inbox.credit().await;
+                    receiver.wait(self.inbox.credit()).await;
                     self.events.on_message(message);
                 }
             }

@@ -311,7 +311,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
             if let Some(count) = self.wears_after.take_if(|count| streams_opened >= *count) {
                 return Poll::Ready(Happened::SuccessorWanted(format!("it has carried {count} calls")));
             }
-            if !self.is_used_up && streams_opened >= MOST_STREAMS {
+            // The server may have used them up, by headers for streams that never were.
+            if !self.is_used_up && streams_opened.max(self.seen.highest_stream() / 2) >= MOST_STREAMS {
                 self.is_used_up = true;
                 self.connection.drain();
                 return Poll::Ready(Happened::Draining("the connection has used up its streams".to_owned()));

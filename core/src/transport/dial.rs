@@ -69,7 +69,7 @@ pub(crate) struct Dialed<S: Socket> {
 
 /// HTTP/2 lets a header block be as large as this; the gRPC limit is checked by us, because the HTTP/2 library cuts a longer
 /// block silently, a lost `grpc-status` included.
-const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
+pub(super) const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
 
 /// Cancelled streams are remembered so that frames the server had on the way are told from broken ones ([WIRE-177]). Fewer, and a
 /// burst of cancellations answers late frames with resets of its own; more, and a hostile server could fill the memory.
@@ -143,6 +143,9 @@ async fn attempt<D: Driver>(
         // Counted over the whole life of a connection, so any limit ends a connection that lived long enough.
         .max_local_error_reset_streams(None)
         .reset_stream_duration(RESETS_ARE_REMEMBERED_FOR)
+        // Counts frames for cancelled streams for good and those that wait for a slow reader, so that it ends connections in honest use.
+        // What it guards against is guarded against by the calls, which take in what comes, and by the wire, which reads in turns.
+        .data_frame_budget(usize::MAX)
         .handshake::<_, Outbound>(tap)
         .await
         .map_err(|cause| format!("HTTP/2 could not be started: {cause}"))?;

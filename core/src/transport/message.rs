@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::failure::Failure;
 
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// HTTP/2 windows hold 2^31-1 bytes, prefix included; the HTTP/2 library takes no more at once.
 const LARGEST: u64 = (1 << 31) - 1 - PREFIX as u64;

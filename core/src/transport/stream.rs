@@ -3,8 +3,9 @@
 //! Two halves, because sending and receiving go on at the same time. Dropping both resets the stream; nobody else notices.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::client::ResponseFuture;
@@ -12,7 +13,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Response, StatusCode};
 
 use super::headers::{Fields, HeaderRules};
-use super::message::{Decoder, Outbound};
+use super::message::{Decoder, Outbound, PREFIX};
 use super::places::Place;
 use super::tap::Seen;
 use super::{Ending, Outcome};
@@ -34,9 +35,10 @@ pub(crate) struct ReceiveLimits {
 
 impl Stream {
     pub(super) fn new(response: ResponseFuture, send: SendStream<Outbound>, place: Place, seen: Rc<Seen>) -> Self {
+        let id = response.stream_id().as_u32();
         Self {
             sender: Sender { send, is_reset: false },
-            receiver: Receiver { state: Receiving::Head(response), seen, _place: place },
+            receiver: Receiver { state: Receiving::Head(response), id, seen, _place: place },
         }
     }
 }
@@ -102,6 +104,7 @@ impl Drop for Sender {
 /// The receiving half.
 pub(crate) struct Receiver {
     state: Receiving,
+    id: u32,
     seen: Rc<Seen>,
     /// Held until the stream is over.
     _place: Place,
@@ -118,8 +121,12 @@ struct Body {
     receive: RecvStream,
     decoder: Decoder,
     rules: HeaderRules,
+    /// Taken in by [`Receiver::wait`] and not yet given back to the server as credit.
+    held: usize,
     /// Set at the end of DATA.
     data_is_over: bool,
+    /// Set when the stream broke off; told after the messages before it.
+    broken: Option<h2::Error>,
 }
 
 impl Receiver {
@@ -131,12 +138,11 @@ impl Receiver {
             return Err(Outcome::local(Failure::Internal { text: "response headers were asked for twice".into() }));
         };
         let response = poll_fn(|cx| Pin::new(&mut *response).poll(cx)).await;
-        let response = response.map_err(|cause| self.outcome_of(&cause))?;
+        let response = response.map_err(|cause| self.cut(limits.headers).unwrap_or_else(|| self.outcome_of(&cause)))?;
         let (fields, receive) = read_head(response, limits.headers).map_err(Outcome::local)?;
         match fields {
             Head::Initial(metadata) => {
-                let decoder = Decoder::new(limits.message);
-                self.state = Receiving::Body(Body { receive, decoder, rules: limits.headers, data_is_over: false });
+                self.state = Receiving::Body(Body::new(receive, limits));
                 Ok(metadata)
             }
             Head::Final(ending) => {
@@ -155,36 +161,62 @@ impl Receiver {
         };
         let ended = loop {
             match body.decoder.next() {
-                Ok(Some(message)) => return Ok(message),
+                Ok(Some(message)) => {
+                    body.give_credit(PREFIX + message.len());
+                    return Ok(message);
+                }
                 Ok(None) => {}
                 Err(failure) => break Err(failure),
+            }
+            if let Some(cause) = body.broken.take() {
+                let outcome = self.outcome_of(&cause);
+                self.state = Receiving::Over;
+                return Err(outcome);
             }
             if body.data_is_over {
                 break Ok(());
             }
-            match poll_fn(|cx| body.receive.poll_data(cx)).await {
-                Some(Ok(chunk)) => {
-                    // Taken off the wire: the server may send as much again ([WIRE-222]).
-                    let _ = body.receive.flow_control().release_capacity(chunk.len());
-                    body.decoder.push(chunk);
-                }
-                Some(Err(cause)) => {
-                    let outcome = self.outcome_of(&cause);
-                    self.state = Receiving::Over;
-                    return Err(outcome);
-                }
-                None => body.data_is_over = true,
-            }
+            poll_fn(|cx| body.poll_take_in(cx)).await;
+            // Whoever waits for a message needs what is missing of it, however much ([WIRE-222], [WIRE-224]).
+            body.give_credit(usize::MAX);
         };
         let outcome = match ended {
             Err(failure) => Outcome::local(failure),
             Ok(()) => match poll_fn(|cx| body.receive.poll_trailers(cx)).await {
                 Err(cause) => self.outcome_of(&cause),
-                Ok(trailers) => body.end(trailers),
+                Ok(trailers) => {
+                    let ended = body.end(trailers);
+                    let rules = body.rules;
+                    self.cut(rules).unwrap_or(ended)
+                }
             },
         };
         self.state = Receiving::Over;
         Err(outcome)
+    }
+
+    /// Waits for `ready` while nobody wants a message, and takes in what comes without letting the server send more: what waits here is
+    /// as large as its bytes, while the HTTP/2 library keeps each frame by itself, and a frame may hold a single byte.
+    ///
+    /// Cancel safe as far as `ready` is.
+    pub(crate) async fn wait<T>(&mut self, ready: impl Future<Output = T>) -> T {
+        let mut ready = pin!(ready);
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = ready.as_mut().poll(cx) {
+                return Poll::Ready(value);
+            }
+            if let Receiving::Body(body) = &mut self.state {
+                while !body.is_at_its_end() && body.poll_take_in(cx).is_ready() {}
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// [WIRE-72]: the end of a stream whose headers HTTP/2 did not let through whole.
+    fn cut(&self, rules: HeaderRules) -> Option<Outcome> {
+        let size = self.seen.take_cut(self.id)?;
+        Some(Outcome::local(Failure::HeadersTooLarge { size, limit: rules.limit }))
     }
 
     /// [WIRE-165], [WIRE-178], [WIRE-191]
@@ -208,6 +240,38 @@ impl Receiver {
 }
 
 impl Body {
+    fn new(receive: RecvStream, limits: ReceiveLimits) -> Self {
+        let decoder = Decoder::new(limits.message);
+        Self { receive, decoder, rules: limits.headers, held: 0, data_is_over: false, broken: None }
+    }
+
+    fn is_at_its_end(&self) -> bool {
+        self.data_is_over || self.broken.is_some()
+    }
+
+    /// Takes in the next DATA, or how it ended.
+    fn poll_take_in(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.receive.poll_data(cx)) {
+            Some(Ok(chunk)) => {
+                self.held += chunk.len();
+                self.decoder.push(chunk);
+            }
+            Some(Err(cause)) => self.broken = Some(cause),
+            None => self.data_is_over = true,
+        }
+        Poll::Ready(())
+    }
+
+    /// Lets the server send as much again, at most as was taken in.
+    fn give_credit(&mut self, size: usize) {
+        let size = size.min(self.held);
+        if size > 0 {
+            self.held -= size;
+            // On a stream that is over nobody needs it.
+            let _ = self.receive.flow_control().release_capacity(size);
+        }
+    }
+
     fn end(&self, trailers: Option<http::HeaderMap>) -> Outcome {
         let Some(trailers) = trailers else {
             // [WIRE-152]

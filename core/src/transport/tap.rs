@@ -8,10 +8,11 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::dial::HTTP2_HEADER_LIMIT;
 use crate::failure::name_of_http2_code;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 
@@ -30,6 +31,10 @@ pub(super) struct Seen {
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     wrong_start: RefCell<Option<String>>,
     stream_limit: Cell<Option<u32>>,
+    /// The highest stream that headers, or what comes with them, were said to belong to.
+    highest_stream: Cell<u32>,
+    /// Streams with a header block longer than [`HTTP2_HEADER_LIMIT`] on the wire, and its length.
+    cut: RefCell<Vec<(u32, u64)>>,
     goaway: RefCell<Option<Goaway>>,
     /// Set by a GOAWAY whose last stream is no stream of ours ([WIRE-193]).
     has_bad_goaway: Cell<bool>,
@@ -72,6 +77,18 @@ impl Seen {
     /// The peer's MAX_CONCURRENT_STREAMS; `None` is unlimited.
     pub(super) fn stream_limit(&self) -> Option<u32> {
         self.stream_limit.get()
+    }
+
+    /// The highest stream the peer has spoken of in headers. The HTTP/2 library opens no stream below it, even if it never was one.
+    pub(super) fn highest_stream(&self) -> u32 {
+        self.highest_stream.get()
+    }
+
+    /// The length of the stream's header block, if it was longer than HTTP/2 lets through whole.
+    pub(super) fn take_cut(&self, stream: u32) -> Option<u64> {
+        let mut cut = self.cut.borrow_mut();
+        let at = cut.iter().position(|(of, _)| *of == stream)?;
+        Some(cut.swap_remove(at).1)
     }
 
     pub(super) fn goaway(&self) -> Option<Goaway> {
@@ -139,7 +156,27 @@ pub(crate) struct Tap<S> {
     connection: Arc<ConnectionCounters>,
     channel: Arc<ChannelCounters>,
     goaway_is_counted: bool,
+    /// Set while the peer does not take what is written.
+    unanswered: Option<Unanswered>,
+    /// What was read since the reader last had to wait.
+    read_in_turn: usize,
 }
+
+/// What has come while nothing could be written ([WIRE-211]).
+#[derive(Debug, Default)]
+struct Unanswered {
+    frames: usize,
+    /// Who wants to read on.
+    reader: Option<Waker>,
+}
+
+/// A peer that does not read may say as many frames; each may be one more answer that waits in memory. Then it is not read either.
+const MOST_UNANSWERED: usize = 4_096;
+
+/// The HTTP/2 library reads as long as there is something, and keeps what it has read for calls that cannot have their turn meanwhile.
+/// So after as much it is told to wait: bytes, and what a frame costs in memory and time beside its bytes.
+const MOST_READ_IN_TURN: usize = 2 << 20;
+const COST_OF_FRAME: usize = 1_024;
 
 impl<S> Tap<S> {
     pub(super) fn new(
@@ -148,7 +185,15 @@ impl<S> Tap<S> {
         connection: Arc<ConnectionCounters>,
         channel: Arc<ChannelCounters>,
     ) -> Self {
-        Self { stream, frames: FrameReader::new(seen), connection, channel, goaway_is_counted: false }
+        Self {
+            stream,
+            frames: FrameReader::new(seen),
+            connection,
+            channel,
+            goaway_is_counted: false,
+            unanswered: None,
+            read_in_turn: 0,
+        }
     }
 
     /// Counts what was written. Once a write has failed, this and later ones count as done: the bytes have nowhere to go, and
@@ -167,6 +212,16 @@ impl<S> Tap<S> {
         }
     }
 
+    /// Notes whether the peer takes what is written.
+    fn asked<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_pending() {
+            self.unanswered.get_or_insert_default();
+        } else if let Some(Unanswered { reader: Some(reader), .. }) = self.unanswered.take() {
+            reader.wake();
+        }
+        outcome
+    }
+
     fn cannot_write(&self) -> bool {
         self.frames.seen.write_failure.get().is_some()
     }
@@ -174,10 +229,22 @@ impl<S> Tap<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(unanswered) = self.unanswered.as_mut().filter(|unanswered| unanswered.frames >= MOST_UNANSWERED) {
+            unanswered.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if self.read_in_turn >= MOST_READ_IN_TURN {
+            self.read_in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let wanted = buffer.remaining();
-        let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        let read = &buffer.filled()[before..];
+        let Poll::Ready(outcome) = Pin::new(&mut self.stream).poll_read(cx, buffer) else {
+            self.read_in_turn = 0;
+            return Poll::Pending;
+        };
+        let read = &mut buffer.filled_mut()[before..];
         match &outcome {
             Err(cause) => self.frames.on_end(words_of(cause)),
             Ok(()) if read.is_empty() && wanted > 0 => self.frames.on_end("closed by the server".into()),
@@ -185,7 +252,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
                 self.connection.bytes_received.add(read.len() as u64);
                 self.channel.bytes_received.add(read.len() as u64);
                 self.frames.seen.reads.set(self.frames.seen.reads.get().wrapping_add(1));
-                self.frames.on_bytes(read);
+                let frames = self.frames.on_bytes(read);
+                self.read_in_turn += read.len() + frames * COST_OF_FRAME;
+                if let Some(unanswered) = &mut self.unanswered {
+                    unanswered.frames += frames;
+                }
                 // A graceful end is said in two frames and is one event.
                 if !self.goaway_is_counted && self.frames.seen.goaway.borrow().is_some() {
                     self.goaway_is_counted = true;
@@ -202,7 +273,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         if self.cannot_write() {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let outcome = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let outcome = ready!(self.asked(outcome));
         Poll::Ready(self.written(outcome, bytes.len()))
     }
 
@@ -215,7 +287,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
         if self.cannot_write() {
             return Poll::Ready(Ok(wanted));
         }
-        let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let outcome = ready!(self.asked(outcome));
         Poll::Ready(self.written(outcome, wanted))
     }
 
@@ -255,18 +328,33 @@ struct FrameReader {
     /// What is kept of the payload; empty for frames that are not kept.
     payload: Vec<u8>,
     first_frame_is_past: bool,
+    /// How many empty DATA frames came one after the other.
+    empty_in_a_row: u32,
+    /// How long the header block is so far that came last.
+    block: u64,
 }
 
 const HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+/// A kind that does not exist and that everybody passes over ([WIRE-210]).
+const NO_KIND: u8 = 0xff;
+const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
 const ACK: u8 = 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const ENHANCE_YOUR_CALM: u32 = 11;
 /// Longer debug texts are cut; a peer cannot make us keep more.
 const MAX_KEPT: usize = 8 + 512;
+/// So many streams at once may be told of as cut.
+const MOST_CUT: usize = 64;
+/// A longer run of empty DATA frames means harm ([WIRE-212]).
+const MOST_EMPTY_IN_A_ROW: u32 = 16_384;
 
 impl FrameReader {
     fn new(seen: Rc<Seen>) -> Self {
@@ -277,6 +365,8 @@ impl FrameReader {
             payload_left: 0,
             payload: Vec::new(),
             first_frame_is_past: false,
+            empty_in_a_row: 0,
+            block: 0,
         }
     }
 
@@ -299,11 +389,13 @@ impl FrameReader {
         self.seen.wrong_start.borrow_mut().get_or_insert_with(|| words.to_owned());
     }
 
-    fn on_bytes(&mut self, mut bytes: &[u8]) {
+    /// Follows the bytes, and returns how many frames began. An empty DATA frame may be made one that is passed over.
+    fn on_bytes(&mut self, mut bytes: &mut [u8]) -> usize {
+        let mut begun = 0;
         while !bytes.is_empty() {
             if self.header_filled < HEADER {
                 let wanted = bytes.len().min(HEADER - self.header_filled);
-                let (head, rest) = bytes.split_at(wanted);
+                let (head, rest) = bytes.split_at_mut(wanted);
                 self.header[self.header_filled..self.header_filled + wanted].copy_from_slice(head);
                 self.header_filled += wanted;
                 bytes = rest;
@@ -311,14 +403,16 @@ impl FrameReader {
                     self.on_first_bytes();
                 }
                 if self.header_filled == HEADER {
+                    begun += 1;
                     self.on_header();
+                    // Where the kind was; it may have passed before.
+                    if let Some(kind) = (head.len() + 3).checked_sub(HEADER).filter(|_| self.is_passed_over()) {
+                        head[kind] = NO_KIND;
+                    }
                 }
             } else {
-                let (part, rest) = bytes.split_at(bytes.len().min(self.payload_left));
-                if self.is_kept() {
-                    let room = MAX_KEPT - self.payload.len();
-                    self.payload.extend_from_slice(&part[..part.len().min(room)]);
-                }
+                let (part, rest) = bytes.split_at_mut(bytes.len().min(self.payload_left));
+                self.on_payload(part);
                 self.payload_left -= part.len();
                 bytes = rest;
             }
@@ -326,10 +420,35 @@ impl FrameReader {
                 self.on_frame();
             }
         }
+        begun
     }
 
-    fn is_kept(&self) -> bool {
-        matches!(self.header[3], SETTINGS | GOAWAY)
+    /// The HTTP/2 library allows a hundred empty DATA frames in the whole life of a connection, and some servers send them with each
+    /// call. They mean nothing, so it does not see them; only a run that no honest server sends is left for it to end.
+    fn is_passed_over(&mut self) -> bool {
+        let is_empty = self.header[3] == DATA && self.payload_left == 0 && self.header[4] & (END_STREAM | PADDED) == 0;
+        self.empty_in_a_row = if is_empty { self.empty_in_a_row.saturating_add(1) } else { 0 };
+        is_empty && self.empty_in_a_row <= MOST_EMPTY_IN_A_ROW
+    }
+
+    fn on_payload(&mut self, part: &[u8]) {
+        match self.header[3] {
+            SETTINGS if self.header[4] & ACK == 0 => {
+                self.payload.extend_from_slice(part);
+                let (entries, rest) = self.payload.as_chunks::<6>();
+                for entry in entries {
+                    if u16::from_be_bytes([entry[0], entry[1]]) == MAX_CONCURRENT_STREAMS {
+                        self.seen.stream_limit.set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
+                    }
+                }
+                self.payload.drain(..self.payload.len() - rest.len());
+            }
+            GOAWAY => {
+                let room = MAX_KEPT - self.payload.len();
+                self.payload.extend_from_slice(&part[..part.len().min(room)]);
+            }
+            _ => {}
+        }
     }
 
     fn on_header(&mut self) {
@@ -344,20 +463,32 @@ impl FrameReader {
                 self.wrong_start("the server did not begin with an HTTP/2 SETTINGS frame");
             }
         }
+        if matches!(self.header[3], HEADERS | PRIORITY | PUSH_PROMISE | CONTINUATION) {
+            let stream = u32::from_be_bytes([self.header[5] & 0x7f, self.header[6], self.header[7], self.header[8]]);
+            self.seen.highest_stream.set(self.seen.highest_stream.get().max(stream));
+            self.on_block(stream);
+        }
+    }
+
+    /// What the HTTP/2 library cuts it does not tell, and what it refuses as a whole it calls a broken rule ([WIRE-72]).
+    fn on_block(&mut self, stream: u32) {
+        let before = if self.header[3] == CONTINUATION { self.block } else { 0 };
+        self.block = before + self.payload_left as u64;
+        if before <= u64::from(HTTP2_HEADER_LIMIT) && self.block > u64::from(HTTP2_HEADER_LIMIT) {
+            let mut cut = self.seen.cut.borrow_mut();
+            // Those that nobody asks for belong to no call.
+            if cut.len() >= MOST_CUT {
+                cut.remove(0);
+            }
+            cut.push((stream, self.block));
+        }
     }
 
     fn on_frame(&mut self) {
         self.header_filled = 0;
         let payload = std::mem::take(&mut self.payload);
         match self.header[3] {
-            SETTINGS if self.header[4] & ACK == 0 => {
-                for entry in payload.chunks_exact(6) {
-                    if u16::from_be_bytes([entry[0], entry[1]]) == MAX_CONCURRENT_STREAMS {
-                        self.seen.stream_limit.set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
-                    }
-                }
-                self.seen.has_settings.set(true);
-            }
+            SETTINGS if self.header[4] & ACK == 0 => self.seen.has_settings.set(true),
             HEADERS => {
                 self.seen.has_answered.set(true);
                 self.seen.has_new_answer.set(true);
@@ -383,6 +514,10 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::task::Wake;
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -403,7 +538,9 @@ mod tests {
     fn read(bytes: &[u8], cut: usize) -> Rc<Seen> {
         let seen = Rc::new(Seen::default());
         let mut reader = FrameReader::new(Rc::clone(&seen));
-        bytes.chunks(cut).for_each(|piece| reader.on_bytes(piece));
+        for piece in bytes.to_vec().chunks_mut(cut) {
+            reader.on_bytes(piece);
+        }
         seen
     }
 
@@ -457,6 +594,141 @@ mod tests {
     fn only_the_exact_words_with_their_code_ask_for_fewer_pings() {
         for (code, words) in [(0, "too_many_pings"), (11, "too_many_pings!"), (11, "Too_many_pings"), (11, "")] {
             assert!(!read(&goaway(code, words.as_bytes()), 100).has_too_many_pings(), "{code} {words}");
+        }
+    }
+
+    #[test]
+    fn a_stream_limit_is_seen_wherever_it_stands_in_a_long_frame_and_the_last_one_counts() {
+        let mut entries = [0x10, 0, 0, 0, 0, 1].repeat(2_000);
+        entries.extend([0, 3, 0, 0, 0, 5, 0, 3, 0, 0, 0, 6]);
+        for cut in [1, 7, 20_000] {
+            assert_eq!(read(&frame(SETTINGS, 0, &entries), cut).stream_limit(), Some(6));
+        }
+        assert_eq!(read(&frame(SETTINGS, ACK, &entries), 100).stream_limit(), None);
+    }
+
+    /// [WIRE-210], [WIRE-212]
+    #[test]
+    fn empty_data_is_passed_over_unless_it_says_something_or_does_not_stop() {
+        let mut reader = FrameReader::new(Rc::default());
+        let mut kinds = |mut bytes: Vec<u8>| {
+            reader.on_bytes(&mut bytes);
+            bytes.chunks(HEADER).map(|head| head[3]).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(frame(DATA, 0, &[]).repeat(2)), [NO_KIND, NO_KIND]);
+        assert_eq!(kinds(frame(DATA, END_STREAM, &[])), [DATA]);
+        assert_eq!(kinds(frame(DATA, PADDED, &[])), [DATA], "what is missing is a broken rule");
+        assert_eq!(kinds(frame(HEADERS, 0, &[])), [HEADERS]);
+        let run = kinds(frame(DATA, 0, &[]).repeat(MOST_EMPTY_IN_A_ROW as usize + 1));
+        assert_eq!((run[0], run[run.len() - 2], run[run.len() - 1]), (NO_KIND, NO_KIND, DATA));
+    }
+
+    /// [WIRE-72]
+    #[test]
+    fn a_header_block_longer_than_is_let_through_is_told_once_with_its_stream() {
+        let block =
+            |pieces| [frame(HEADERS, 0, &[0; 16_384]), frame(CONTINUATION, 0, &[0; 16_384]).repeat(pieces)].concat();
+        assert_eq!(read(&block(63), 9_999).take_cut(0), None);
+        let seen = read(&block(70), 9_999);
+        assert_eq!(seen.take_cut(1), None);
+        assert_eq!(seen.take_cut(0), Some(65 * 16_384));
+        assert_eq!(seen.take_cut(0), None);
+    }
+
+    /// [WIRE-199]
+    #[test]
+    fn the_highest_stream_of_headers_is_seen() {
+        let mut bytes = [frame(HEADERS, 0, &[]), frame(DATA, 0, &[])].concat();
+        bytes[HEADER - 1] = 9;
+        bytes[2 * HEADER - 1] = 11;
+        assert_eq!(read(&bytes, 100).highest_stream(), 9);
+    }
+
+    /// A stream with endless frames that takes nothing, or all.
+    struct Endless {
+        frames: Vec<u8>,
+        takes: bool,
+    }
+
+    impl AsyncRead for Endless {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            buffer.put_slice(&self.frames[..self.frames.len().min(buffer.remaining())]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if self.takes { Poll::Ready(Ok(bytes.len())) } else { Poll::Pending }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn tap_of(frames: Vec<u8>, takes: bool) -> Tap<Endless> {
+        let connection = Arc::new(ConnectionCounters::new(String::new(), None, Duration::ZERO, None));
+        Tap::new(Endless { frames, takes }, Rc::default(), connection, Arc::default())
+    }
+
+    /// Reads until the tap says wait; how many bytes that were.
+    fn read_on(tap: &mut Tap<Endless>, cx: &mut Context<'_>) -> usize {
+        let mut all = 0;
+        loop {
+            let mut bytes = [0; 900];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *tap).poll_read(cx, &mut buffer) {
+                Poll::Ready(read) => read.expect("endless"),
+                Poll::Pending => return all,
+            }
+            all += buffer.filled().len();
+        }
+    }
+
+    #[test]
+    fn a_turn_ends_after_so_many_bytes_and_frames_and_wakes_for_the_next() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = &mut Context::from_waker(&waker);
+        let mut small = tap_of(frame(6, 0, &[0; 8]).repeat(50), true);
+        for turn in 1..4 {
+            let frames = read_on(&mut small, cx) / (HEADER + 8);
+            assert_eq!(frames, MOST_READ_IN_TURN.div_ceil((HEADER + 8 + COST_OF_FRAME) * 50) * 50);
+            assert_eq!(woken.0.load(Relaxed), turn);
+        }
+    }
+
+    /// [WIRE-211]
+    #[test]
+    fn a_peer_that_takes_nothing_is_not_read_after_so_many_frames_until_it_does() {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = &mut Context::from_waker(&waker);
+        let mut tap = tap_of(frame(6, 0, &[0; 8]).repeat(50), false);
+        assert!(Pin::new(&mut tap).poll_write(cx, b"answer").is_pending());
+        // In turns, until one brings nothing.
+        let turns: Vec<_> = std::iter::repeat_with(|| read_on(&mut tap, cx)).take_while(|bytes| *bytes > 0).collect();
+        assert_eq!(turns.iter().sum::<usize>() / (HEADER + 8), MOST_UNANSWERED.next_multiple_of(50));
+        let before = woken.0.load(Relaxed);
+
+        tap.stream.takes = true;
+        assert!(Pin::new(&mut tap).poll_write(cx, b"answer").is_ready());
+        assert_eq!(woken.0.load(Relaxed), before + 1);
+        // The turn that ended meanwhile brings nothing.
+        assert!(read_on(&mut tap, cx) + read_on(&mut tap, cx) > 0);
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
         }
     }
 

@@ -184,8 +184,7 @@ fn headers_beyond_what_http_2_itself_takes_fail_the_call_alone() {
         let mut request = connection.request().await;
         let megabyte = "x".repeat(600_000);
         request.start_with(200, &[("x-a", &megabyte), ("x-b", &megabyte), ("content-type", "application/grpc")]);
-        // Not RESOURCE_EXHAUSTED: the library refuses the block before anybody can say why.
-        failure(large, Code::Internal).await;
+        failure(large, Code::ResourceExhausted).await;
         let next = call(&channel);
         connection.request().await.answer(b"");
         response(next).await;
