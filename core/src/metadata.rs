@@ -145,7 +145,7 @@ mod tests {
         error.message().to_owned()
     }
 
-    /// [WIRE-50]
+    /// [WIRE-50], [WIRE-53]
     #[test]
     fn bad_keys_are_refused_with_the_rule_they_break() {
         assert!(refusal("", b"v").contains("is empty"));

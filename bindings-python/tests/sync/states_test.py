@@ -13,6 +13,7 @@ import linkspan
 States = grpc.ChannelConnectivity
 
 
+# [CONN-8]
 def test_a_subscriber_is_told_the_state_now_and_every_change(server):
     told = queue.Queue()
     channel = linkspan.insecure_channel(server.address)

@@ -146,6 +146,7 @@ def test_a_response_above_the_limit_names_both_sizes(server):
     assert "11" in caught.value.details() and "10" in caught.value.details()
 
 
+# [WIRE-242]
 @pytest.mark.parametrize("broken", [lambda request: 1 / 0, lambda request: None])
 def test_a_serializer_that_fails_sends_nothing(channel, broken, caplog):
     with pytest.raises(grpc.RpcError) as caught:
@@ -157,6 +158,7 @@ def test_a_serializer_that_fails_sends_nothing(channel, broken, caplog):
     assert not error.sent
 
 
+# [WIRE-242]
 @pytest.mark.parametrize("broken", [lambda response: 1 / 0, lambda response: None])
 @pytest.mark.parametrize("how", ["__call__", "with_call"])
 def test_a_deserializer_that_fails_is_internal(channel, broken, how):

@@ -55,8 +55,12 @@ impl Progress {
             Timeout::After(timeout) => Some(timeout).filter(|timeout| *timeout <= LONGEST_TIMEOUT),
             Timeout::AlreadyPast => Some(Duration::ZERO),
         };
+        Self::begin(channel.driver().now(), timeout)
+    }
+
+    fn begin(started: Time, timeout: Option<Duration>) -> Self {
         Self {
-            started: channel.driver().now(),
+            started,
             timeout,
             phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
@@ -217,4 +221,34 @@ impl Progress {
 
 fn connect_trail<D: Driver>(channel: &LocalChannel<D>) -> Option<Rc<ConnectTrail>> {
     channel.snapshot().trail.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::memory::MemoryDriver;
+    use crate::status::Code;
+
+    /// [WIRE-166]
+    #[test]
+    fn a_cancel_from_the_server_after_the_deadline_is_the_deadline() {
+        const CANCEL: u32 = 8;
+        const INTERNAL_ERROR: u32 = 2;
+        MemoryDriver::run(|driver| async move {
+            let (soon, late) = (Duration::from_nanos(1), Duration::from_secs(1));
+            for (timeout, http2_code, code) in [
+                (Some(soon), CANCEL, Code::DeadlineExceeded),
+                (Some(soon), INTERNAL_ERROR, Code::Internal),
+                (Some(late), CANCEL, Code::Cancelled),
+                (None, CANCEL, Code::Cancelled),
+            ] {
+                let progress = Progress::begin(driver.now(), timeout);
+                let reset = Outcome::local(Failure::StreamReset { http2_code });
+                let work = pin!(std::future::ready(reset));
+                let outcome = progress.supervise(&driver, &Inbox::default(), work).await;
+                let Ending::Local(failure) = outcome.ending else { panic!("a status from nobody") };
+                assert_eq!(failure.code(), code, "{timeout:?}, {http2_code}");
+            }
+        });
+    }
 }

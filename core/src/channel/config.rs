@@ -270,6 +270,7 @@ mod tests {
         ChannelConfig::new("localhost:1", &Credentials::insecure(), &options).expect("valid")
     }
 
+    /// [WIRE-101]
     #[test]
     fn defaults_come_from_the_registrys_column_of_the_preset() {
         assert_eq!(config(Preset::Grpc, &[]).dial.connect_timeout, Duration::from_secs(20));

@@ -143,4 +143,16 @@ mod tests {
             "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; dialing 127.0.0.2:1 for 300.0 ms; next attempt in 1000.0 ms; not sent"
         );
     }
+
+    /// [RETRY-1]
+    #[test]
+    fn a_trail_tells_how_far_the_request_came() {
+        let told = |sent| {
+            Trail { phase: Phase::Wait, address: None, connect: None, sent, now: Time::from_start(Duration::ZERO) }
+                .to_string()
+        };
+        assert_eq!(told(Sent::NotSent), "phase wait; not sent");
+        assert_eq!(told(Sent::Refused), "phase wait; not processed by the server");
+        assert_eq!(told(Sent::Processed), "phase wait; sent");
+    }
 }

@@ -112,7 +112,7 @@ mod tests {
         Keepalive::new(KeepaliveOptions { time: TIME, timeout: TIMEOUT, without_calls }, at(0))
     }
 
-    /// [CONN-90]
+    /// [CONN-90], [CONN-91]
     #[test]
     fn a_connection_in_use_is_pinged_when_its_time_has_passed_since_the_last_byte() {
         let mut keepalive = keepalive(false);

@@ -388,7 +388,7 @@ mod tests {
         opened.recv().expect("told")
     }
 
-    /// [CONN-105], [CONN-106]
+    /// [CONN-105], [CONN-106], [CONN-44]
     #[test]
     fn a_socket_sends_at_once_and_has_the_user_timeout_that_was_asked_for() {
         assert_eq!(opened_with(SocketOptions::default()), (true, None));

@@ -213,6 +213,7 @@ mod tests {
         buffer.copy_to_bytes(buffer.remaining()).to_vec()
     }
 
+    /// [WIRE-90]
     #[test]
     fn a_message_carries_its_length() {
         let outbound = Outbound::message(Bytes::from_static(b"abc"), None).expect("small");

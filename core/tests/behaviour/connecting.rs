@@ -71,6 +71,7 @@ fn asking_to_connect_answers_with_the_state_before_and_connects_without_a_call()
     });
 }
 
+/// [CONN-7]
 #[test]
 fn many_calls_share_the_one_connection_that_the_first_one_opens() {
     run(async {
@@ -90,7 +91,7 @@ fn many_calls_share_the_one_connection_that_the_first_one_opens() {
     });
 }
 
-/// [CONN-32], [CONN-69]
+/// [CONN-32], [CONN-69], [CONN-78]
 #[test]
 fn a_lost_connection_means_idle_and_the_next_call_connects_again() {
     run(async {

@@ -23,7 +23,7 @@ async fn connected(server: &Server, channel: &linkspan_core::Channel) -> Connect
     connection
 }
 
-/// [WIRE-42], [WIRE-44], [WIRE-170], [WIRE-175]
+/// [WIRE-42], [WIRE-44], [WIRE-170], [WIRE-175], [WIRE-45]
 #[test]
 fn a_silent_server_is_told_the_timeout_and_then_the_cancellation() {
     run(async {

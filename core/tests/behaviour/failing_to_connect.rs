@@ -9,7 +9,7 @@ use crate::peer::server::{ReservedPort, Server};
 
 const FIXED_BACKOFF: &str = "grpc.testing.fixed_reconnect_backoff_ms";
 
-/// [CONN-20]
+/// [CONN-20], [CONN-26]
 #[test]
 fn a_refused_call_fails_at_once_and_tells_address_cause_attempt_next_attempt_and_that_nothing_was_sent() {
     run(async {
@@ -102,7 +102,7 @@ fn the_second_address_is_used_when_the_first_refuses() {
     });
 }
 
-/// [CONN-60], [CONN-64]
+/// [CONN-60], [CONN-64], [CONN-45]
 #[test]
 fn an_address_that_does_not_answer_does_not_hold_up_the_next_and_is_dropped_when_the_next_works() {
     run(async {
@@ -251,7 +251,7 @@ fn a_deadline_that_passes_while_connecting_tells_what_the_call_waited_for() {
     });
 }
 
-/// [WIRE-244]
+/// [WIRE-244], [CONN-21]
 #[test]
 fn a_deadline_that_passes_while_waiting_for_ready_tells_the_last_connect_error() {
     run(async {
@@ -290,5 +290,19 @@ fn a_server_that_lets_everybody_in_and_out_again_is_not_dialed_without_a_pause()
         assert!(!visits.is_finished());
         assert_eq!(channel.metrics().connect_attempts, 2);
         assert_eq!(channel.state(false), State::TransientFailure);
+    });
+}
+
+/// [CONN-22]
+#[test]
+fn a_call_that_waits_for_ready_waits_through_a_name_that_cannot_be_resolved() {
+    run(async {
+        let channel = Channel::new("dns:///nobody.invalid:1", &Credentials::insecure(), &ChannelOptions::new())
+            .expect("a channel");
+        let failed = failure(call(&channel), Code::Unavailable).await;
+        assert!(failed.status().message().starts_with("DNS resolution failed for nobody.invalid"), "{failed}");
+        let timeout = Timeout::After(std::time::Duration::from_millis(100));
+        let waiting = CallOptions { timeout, wait_for_ready: Some(true), ..CallOptions::default() };
+        failure(call_with(&channel, "", waiting), Code::DeadlineExceeded).await;
     });
 }

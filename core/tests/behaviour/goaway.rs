@@ -12,7 +12,7 @@ use crate::peer::server::Server;
 /// GOAWAY's largest last stream: every stream so far may finish.
 const ALL_STREAMS: u32 = (1 << 31) - 1;
 
-/// [WIRE-190], [WIRE-192], [CONN-33]
+/// [WIRE-190], [WIRE-192], [CONN-33], [CONN-81]
 #[test]
 fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection() {
     run(async {
@@ -41,7 +41,7 @@ fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection(
     });
 }
 
-/// [WIRE-196]
+/// [WIRE-196], [CONN-83]
 #[test]
 fn the_words_of_a_goaway_are_told_with_the_change() {
     run(async {
@@ -64,7 +64,7 @@ fn the_words_of_a_goaway_are_told_with_the_change() {
     });
 }
 
-/// [WIRE-191], [RETRY-3]
+/// [WIRE-191], [RETRY-3], [RETRY-4]
 #[test]
 fn a_call_the_goaway_excludes_is_made_again_unseen_on_a_new_connection() {
     run(async {

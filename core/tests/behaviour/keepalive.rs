@@ -40,7 +40,7 @@ fn a_silent_server_is_pinged_while_a_call_is_open_and_its_answer_keeps_the_call(
     });
 }
 
-/// [CONN-92]
+/// [CONN-92], [WIRE-179]
 #[test]
 fn a_server_that_answers_no_ping_loses_its_calls_and_they_say_why() {
     run(async {

@@ -15,6 +15,7 @@ fn one_stream() -> h2::server::Builder {
     builder
 }
 
+/// [CONN-120]
 #[test]
 fn a_server_that_allows_one_stream_gets_calls_one_after_the_other_and_all_succeed() {
     run(async {
@@ -84,6 +85,7 @@ fn a_limit_the_server_raises_lets_waiting_calls_go() {
     });
 }
 
+/// [CONN-24]
 #[test]
 fn more_waiting_calls_than_allowed_fail_at_once_and_those_before_go_on_waiting() {
     run(async {

@@ -109,7 +109,7 @@ fn library_headers_among_the_metadata_never_replace_the_engines_own() {
     });
 }
 
-/// [WIRE-81]
+/// [WIRE-81], [WIRE-80]
 #[test]
 fn a_request_names_method_authority_and_user_agent() {
     run(async {
@@ -130,6 +130,7 @@ fn a_request_names_method_authority_and_user_agent() {
     });
 }
 
+/// [WIRE-25]
 #[test]
 fn the_authority_is_the_calls_or_else_the_options() {
     run(async {

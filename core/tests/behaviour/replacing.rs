@@ -65,7 +65,7 @@ fn a_successor_that_cannot_be_had_costs_nothing() {
     });
 }
 
-/// [CONN-10], [CONN-15]
+/// [CONN-10], [CONN-15], [CONN-6]
 #[test]
 fn a_channel_nobody_uses_closes_its_connection_and_the_next_call_connects_again() {
     run(async {

@@ -55,6 +55,7 @@ fn messages_go_both_ways_in_order_and_the_call_ends_after_both_sides_closed() {
     });
 }
 
+/// [WIRE-130], [WIRE-131]
 #[test]
 fn a_stream_tells_headers_then_messages_then_one_status_and_then_nothing() {
     run(async {
@@ -98,6 +99,7 @@ fn unwanted_initial_metadata_is_not_told() {
 }
 
 /// A stream that sends nothing half-closes with its headers, one with a last message with that.
+/// [WIRE-20]
 #[test]
 fn the_half_close_travels_with_the_last_thing_sent() {
     run(async {

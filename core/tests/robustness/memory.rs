@@ -60,6 +60,7 @@ fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("a list of descriptors").count()
 }
 
+/// [CONN-155]
 #[test]
 fn an_engine_that_has_ended_keeps_no_descriptor() {
     alone("memory::an_engine_that_has_ended_keeps_no_descriptor", "", || {

@@ -41,6 +41,36 @@ fn a_request_has_grpcs_headers_and_no_timeout_without_a_deadline() {
     assert_eq!(headers["te"], "trailers");
 }
 
+/// [WIRE-28], [WIRE-29]
+#[test]
+fn the_timeout_comes_first_and_metadata_last() {
+    let mut metadata = Metadata::new();
+    metadata.append("a", "x").expect("valid key");
+    let headers = headers_of(&metadata, Some(Duration::from_secs(1)));
+    let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["grpc-timeout", "content-type", "te", "user-agent", "a"]);
+}
+
+/// [WIRE-23]
+#[test]
+fn the_scheme_says_whether_there_is_tls() {
+    let method = MethodPath::parse("/package.Service/Method").expect("valid");
+    for (is_secure, scheme) in [(false, "http"), (true, "https")] {
+        let template = RequestTemplate::new(is_secure, "example.com", "agent").expect("valid");
+        let request = request(&template, &method, None, &Metadata::new(), None).expect("valid");
+        assert_eq!(request.uri().scheme_str(), Some(scheme));
+    }
+}
+
+/// [WIRE-138]
+#[test]
+fn status_details_are_metadata_as_any_other() {
+    let fields = fields(&[("grpc-status", "5"), ("grpc-status-details-bin", "CAc")]).expect("valid");
+    assert_eq!(fields.status.expect("there").code(), Code::NotFound, "whatever the details say");
+    let details: Vec<_> = fields.metadata.iter().map(|(key, value)| (key.to_owned(), value.to_vec())).collect();
+    assert_eq!(details, [("grpc-status-details-bin".to_owned(), vec![8, 7])]);
+}
+
 /// [WIRE-40], [WIRE-44]
 #[test]
 fn timeouts_use_the_finest_unit_that_fits_and_round_up() {

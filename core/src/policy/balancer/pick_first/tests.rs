@@ -109,7 +109,7 @@ fn an_address_whose_backoff_ends_during_the_pass_is_asked_for_when_the_pass_is_o
     assert_eq!(bench.state(1_100, 2, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail", "connect 1"]);
 }
 
-/// [CONN-66], [CONN-67]
+/// [CONN-66], [CONN-67], [CONN-34]
 #[test]
 fn after_the_pass_each_address_is_dialed_as_its_backoff_ends_and_the_state_stays() {
     let mut bench = failing_on_two();
@@ -158,7 +158,7 @@ fn a_new_list_during_a_pass_starts_a_new_pass_and_keeps_known_subchannels() {
     assert_eq!(actions, ["create 3 10.0.0.3:1", "remove 2", "CONNECTING queue", "connect 3"]);
 }
 
-/// [LB-12]
+/// [LB-12], [CONN-75]
 #[test]
 fn a_list_for_an_idle_policy_is_only_remembered() {
     let mut bench = connected_to_first_of_two();
