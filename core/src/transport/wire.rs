@@ -27,6 +27,8 @@ struct Inner<S> {
     ahead: BytesMut,
     /// Set while reads fill what they are given.
     is_reading_bulk: bool,
+    /// What was sent since the connection's task had its turn.
+    sent_in_turn: usize,
 }
 
 /// A write this large is bulk: it is gathered, and so is what follows until it is sent.
@@ -36,13 +38,17 @@ const BULK_WRITE: usize = 4 << 10;
 /// saves nothing.
 const MOST_GATHERED: usize = 512 << 10;
 
+/// The HTTP/2 library writes as long as it may, and a peer that reads as fast as we write would have it write a message of any size before
+/// another call is taken in. So after as much it is told to wait until the others had their turn.
+const MOST_SENT_IN_TURN: usize = 2 << 20;
+
 /// How much is read ahead at once.
 const READ_AHEAD: usize = 256 << 10;
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         let (gathered, ahead) = (BytesMut::new(), BytesMut::new());
-        Self(Rc::new(RefCell::new(Inner { stream, gathered, ahead, is_reading_bulk: false })))
+        Self(Rc::new(RefCell::new(Inner { stream, gathered, ahead, is_reading_bulk: false, sent_in_turn: 0 })))
     }
 }
 
@@ -55,7 +61,9 @@ impl<S> Clone for Wire<S> {
 impl<S: AsyncWrite + Unpin> Wire<S> {
     /// Sends what was gathered. After each poll of the HTTP/2 library somebody must.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.borrow_mut().poll_send(cx)
+        let mut inner = self.0.borrow_mut();
+        inner.sent_in_turn = 0;
+        inner.poll_send(cx)
     }
 }
 
@@ -89,6 +97,11 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
             return None;
         }
         if !self.gathered.is_empty() && self.gathered.len() + size > MOST_GATHERED {
+            if self.sent_in_turn >= MOST_SENT_IN_TURN {
+                cx.waker().wake_by_ref();
+                return Some(Poll::Pending);
+            }
+            self.sent_in_turn += self.gathered.len();
             match self.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(cause)) => return Some(Poll::Ready(Err(cause))),
@@ -272,6 +285,19 @@ mod tests {
         assert!(Pin::new(&mut wire).poll_shutdown(&mut cx()).is_pending(), "what was gathered goes first");
         assert!(Pin::new(&mut wire).poll_shutdown(&mut cx()).is_ready());
         assert_eq!(wire.0.borrow().stream.written.len(), gathered);
+    }
+
+    #[test]
+    fn a_writer_that_never_stops_waits_until_the_connections_task_had_its_turn() {
+        let mut wire = Wire::new(Scripted::default());
+        for _ in 0..2 {
+            let mut taken = 0;
+            while let Poll::Ready(count) = write(&mut wire, &[1; 16_384]) {
+                taken += count;
+            }
+            assert!((MOST_SENT_IN_TURN..=MOST_SENT_IN_TURN + 2 * MOST_GATHERED).contains(&taken), "{taken}");
+            assert!(wire.poll_send(&mut cx()).is_ready());
+        }
     }
 
     #[test]
