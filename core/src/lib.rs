@@ -28,6 +28,8 @@ mod percent;
 mod policy;
 mod resolver;
 mod runtime;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod status;
 mod time;

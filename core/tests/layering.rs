@@ -63,6 +63,11 @@ fn broken_rules_are_found() {
         ("policy/backoff.rs", "fn f() -> bool { std::fs::exists(\"x\").is_ok() }", "not pure"),
         ("policy/backoff.rs", "static COUNT: u64 = 0;", "not pure"),
         ("channel/options.rs", "mod tests;", "without #[cfg(test)]"),
+        ("lib.rs", "mod simulation;", "without #[cfg(test)]"),
+        ("engine/by_hand.rs", "use crate::simulation::world::World;", "not for engine to import"),
+        ("simulation/server/mod.rs", "use rustls::ServerConfig;", "transport alone"),
+        ("simulation/world.rs", "use tokio::time::sleep;", "runtime alone"),
+        ("engine/by_hand.rs", "use h2::server;", "transport alone"),
         ("lib.rs", "use pyo3::prelude::*;", "belongs to a face"),
         ("engine/face.rs", "#[napi::export] fn f() {}", "belongs to a face"),
     ];
@@ -93,6 +98,11 @@ fn what_is_allowed_and_what_only_looks_forbidden_is_let_through() {
             "fn f<'a>(x: &'a str) -> &'static str { x }\n#[cfg(test)] mod tests { use crate::call::CallEnd; }",
         ),
         ("status.rs", "#[cfg(test)] fn f() -> [u8; 2] { std::thread::yield_now(); [0; 2] } fn g() {}"),
+        ("lib.rs", "#[cfg(test)] mod simulation; mod state;"),
+        (
+            "simulation/server/wire.rs",
+            "use h2::server; use crate::engine::Channel; use crate::runtime::simulated::Random;",
+        ),
         ("policy/balancer/pick_first/tests.rs", "use std::thread; use crate::engine::Channel;"),
     ];
     for (place, source) in good {

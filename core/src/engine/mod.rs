@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod budget;
+#[cfg(test)]
+pub(crate) mod by_hand;
 pub(crate) mod channel;
 pub(crate) mod completion;
 pub(crate) mod face;

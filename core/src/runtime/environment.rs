@@ -31,3 +31,22 @@ pub(crate) fn budget_calls() -> Option<usize> {
     let value = std::env::var("LINKSPAN_BUDGET_CALLS");
     value.ok().and_then(|count| count.parse().ok())
 }
+
+/// `LINKSPAN_SIMULATION_SEEDS`: how many worlds are made by chance.
+#[cfg(test)]
+pub(crate) fn simulation_seeds() -> Option<u64> {
+    number("LINKSPAN_SIMULATION_SEEDS")
+}
+
+/// `LINKSPAN_SIMULATION_SEED`: the one world to run, and to tell about in full.
+#[cfg(test)]
+pub(crate) fn simulation_seed() -> Option<u64> {
+    number("LINKSPAN_SIMULATION_SEED")
+}
+
+#[cfg(test)]
+fn number(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var(name);
+    value.ok().and_then(|number| number.parse().ok())
+}

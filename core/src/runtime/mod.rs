@@ -1,13 +1,15 @@
 //! The only room that reads the clock, draws random numbers, spawns, opens sockets and asks for names.
 //!
 //! Everything else is generic over a [`Driver`] and names no runtime. One driver moves one loop; a loop is single-threaded, so
-//! its tasks need not be `Send`. Today there is the tokio driver; a reactor driven by the host and a simulated world fit in
-//! the same place.
+//! its tasks need not be `Send`. The tokio driver moves it in a program, the simulated one in tests; a
+//! reactor driven by the host fits in the same place.
 
 pub(crate) mod environment;
 pub(crate) mod fork;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod tasks;
 pub(crate) mod tokio;
 

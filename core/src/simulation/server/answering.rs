@@ -1,0 +1,148 @@
+//! How a server answers one call.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Request, Response};
+
+use super::Inner;
+use crate::runtime::Driver;
+use crate::simulation::{STREAM, UNARY, message_id};
+
+/// Reads the call's messages and answers as the script has it.
+pub(super) async fn answer(server: &Rc<Inner>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let answers = server.script.borrow().answers.clone();
+    if server.random.percent(answers.refused) {
+        server.note("refuses a call");
+        return respond.send_reset(Reason::REFUSED_STREAM);
+    }
+    let (head, body) = request.into_parts();
+    match head.uri.path() {
+        UNARY => unary(server, body, respond).await,
+        STREAM => stream(server, body, respond).await,
+        other => panic!("nobody calls {other}"),
+    }
+}
+
+async fn unary(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<Bytes>) {
+    let answers = server.script.borrow().answers.clone();
+    let mut messages = Messages::new(body);
+    let Some(message) = messages.next().await else { return };
+    // The client may go away before the end of its message has come.
+    if messages.next().await.is_some() || messages.is_broken {
+        return;
+    }
+    note_run(server, &message);
+    let wait = server.driver.sleep(server.random.between(answers.after.0, answers.after.1));
+    tokio::select! {
+        biased;
+        () = wait => {}
+        // The client has lost interest.
+        _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
+    }
+    if server.random.percent(answers.never) {
+        server.note(format_args!("never answers call {}", message_id(&message)));
+        let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
+        return;
+    }
+    if server.random.percent(answers.errors) {
+        let mut trailers_only = head();
+        trailers_only.headers_mut().extend(status(9));
+        let _ = respond.send_response(trailers_only, true);
+        return;
+    }
+    let Ok(mut sender) = respond.send_response(head(), false) else { return };
+    if server.random.percent(answers.reset) {
+        return sender.send_reset(Reason::INTERNAL_ERROR);
+    }
+    send(&mut sender, &message);
+    let _ = sender.send_trailers(status(0));
+}
+
+/// Sends every message back, then OK.
+async fn stream(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<Bytes>) {
+    let answers = server.script.borrow().answers.clone();
+    let mut messages = Messages::new(body);
+    let Ok(mut sender) = respond.send_response(head(), false) else { return };
+    let mut is_first = true;
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = messages.next() => message,
+            _ = poll_fn(|cx| sender.poll_reset(cx)) => return,
+        };
+        let Some(message) = message else { break };
+        if std::mem::take(&mut is_first) {
+            note_run(server, &message);
+        }
+        server.driver.sleep(server.random.between(answers.after.0, answers.after.1)).await;
+        send(&mut sender, &message);
+    }
+    if messages.is_broken {
+        return;
+    }
+    let _ = sender.send_trailers(status(0));
+}
+
+fn note_run(server: &Inner, message: &[u8]) {
+    let id = message_id(message);
+    server.note(format_args!("runs call {id}"));
+    server.record.0.calls.borrow_mut().entry(id).or_default().push(server.driver.now());
+}
+
+fn head() -> Response<()> {
+    Response::builder().header("content-type", "application/grpc").body(()).expect("valid")
+}
+
+fn status(code: u8) -> HeaderMap {
+    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(code)))])
+}
+
+fn send(sender: &mut SendStream<Bytes>, message: &Bytes) {
+    let mut framed = BytesMut::with_capacity(5 + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).expect("a message of four gigabytes at most"));
+    framed.extend_from_slice(message);
+    // The stream may be gone; then nobody waits for it.
+    let _ = sender.send_data(framed.freeze(), false);
+}
+
+/// The messages of a request.
+struct Messages {
+    body: RecvStream,
+    read: BytesMut,
+    /// Ended by a reset or with the connection, not by the client's half-close.
+    is_broken: bool,
+}
+
+impl Messages {
+    fn new(body: RecvStream) -> Self {
+        Self { body, read: BytesMut::new(), is_broken: false }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(head) = self.read.first_chunk::<5>() {
+                let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+                if self.read.len() >= 5 + length {
+                    self.read.advance(5);
+                    return Some(self.read.split_to(length).freeze());
+                }
+            }
+            match self.body.data().await {
+                None => return None,
+                Some(Ok(data)) => {
+                    let _ = self.body.flow_control().release_capacity(data.len());
+                    self.read.extend_from_slice(&data);
+                }
+                Some(Err(_)) => {
+                    self.is_broken = true;
+                    return None;
+                }
+            }
+        }
+    }
+}
