@@ -22,7 +22,7 @@ ready: ## all that CI runs: lints, tests, budgets, artifacts, demo
 lint: ## formatting, clippy, dependencies, header
 	python3 tests/run.py lint
 
-soak: ## the endurance programs with 500,000 calls per phase and language, and the faults' long forms
+soak: ## the long tests: endurance, 20,000 simulated worlds, forks, real faults with figures
 	python3 tests/run.py soak
 
 bench-trial: build ## every client of the benchmarks does everything once: whether they work

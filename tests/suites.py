@@ -44,6 +44,12 @@ def per_language(kind, arguments, profile="", **settings):
     ]
 
 
+def simulation(seeds, name="simulation", **settings):
+    """So many worlds made by chance, and the directed ones in full; optimized, as the budgets are."""
+    command = "cargo test --release --quiet -p linkspan-core --lib simulation"
+    return suite(name, f"env LINKSPAN_SIMULATION_SEEDS={seeds} {command}", guard_minutes=20, **settings)
+
+
 BUILD = suite("build", "make --no-print-directory build", guard_minutes=40, is_foundation=True)
 
 LINTS = [
@@ -58,6 +64,7 @@ INTEROP = per_language("interop", "")
 
 TESTS = [
     suite("rust", "cargo test --quiet -p linkspan-core -p linkspan-ffi", guard_minutes=20),
+    simulation(2_000),
     suite("c", "tests/c/run.sh"),
     suite("c-valgrind", "tests/c/run.sh --valgrind"),
     suite("python", f"{PYTHON} -m pytest -q -rs bindings-python/tests"),
@@ -109,6 +116,7 @@ SOAK = [
     ),
     suite("soak-fork-c", "target/c/fork {server} 200", needs=GRPC_GO, guard_minutes=30),
 ]
+SOAK.append(dataclasses.replace(simulation(20_000, "soak-simulation"), guard_minutes=60))
 
 PRODUCTS = [
     suite("dist", "make --no-print-directory dist", guard_minutes=20),
