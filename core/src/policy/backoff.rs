@@ -36,9 +36,18 @@ impl Backoff {
 
     /// A dial failed. `unit` is a random fraction in 0..1; the wait counts from the start of that dial ([CONN-52]).
     pub(crate) fn on_failure(&mut self, unit: f64) -> Duration {
-        let wait = self.base().mul_f64(1.0 + self.options.jitter * (2.0 * unit - 1.0));
+        let wait = self.with_jitter(self.base(), unit);
         self.failures = self.failures.saturating_add(1);
         wait
+    }
+
+    /// The wait after what is no failure, and does not make later waits longer.
+    pub(crate) fn pause(&self, unit: f64) -> Duration {
+        self.with_jitter(self.options.initial, unit)
+    }
+
+    fn with_jitter(&self, wait: Duration, unit: f64) -> Duration {
+        wait.mul_f64(1.0 + self.options.jitter * (2.0 * unit - 1.0))
     }
 
     /// A connection became usable, or the user asked to start over ([CONN-43], [CONN-56]).

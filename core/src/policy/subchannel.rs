@@ -143,7 +143,8 @@ impl Subchannel {
     /// A server that accepts and drops connections one after the other would be dialed without a pause, so from the second
     /// in a row that lived less than a second and answered nothing, the wait of a failed dial follows ([CONN-82]). The first
     /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once. A server that
-    /// sends connections away which nobody has used lets nobody down: the address rests as long, and is IDLE meanwhile.
+    /// sends connections away which nobody has used lets nobody down: the address rests for the first wait, is IDLE meanwhile, and
+    /// does not count it as a failure.
     pub(crate) fn on_connection_lost(&mut self, now: Time, rules: &DialRules, how: Loss, unit: f64) {
         self.has_connection = false;
         if how == Loss::HadAnswered || now.since(self.ready_since) >= FRUITLESS {
@@ -152,9 +153,13 @@ impl Subchannel {
             self.fruitless += 1;
         }
         if self.fruitless > 1 && !self.is_dialing {
-            // Whether calls arrive does not matter: it is their server that lets them down.
-            self.on_dial_failed(now, rules, false, unit);
-            self.is_resting = how == Loss::SentAwayUnused;
+            if how == Loss::SentAwayUnused {
+                self.is_resting = true;
+                self.retry_at = Some(now.max(self.dial_started + self.backoff.pause(unit)));
+            } else {
+                // Whether calls arrive does not matter: it is their server that lets them down.
+                self.on_dial_failed(now, rules, false, unit);
+            }
         }
     }
 
@@ -275,17 +280,17 @@ mod tests {
     #[test]
     fn an_address_whose_server_sends_unused_connections_away_rests_and_has_not_failed() {
         let mut subchannel = subchannel();
-        for now in [0.0, 0.1] {
+        for now in [0.0, 0.1, 1.1, 2.1] {
             start(&mut subchannel, at(now), &rules());
             subchannel.on_dial_succeeded(at(now));
             subchannel.on_connection_lost(at(now), &rules(), Loss::SentAwayUnused, 0.5);
             assert_eq!(subchannel.state(), State::Idle);
+            let rests_until = subchannel.next_deadline();
+            assert_eq!(rests_until, (now > 0.0).then(|| at(now + 1.0)), "the first is free");
+            assert!(rests_until.is_none_or(|at| subchannel.on_time(at)));
         }
-        assert!(!subchannel.may_dial());
-        assert!(subchannel.on_time(at(1.1)));
-        assert!(subchannel.may_dial());
-        fail_at(&mut subchannel, 1.1, 1.2);
-        assert_eq!(subchannel.state(), State::TransientFailure);
+        fail_at(&mut subchannel, 3.1, 3.2);
+        assert_eq!((subchannel.state(), subchannel.next_deadline()), (State::TransientFailure, Some(at(4.1))));
     }
 
     fn lose_at_once(subchannel: &mut Subchannel, now: f64) {
