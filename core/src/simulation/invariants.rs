@@ -67,6 +67,10 @@ fn check_status(world: &World, call: &Call, end: &End) {
     if end.code == Code::Cancelled && !call.was_cancelled() && !end.text.contains("closed") {
         world.wrong(format_args!("call {id} was cancelled by nobody: {}", end.text));
     }
+    // [CONN-25]
+    if end.is_local && end.sent == Sent::NotSent && end.text.starts_with("connection lost") {
+        world.wrong(format_args!("call {id} failed with a connection it was not on: {}", end.text));
+    }
     // [CONN-21], [CONN-22]
     let is_about_connecting = end.code == Code::Unavailable && end.sent == Sent::NotSent;
     if call.plan.wait_for_ready && is_about_connecting && !end.text.contains("closed") {

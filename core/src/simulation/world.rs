@@ -100,8 +100,9 @@ impl World {
         self.0.freezes.borrow_mut().push((from, self.0.driver.now()));
     }
 
-    pub(crate) fn has_frozen(&self) -> bool {
-        !self.0.freezes.borrow().is_empty()
+    /// From when to when nobody ran.
+    pub(crate) fn freezes(&self) -> Vec<(Time, Time)> {
+        self.0.freezes.borrow().clone()
     }
 
     /// When something that was due then could happen at the earliest.

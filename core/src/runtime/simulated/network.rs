@@ -96,6 +96,15 @@ pub(crate) struct Dial {
     pub(crate) ended: Option<(Time, bool)>,
 }
 
+/// A stream that something in between has forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) opened: Time,
+    pub(crate) forgotten: Time,
+    /// When the engine closed its end.
+    pub(crate) closed: Option<Time>,
+}
+
 /// How often a kernel sends a SYN again.
 const SYN_RETRIES: u32 = 6;
 
@@ -179,10 +188,12 @@ impl Network {
         self.0.lookups.borrow().clone()
     }
 
-    /// Of each stream that was forgotten, when it was, and when the engine closed its end.
-    pub(crate) fn losses(&self) -> Vec<(Time, Option<Time>)> {
-        let forgotten = self.0.forgotten.borrow();
-        forgotten.iter().filter_map(|link| Some((link.forgotten_at.get()?, link.closed_at.get()))).collect()
+    /// The streams that were forgotten.
+    pub(crate) fn losses(&self) -> Vec<Loss> {
+        let loss = |link: &Rc<Link>| {
+            Some(Loss { opened: link.opened_at, forgotten: link.forgotten_at.get()?, closed: link.closed_at.get() })
+        };
+        self.0.forgotten.borrow().iter().filter_map(loss).collect()
     }
 
     /// How many sockets the engine holds.
@@ -261,6 +272,7 @@ impl Network {
             host: Rc::clone(host),
             clock: Rc::clone(&self.0.clock),
             random: self.0.random.fork(),
+            opened_at: self.0.clock.now(),
             forgotten_at: Cell::new(None),
             closed_at: Cell::new(None),
             up: RefCell::default(),

@@ -25,6 +25,7 @@ pub(super) struct Link {
     pub(super) host: Rc<Host>,
     pub(super) clock: Rc<Clock>,
     pub(super) random: Random,
+    pub(super) opened_at: Time,
     /// When something in between has forgotten it, and when the client closed its end.
     pub(super) forgotten_at: Cell<Option<Time>>,
     pub(super) closed_at: Cell<Option<Time>>,

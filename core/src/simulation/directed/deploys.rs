@@ -14,8 +14,8 @@ use crate::simulation::world::World;
 const SECOND: Duration = Duration::from_secs(1);
 const SERVERS: u8 = 3;
 
-/// Five minutes, of which a build that is not optimized plays one third of one.
-const LENGTH: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 300 });
+/// Five minutes, of which a build that is not optimized plays little.
+const LENGTH: Duration = Duration::from_secs(if cfg!(debug_assertions) { 12 } else { 300 });
 
 /// Calls at 500 a second, with a server restarted every ten seconds; no call may fail.
 fn no_call_fails(preset: Preset, script: &Script) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::every_seed;
 use crate::channel::options::Preset;
 use crate::runtime::Driver;
+use crate::runtime::simulated::Loss;
 use crate::simulation::calls::Plan;
 use crate::simulation::channels::{address, listed};
 use crate::simulation::options::options;
@@ -38,7 +39,7 @@ fn keepalive_finds_a_silent_peer_of_an_idle_connection_in_time() {
             world.driver().network().forget_streams(&address(1), up, down);
             world.sleep(SECOND * 20).await;
             match world.driver().network().losses()[..] {
-                [(lost, Some(closed))] => {
+                [Loss { forgotten: lost, closed: Some(closed), .. }] => {
                     let after = closed.since(lost);
                     // Up to ten seconds may have passed since the last byte.
                     if !(Duration::from_millis(4_900)..=Duration::from_millis(16_500)).contains(&after) {
@@ -72,7 +73,7 @@ fn keepalive_takes_time_and_timeout_from_the_last_byte() {
         world.driver().network().forget_streams(&address(1), true, true);
         world.sleep(SECOND * 20).await;
         let losses = world.driver().network().losses();
-        let found = losses[0].1.map(|closed| closed.since(end.at));
+        let found = losses[0].closed.map(|closed| closed.since(end.at));
         let bounds = SECOND * 15..=SECOND * 15 + Duration::from_millis(10);
         if !found.is_some_and(|found| bounds.contains(&found)) {
             world.wrong(format_args!("it was found after {found:?}"));

@@ -30,7 +30,9 @@ pub(super) fn check(world: &World, shape: &Shape) {
     for dial in &dials {
         let is_forgotten = |since: Time| forgotten.iter().any(|at| (since..=dial.started).contains(at));
         let failures = match before.get(&dial.address) {
-            Some((earlier, failures)) if has_failed(earlier, dial.started) && !is_forgotten(earlier.started) => {
+            Some((earlier, failures))
+                if has_failed(earlier, dial.started, shape.channels) && !is_forgotten(earlier.started) =>
+            {
                 let least = shape.probe_interval.unwrap_or_else(|| least_wait(shape, *failures));
                 let waited = dial.started.since(earlier.started);
                 if waited + ROUNDING < least {
@@ -58,10 +60,13 @@ fn forgotten_at(world: &World, shape: &Shape, dials: &[Dial]) -> Vec<Time> {
     let opened = dials.iter().filter_map(|dial| dial.ended.filter(|(_, is_open)| *is_open)).map(|(at, _)| at);
     let events = world.channels().into_iter().flat_map(|channel| channel.events(0));
     let idle = events.filter(|event| event.to == State::Idle && shape.probe_interval.is_none());
-    opened.chain(idle.map(|event| Time::from_start(event.at))).collect()
+    // What was decided before a freeze is done after it.
+    let frozen = world.freezes().into_iter().map(|(_, to)| to);
+    opened.chain(idle.map(|event| Time::from_start(event.at))).chain(frozen).collect()
 }
 
 /// Of an address that was good two channels may dial at once; only who dials after a failure must have waited.
-fn has_failed(dial: &Dial, before: Time) -> bool {
-    dial.ended.is_some_and(|(at, is_open)| !is_open && at <= before)
+fn has_failed(dial: &Dial, before: Time, channels: usize) -> bool {
+    let is_earlier = channels == 1 || dial.started < before;
+    is_earlier && dial.ended.is_some_and(|(at, is_open)| !is_open && at <= before)
 }

@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub(super) probe_interval: Option<Duration>,
     pub(super) initial_backoff: Duration,
     pub(super) max_backoff: Duration,
+    /// What one dial has at the most.
+    pub(super) connect_deadline: Duration,
     /// Keepalive's time and timeout together, where connections without calls are pinged.
     pub(super) keepalive: Option<Duration>,
     pub(super) channels: usize,
@@ -73,9 +75,8 @@ impl Shape {
         let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
         let (initial_backoff, max_backoff) = (milliseconds(initial_backoff), milliseconds(max_backoff));
         // A dial under way, a wait after it, a look-up that failed as often as can be, and the interval between look-ups.
-        let recovery = milliseconds(connect_timeout).max(max_backoff)
-            + max_backoff.mul_f64(1.2)
-            + Duration::from_secs(20 + 144 + 30 + 30);
+        let connect_deadline = milliseconds(connect_timeout).max(max_backoff);
+        let recovery = connect_deadline + max_backoff.mul_f64(1.2) + Duration::from_secs(20 + 144 + 30 + 30);
         Self {
             servers,
             is_named,
@@ -84,6 +85,7 @@ impl Shape {
             probe_interval: Some(milliseconds(probe_interval)).filter(|interval| !interval.is_zero()),
             initial_backoff,
             max_backoff,
+            connect_deadline,
             keepalive,
             channels: if random.percent(15) { 2 } else { 1 },
             callers: 1 + usize::try_from(random.below(4)).unwrap_or(0),
