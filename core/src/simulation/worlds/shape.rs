@@ -145,8 +145,8 @@ pub(super) fn script(random: &Random) -> Script {
         max_streams: random.one_of(&[None, None, Some(1), Some(3), Some(100)]),
         max_age: random
             .percent(25)
-            .then(|| (random.one_of(&[seconds(2), seconds(5), seconds(30)]), random.one_of(&graces))),
-        max_idle: random.percent(25).then(|| random.one_of(&[seconds(2), seconds(5), seconds(10)])),
+            .then(|| (random.one_of(&[seconds(1), seconds(5), seconds(30)]), random.one_of(&graces))),
+        max_idle: random.percent(25).then(|| random.one_of(&[Duration::from_millis(100), seconds(1), seconds(10)])),
         policing: random.one_of(&[Some(()), Some(()), None]).map(|()| Policing {
             permits_without_calls: random.percent(50),
             min_time: random.one_of(&[seconds(5), seconds(300)]),
