@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use linkspan_core::{Channel, Code, OptionValue, State};
+use linkspan_core::{CallOptions, Channel, Code, OptionValue, State};
 
-use crate::peer::client::{becomes, call, channel_with, failure, response, told};
-use crate::peer::raw::{ACK, DATA, HEADERS, PING};
+use crate::peer::client::{becomes, call, call_with, channel_with, failure, response, told};
+use crate::peer::raw::{ACK, DATA, HEADERS, PING, SETTINGS, WINDOW_UPDATE};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -37,6 +37,27 @@ fn a_silent_server_is_pinged_while_a_call_is_open_and_its_answer_keeps_the_call(
         peer.answer(stream, b"late").await;
         assert_eq!(response(call).await.message, "late");
         assert!(channel.metrics().keepalive_pings >= 3);
+    });
+}
+
+/// [CONN-99]: the PING waits behind what the socket does not take, and its time goes on.
+#[test]
+fn a_server_that_takes_nothing_does_not_stop_the_timeout() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server, 20, &[("grpc.keepalive_timeout_ms", 20.into())]);
+        // More than the sockets hold between them.
+        let call = call_with(&channel, vec![7; 48 << 20], CallOptions::default());
+        let mut peer = server.accept_raw().await;
+        peer.read_preface().await;
+        let most = (i32::MAX as u32).to_be_bytes();
+        peer.write_frame(SETTINGS, 0, 0, &[&[0, 4], &most[..]].concat()).await;
+        peer.write_frame(WINDOW_UPDATE, 0, 0, &(i32::MAX as u32 - 65_535).to_be_bytes()).await;
+        // From here on it reads nothing.
+        let failure = failure(call, Code::Unavailable).await;
+        let text = failure.status().message();
+        assert!(text.starts_with("connection lost: closed by keepalive: "), "{text}");
+        drop(peer);
     });
 }
 

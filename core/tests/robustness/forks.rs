@@ -82,6 +82,7 @@ fn has_open(name: &str) -> bool {
     open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|target| target.to_string_lossy() == name)
 }
 
+/// [CONN-203]
 #[test]
 fn a_child_goes_on_with_its_own_connection_and_the_parent_with_its_own() {
     alone("forks::a_child_goes_on_with_its_own_connection_and_the_parent_with_its_own", "", || {
