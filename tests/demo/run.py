@@ -8,6 +8,7 @@ itself and exits 1 when a client saw what it should not (tests/demo/verdict.py s
 
 import contextlib
 import json
+import os
 import pathlib
 import queue
 import signal
@@ -32,6 +33,9 @@ CLIENTS = (
     Plan("node", ("node", "tests/node/demo_client.cjs"), ("server-1", "server-2", "server-3")),
     Plan("python-asyncio", (*PYTHON_CLIENT, "--face", "asyncio"), ("server-1",), waits=True),
 )
+
+# The play is about who takes over from whom, so all clients keep to one server until it is lost (pick_first).
+ONE_SERVER_AT_A_TIME = {**os.environ, "LINKSPAN_PRESET": "grpc"}
 
 CLIENT_SECONDS = 14
 CALLS_BEFORE_KILL = 600
@@ -98,7 +102,8 @@ class Demo:
         command = [*plan.command, "--name", plan.name, "--target", f"ipv4:{addresses}"]
         command += ["--seconds", str(CLIENT_SECONDS)] + (["--wait-for-ready"] if plan.waits else [])
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            env=ONE_SERVER_AT_A_TIME,
         )
         cleanup.callback(end_group, process)
         self._records[plan.name] = Record(plan)

@@ -413,7 +413,7 @@ const REGISTRY: &[OptionDoc] = &[
         "bytes",
         (0, I32_MAX),
         [256 << 10, 256 << 10],
-        "linkspan.stream_window_bytes, which wins",
+        "that of linkspan.stream_window_bytes, which wins",
         "The stream window to begin with; at least 65535.",
     ),
     int(
