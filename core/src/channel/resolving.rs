@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
-use super::subchannels::with_jitter;
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
+use crate::policy::jitter::jittered;
 use crate::resolver;
 use crate::resolver::target::Endpoint;
 use crate::runtime::{Driver, Task};
@@ -31,6 +31,9 @@ pub(super) struct Resolving<D: Driver> {
     /// When the name is asked for although all is well.
     refresh_at: Option<Time>,
 }
+
+/// By so much channels that look a name up together differ in when they do so again.
+const SPREAD: f64 = 0.1;
 
 impl<D: Driver> Resolving<D> {
     pub(super) fn new(config: Arc<ChannelConfig>) -> Self {
@@ -113,7 +116,7 @@ impl<D: Driver> Resolving<D> {
         self.has_result = true;
         let is_name = !matches!(self.config.target.endpoint, Endpoint::Fixed(_));
         let interval = self.config.dns_refresh.filter(|_| is_name);
-        self.refresh_at = interval.map(|interval| now + with_jitter(interval, unit));
+        self.refresh_at = interval.map(|interval| now + jittered(interval, SPREAD, unit));
         // [NAME-45]
         if is_accepted {
             self.backoff.on_reset();

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use super::config::ChannelConfig;
 use super::gate::Visitor;
@@ -17,6 +16,7 @@ use crate::address::Address;
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::SubchannelId;
+use crate::policy::jitter::jittered;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
 use crate::state::State;
@@ -64,6 +64,9 @@ pub(super) struct Lost {
     pub(super) state: State,
     pub(super) address: String,
 }
+
+/// By so much connections that were made together differ in age.
+const SPREAD: f64 = 0.1;
 
 impl<D: Driver> Subchannels<D> {
     pub(super) fn new(
@@ -155,12 +158,14 @@ impl<D: Driver> Subchannels<D> {
 
     /// Which subchannels are free for a dial again.
     pub(super) fn on_backoff_reset(&mut self, now: Time) -> Vec<SubchannelId> {
-        let slots = self.slots.iter_mut();
-        let freed =
-            slots.filter_map(|(id, slot)| slot.machine.on_backoff_reset().then_some((*id, slot.machine.state())));
-        let freed: Vec<_> = freed.collect();
+        let mut freed = Vec::new();
+        for (id, slot) in &mut self.slots {
+            if slot.machine.on_backoff_reset() && slot.machine.state() == State::Idle {
+                freed.push(*id);
+            }
+        }
         self.on_gate_opened(now);
-        freed.into_iter().filter_map(|(id, state)| (state == State::Idle).then_some(id)).collect()
+        freed
     }
 
     /// A call needs a connection, the first for a while.
@@ -233,7 +238,7 @@ impl<D: Driver> Subchannels<D> {
         slot.machine.on_dial_succeeded(now);
         slot.dialing = None;
         self.gate.on_dial_succeeded(&slot.address);
-        slot.retire_at = self.config.connection_age.map(|age| now + with_jitter(age, self.driver.random_unit()));
+        slot.retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
         let (number, address) = (link.id(), slot.address.to_string());
         if let Some(replaced) = slot.connection.replace(link) {
             let why = slot.successor.take().unwrap_or_default();
@@ -294,11 +299,6 @@ impl<D: Driver> Subchannels<D> {
     fn ids(&self) -> Vec<SubchannelId> {
         self.slots.keys().copied().collect()
     }
-}
-
-/// Ten per cent up or down, so that connections made together do not end together.
-pub(super) fn with_jitter(length: Duration, unit: f64) -> Duration {
-    length.mul_f64(0.9 + 0.2 * unit)
 }
 
 /// Positive, unique in the process, never reused ([CONN-160]).

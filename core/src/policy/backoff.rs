@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::jitter::jittered;
+
 /// The parameters of the wait; each is an option of the channel.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BackoffOptions {
@@ -36,18 +38,14 @@ impl Backoff {
 
     /// A dial failed. `unit` is a random fraction in 0..1; the wait counts from the start of that dial ([CONN-52]).
     pub(crate) fn on_failure(&mut self, unit: f64) -> Duration {
-        let wait = self.with_jitter(self.base(), unit);
+        let wait = jittered(self.base(), self.options.jitter, unit);
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
     /// The wait after what is no failure, and does not make later waits longer.
     pub(crate) fn pause(&self, unit: f64) -> Duration {
-        self.with_jitter(self.options.initial, unit)
-    }
-
-    fn with_jitter(&self, wait: Duration, unit: f64) -> Duration {
-        wait.mul_f64(1.0 + self.options.jitter * (2.0 * unit - 1.0))
+        jittered(self.options.initial, self.options.jitter, unit)
     }
 
     /// A connection became usable, or the user asked to start over ([CONN-43], [CONN-56]).

@@ -11,6 +11,7 @@ pub(crate) mod connectivity;
 pub(crate) mod dial_gate;
 mod excuse;
 pub(crate) mod idle;
+pub(crate) mod jitter;
 pub(crate) mod keepalive;
 pub(crate) mod liveness;
 pub(crate) mod subchannel;
