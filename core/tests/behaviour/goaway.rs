@@ -1,16 +1,26 @@
 //! Servers that let go of a connection or of a stream: what was not processed is tried again unseen, the rest goes on.
 
-use linkspan_core::{CallRequest, Code, Event, Sent, State};
+use linkspan_core::{CallRequest, Channel, Code, Event, Sent, State};
+use tokio::task::JoinHandle;
 
 use crate::peer::client::{
-    METHOD, becomes, call, channel, channel_with, events, failure, pick_first_channel, response, told,
+    METHOD, Unary, becomes, call, channel, channel_with, events, failure, pick_first_channel, response, told,
 };
-use crate::peer::raw::{ACK, GOAWAY, PING, RST_STREAM};
+use crate::peer::raw::{ACK, GOAWAY, PING, Peer, RST_STREAM};
 use crate::peer::run;
 use crate::peer::server::Server;
 
 /// GOAWAY's largest last stream: every stream so far may finish.
 const ALL_STREAMS: u32 = (1 << 31) - 1;
+
+/// A call on the channel's first connection, that connection, and the call's stream.
+async fn running_call(server: &Server, channel: &Channel) -> (JoinHandle<Unary>, Peer, u32) {
+    let call = call(channel);
+    let mut peer = server.accept_raw().await;
+    peer.greet().await;
+    let stream = peer.request().await;
+    (call, peer, stream)
+}
 
 /// [WIRE-190], [WIRE-192], [CONN-33], [CONN-81]
 #[test]
@@ -226,10 +236,7 @@ fn a_goaway_parts_the_calls_it_includes_from_those_it_does_not() {
     run(async {
         let server = Server::start();
         let channel = channel(&server.address());
-        let included = call(&channel);
-        let mut first = server.accept_raw().await;
-        first.greet().await;
-        let included_stream = first.request().await;
+        let (included, mut first, included_stream) = running_call(&server, &channel).await;
         let excluded = call(&channel);
         let excluded_stream = first.request().await;
         assert!(included_stream < excluded_stream);
@@ -250,10 +257,7 @@ fn a_stream_refused_after_its_headers_is_not_made_again() {
     run(async {
         let server = Server::start();
         let channel = channel(&server.address());
-        let call = call(&channel);
-        let mut peer = server.accept_raw().await;
-        peer.greet().await;
-        let stream = peer.request().await;
+        let (call, mut peer, stream) = running_call(&server, &channel).await;
         peer.write_headers(stream, &[(":status", "200"), ("content-type", "application/grpc")], false).await;
         peer.write_frame(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
         failure(call, Code::Unavailable).await;
@@ -267,10 +271,7 @@ fn a_graceful_end_in_two_goaways_with_a_ping_between_is_one_event_and_the_call_f
     run(async {
         let server = Server::start();
         let channel = pick_first_channel(&server.address());
-        let running = call(&channel);
-        let mut peer = server.accept_raw().await;
-        peer.greet().await;
-        let stream = peer.request().await;
+        let (running, mut peer, stream) = running_call(&server, &channel).await;
         peer.write_goaway(ALL_STREAMS, 0, "max_age").await;
         peer.write_frame(PING, 0, 0, &[1, 2, 3, 4, 5, 6, 7, 8]).await;
         // [WIRE-205]
@@ -293,10 +294,7 @@ fn a_goaway_with_an_error_lets_the_calls_it_includes_finish_too() {
     run(async {
         let server = Server::start();
         let channel = pick_first_channel(&server.address());
-        let running = call(&channel);
-        let mut peer = server.accept_raw().await;
-        peer.greet().await;
-        let stream = peer.request().await;
+        let (running, mut peer, stream) = running_call(&server, &channel).await;
         peer.write_goaway(stream, 2, "something broke").await;
         becomes(&channel, State::Idle).await;
         let last = told(&channel).pop().expect("an event");
@@ -313,10 +311,7 @@ fn a_call_on_a_connection_that_closes_after_a_goaway_with_an_error_ends_unavaila
     run(async {
         let server = Server::start();
         let channel = pick_first_channel(&server.address());
-        let running = call(&channel);
-        let mut peer = server.accept_raw().await;
-        peer.greet().await;
-        let stream = peer.request().await;
+        let (running, mut peer, stream) = running_call(&server, &channel).await;
         peer.write_goaway(stream, 11, "too_many_pings").await;
         peer.stop_sending().await;
         let failure = failure(running, Code::Unavailable).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use linkspan_core::{CallOptions, Channel, Code, OptionValue, State};
 
-use crate::peer::client::{becomes, call, call_with, channel_with, failure, response, told};
+use crate::peer::client::{becomes, call, call_with, channel_with, failure, response, time_passes, told};
 use crate::peer::raw::{ACK, DATA, HEADERS, PING, SETTINGS, WINDOW_UPDATE};
 use crate::peer::run;
 use crate::peer::server::Server;
@@ -113,7 +113,7 @@ fn a_call_on_a_connection_that_was_silent_for_long_sends_a_ping_before_its_heade
         while channel.metrics().connections.first().is_none_or(|connection| connection.bytes_received < 18) {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        time_passes(Duration::from_millis(20)).await;
         assert_eq!(channel.metrics().keepalive_pings, 0);
         let call = call(&channel);
         let order = loop {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use linkspan_core::{CallOptions, Channel, Code, OptionValue, State, Timeout};
 
-use crate::peer::client::{Unary, becomes, call, call_with, channel_with, failure, response, told};
+use crate::peer::client::{Unary, becomes, call, call_with, channel_with, failure, response, time_passes, told};
 use crate::peer::raw::{ACK, HEADERS, PING, Peer, SETTINGS};
 use crate::peer::run;
 use crate::peer::server::Server;
@@ -120,7 +120,7 @@ fn a_connection_that_was_idle_for_long_is_checked_before_its_next_call() {
         let stream = peer.request().await;
         peer.answer(stream, b"first").await;
         response(first).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        time_passes(Duration::from_millis(20)).await;
         let second = call(&channel);
         let (kind, payload) = ping_or_headers(&mut peer).await;
         assert_eq!(kind, PING);

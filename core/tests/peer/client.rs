@@ -1,11 +1,12 @@
 //! What the tests ask of a channel.
 
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan_core::{
     CallError, CallOptions, Channel, ChannelOptions, Code, Credentials, Event, OptionValue, Reply, RpcError, State,
-    UnaryResponse,
+    Timeout, UnaryResponse,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -73,6 +74,13 @@ pub(crate) async fn failure(call: JoinHandle<Unary>, code: Code) -> RpcError {
     let CallError::Rpc(failure) = outcome.expect_err("a failure") else { panic!("the call was refused") };
     assert_eq!(failure.code(), code, "{failure}");
     failure
+}
+
+/// Waits until the engine's clock has gone on by so much: a call without a server says so when its deadline passes.
+pub(crate) async fn time_passes(length: Duration) {
+    let nowhere = channel_with("127.0.0.1:1", &[]);
+    let options = CallOptions { wait_for_ready: Some(true), timeout: Timeout::After(length), ..CallOptions::default() };
+    failure(call_with(&nowhere, "", options), Code::DeadlineExceeded).await;
 }
 
 /// Waits until the channel is in this state.
