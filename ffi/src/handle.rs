@@ -6,8 +6,8 @@
 //! ```
 //! Each kind has its own [`Table`]. A slot counts how often it was filled; a handle carries the count of its own filling, so an
 //! old handle is recognised for what it is. It also carries the generation of its process: a forked child begins with empty tables,
-//! looks at none of its parent's, and knows a handle of the parent's by its number alone. The locks here are leaves: nothing is called while one is held, and what leaves a
-//! table is dropped after its lock is let go, because dropping may run host code.
+//! looks at none of its parent's, and knows a handle of the parent's by its number alone. The locks here are leaves: nothing is
+//! called while one is held, and what leaves a table is dropped after its lock is let go, because dropping may run host code.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
