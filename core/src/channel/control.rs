@@ -27,7 +27,7 @@ use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, Subch
 use crate::policy::idle::{Activity, Idle};
 use crate::runtime::{Driver, SocketOptions, sleep_until};
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::transport::connection::Connection;
 use crate::transport::dial::DialSettings;
 
@@ -150,7 +150,7 @@ impl<D: Driver> Control<D> {
             self.resolving.next_deadline(),
             self.idle.next_deadline(),
         ];
-        deadlines.into_iter().flatten().min()
+        earliest(deadlines)
     }
 
     fn on_mail(&mut self, mail: Mail) {
@@ -327,7 +327,7 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         let cut_at = linger.map(|linger| now + linger);
         if let Some(closing) = &mut self.closing {
-            closing.cut_at = [closing.cut_at, cut_at].into_iter().flatten().min();
+            closing.cut_at = earliest([closing.cut_at, cut_at]);
             return;
         }
         self.closing = Some(Closing { cut_at });

@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::observe::counters::ChannelCounters;
 use crate::policy::balancer::SubchannelId;
 use crate::runtime::{Driver, sleep_until};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::transport::connection::{Connection, Happened};
 use crate::transport::dial::{DialSettings, dial};
 
@@ -53,7 +53,7 @@ pub(super) fn spawn<D: Driver>(
         report.connected(dialed.connection);
         let mut give_up_at = None;
         loop {
-            let deadline = [give_up_at, moving.next_deadline()].into_iter().flatten().min();
+            let deadline = earliest([give_up_at, moving.next_deadline()]);
             let happened = tokio::select! {
                 biased;
                 happened = moving.next(&task_driver) => Some(happened),

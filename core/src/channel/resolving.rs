@@ -14,7 +14,7 @@ use crate::policy::jitter::jittered;
 use crate::resolver;
 use crate::resolver::target::Endpoint;
 use crate::runtime::{Driver, Task};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 
 pub(super) struct Resolving<D: Driver> {
     /// Whose target it is.
@@ -61,7 +61,7 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        if self.task.is_some() { None } else { [self.due, self.refresh_at].into_iter().flatten().min() }
+        if self.task.is_some() { None } else { earliest([self.due, self.refresh_at]) }
     }
 
     /// Addresses are wanted: now, or when the rate limit or the backoff allows ([NAME-43]).

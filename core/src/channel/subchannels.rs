@@ -20,7 +20,7 @@ use crate::policy::jitter::jittered;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::transport::connection::Connection;
 use crate::transport::dial::DialSettings;
 
@@ -134,7 +134,7 @@ impl<D: Driver> Subchannels<D> {
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.retire_at];
-        self.slots.values().flat_map(|slot| times(slot)).flatten().min()
+        earliest(self.slots.values().flat_map(|slot| times(slot)))
     }
 
     /// Dials what may be dialed by now, and tells which subchannels are free for a dial again.
@@ -293,7 +293,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// When the next dial is due, while all wait for one.
     pub(super) fn next_attempt(&self) -> Option<Time> {
-        self.slots.values().flat_map(|slot| [slot.machine.next_deadline(), slot.ask_gate_at]).flatten().min()
+        earliest(self.slots.values().flat_map(|slot| [slot.machine.next_deadline(), slot.ask_gate_at]))
     }
 
     fn ids(&self) -> Vec<SubchannelId> {

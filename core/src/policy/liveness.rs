@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::excuse::{Deadline, FROZEN};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 
 /// The parameters of liveness; each is an option of the channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Liveness {
         let dead_at = check.map(|check| check.dead_at.at());
         let impatient_at =
             check.filter(|_| calls_wait && !self.successor_is_wanted).map(|check| check.started + PATIENCE);
-        [dead_at, impatient_at, self.beat].into_iter().flatten().min()
+        earliest([dead_at, impatient_at, self.beat])
     }
 
     fn suspect(&mut self, now: Time, suspicion: Suspicion, silent_since: Time) -> LivenessStep {

@@ -18,7 +18,7 @@ use crate::observe::counters::ChannelCounters;
 use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
 use crate::policy::liveness::Suspicion;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 
 /// One connection's PINGs and the machines that ask for them.
 pub(super) struct Pings {
@@ -208,7 +208,7 @@ impl Pings {
         let keepalive = self.keepalive.as_ref().map(|keepalive| keepalive.next_deadline(is_in_use));
         let liveness = self.trust.as_ref().and_then(|trust| trust.next_deadline());
         self.is_dormant = keepalive == Some(None) || self.trust.as_ref().is_some_and(|trust| !trust.is_beating());
-        self.armed = [keepalive.flatten(), liveness].into_iter().flatten().min();
+        self.armed = earliest([keepalive.flatten(), liveness]);
         self.has_moved = false;
         self.armed
     }
