@@ -183,6 +183,10 @@ impl<D: Driver> Control<D> {
             }
             Mail::Ended(subchannel, connection, cause) => {
                 self.subchannels.on_link_over(connection);
+                // Told here too, because the end of one that was replaced or was draining changes no state.
+                log(LogLevel::Info, "channel", || {
+                    format!("{}: connection {connection} is over: {cause}", self.config.given_target)
+                });
                 self.on_lost(subchannel, connection, format!("the connection was lost: {cause}"));
             }
         }
