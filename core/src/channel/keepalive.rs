@@ -47,6 +47,7 @@ pub(super) fn settings(
             time: clamped(time, options, preset),
             timeout: Duration::from_millis(timeout.unsigned_abs()),
             without_calls: without_calls.unwrap_or(path.without_calls),
+            is_policed: false,
         }),
         idle_timeout_ms: number("GRPC_MAX_CONNECTION_IDLE_MS")?,
         max_connection_age_ms: number("GRPC_MAX_CONNECTION_AGE_MS")?,
@@ -151,7 +152,7 @@ mod tests {
 
     fn keepalive(time: u64, timeout: u64, without_calls: bool) -> Option<KeepaliveOptions> {
         let (time, timeout) = (Duration::from_millis(time), Duration::from_millis(timeout));
-        Some(KeepaliveOptions { time, timeout, without_calls })
+        Some(KeepaliveOptions { time, timeout, without_calls, is_policed: false })
     }
 
     fn kubernetes(set: &[(&str, OptionValue)], variables: &[(&str, &str)]) -> Result<Settings, Error> {

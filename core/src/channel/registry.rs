@@ -386,7 +386,7 @@ const REGISTRY: &[OptionDoc] = &[
         (-1, I32_MAX),
         [I32_MAX, I32_MAX],
         "2147483647: off",
-        "After so long without a byte read, a connection in use is pinged; 0, -1 and 2147483647 are never. Less than the server allows, and it closes the connection.",
+        "After so long without a byte read, a connection in use is pinged; 0, -1 and 2147483647 are never. Less than the server allows, and it closes the connection; new ones are then pinged after twice the time, and at most once between two answers unless minutes have passed.",
     ),
     int(
         "grpc.keepalive_timeout_ms",

@@ -42,7 +42,7 @@ pub(crate) struct DialSettings {
     pub(crate) connection_window: u32,
     /// A connection asks to be replaced after so many calls; `None` is never.
     pub(crate) max_requests: Option<u32>,
-    /// `None` is off. Its time grows when a server complains.
+    /// `None` is off. New connections are pinged less once a server complains.
     pub(crate) keepalive: Cell<Option<KeepaliveOptions>>,
     /// `None` is off.
     pub(crate) liveness: Option<LivenessOptions>,
@@ -55,7 +55,7 @@ impl DialSettings {
     pub(crate) fn on_too_many_pings(&self, time: Option<Duration>) -> Option<Duration> {
         let keepalive = self.keepalive.get()?;
         let time = doubled(keepalive.time, time?);
-        self.keepalive.set(Some(KeepaliveOptions { time, ..keepalive }));
+        self.keepalive.set(Some(KeepaliveOptions { time, is_policed: true, ..keepalive }));
         Some(time)
     }
 }

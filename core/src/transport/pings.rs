@@ -27,6 +27,8 @@ pub(super) struct Pings {
     trust: Option<Rc<Trust>>,
     bdp: Measuring,
     seen: Rc<Seen>,
+    /// What [`Seen::answers`] said when keepalive was told of them last.
+    answers: u32,
     counters: Arc<ChannelCounters>,
     /// Taken from the library with the first PING: from then on it costs a little with every frame.
     http2: Option<PingPong>,
@@ -89,6 +91,7 @@ impl Pings {
             keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
             trust,
             bdp: if window < max_window { Measuring::Waiting(window, max_window) } else { Measuring::Off },
+            answers: seen.answers(),
             seen,
             counters,
             http2: None,
@@ -136,6 +139,11 @@ impl Pings {
         }
         // It fails when the connection is over, which is told elsewhere.
         self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+        if let Some(keepalive) = &mut self.keepalive
+            && self.is_in_flight
+        {
+            keepalive.on_ping_sent(now());
+        }
         if let Measuring::On(bdp) = &mut self.bdp
             && measures
             && self.is_in_flight
@@ -183,7 +191,9 @@ impl Pings {
             trust.on_bytes_read(&now);
         }
         if let Some(keepalive) = &mut self.keepalive {
-            self.has_moved |= keepalive.on_bytes_read(now());
+            let answers = self.seen.answers();
+            let has_answer = std::mem::replace(&mut self.answers, answers) != answers;
+            self.has_moved |= keepalive.on_bytes_read(now(), has_answer);
         }
         // Whoever is dead does not send.
         self.dead = None;
@@ -205,10 +215,11 @@ impl Pings {
 
     /// The earliest deadline of the machines, for the connection's task to wait for.
     pub(super) fn arm(&mut self, is_in_use: bool) -> Option<Time> {
-        let keepalive = self.keepalive.as_ref().map(|keepalive| keepalive.next_deadline(is_in_use));
+        let next = |is_in_use| self.keepalive.as_ref().and_then(|keepalive| keepalive.next_deadline(is_in_use));
+        let (keepalive, keepalive_in_use) = (next(is_in_use), next(true));
         let liveness = self.trust.as_ref().and_then(|trust| trust.next_deadline());
-        self.is_dormant = keepalive == Some(None) || self.trust.as_ref().is_some_and(|trust| !trust.is_beating());
-        self.armed = earliest([keepalive.flatten(), liveness]);
+        self.is_dormant = keepalive != keepalive_in_use || self.trust.as_ref().is_some_and(|trust| !trust.is_beating());
+        self.armed = earliest([keepalive, liveness]);
         self.has_moved = false;
         self.armed
     }

@@ -1,7 +1,7 @@
 //! Whether calls may rely on a connection: the machine that suspects it, where calls tell it what they saw, and what it asks of the
 //! connection's task.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub(super) struct Trust {
     liveness: RefCell<Liveness>,
     asked: Cell<Asked>,
     seen: Rc<Seen>,
+    /// What [`Seen::answers`] said when the machine was told of them last.
+    answers: Cell<u32>,
     places: Rc<Places>,
     /// Moves the connection; `None` until it has begun to.
     task: RefCell<Option<Waker>>,
@@ -34,7 +36,8 @@ pub(super) struct Asked {
 impl Trust {
     pub(super) fn new(options: LivenessOptions, seen: Rc<Seen>, places: Rc<Places>, now: Time) -> Self {
         let liveness = RefCell::new(Liveness::new(options, now));
-        Self { liveness, asked: Cell::default(), seen, places, task: RefCell::new(None) }
+        let answers = Cell::new(seen.answers());
+        Self { liveness, asked: Cell::default(), seen, answers, places, task: RefCell::new(None) }
     }
 
     /// A call wants a place; `started` is when it was made.
@@ -90,11 +93,7 @@ impl Trust {
 
     /// A PING was sent for another purpose.
     pub(super) fn on_other_ping(&self) {
-        let mut liveness = self.liveness.borrow_mut();
-        if self.seen.take_answer() {
-            liveness.on_answer_read();
-        }
-        liveness.on_other_ping();
+        self.informed().on_other_ping();
     }
 
     pub(super) fn on_time(&self, now: Time) {
@@ -117,13 +116,18 @@ impl Trust {
     }
 
     fn tell(&self, event: impl FnOnce(&mut Liveness) -> LivenessStep) {
+        let step = event(&mut self.informed());
+        self.carry_out(step);
+    }
+
+    /// The machine, once it knows whether the server has answered.
+    fn informed(&self) -> RefMut<'_, Liveness> {
         let mut liveness = self.liveness.borrow_mut();
-        if self.seen.take_answer() {
+        let answers = self.seen.answers();
+        if self.answers.replace(answers) != answers {
             liveness.on_answer_read();
         }
-        let step = event(&mut liveness);
-        drop(liveness);
-        self.carry_out(step);
+        liveness
     }
 
     fn carry_out(&self, step: LivenessStep) {

@@ -16,8 +16,8 @@ pub(in crate::transport) struct Seen {
     pub(super) reads: Cell<u32>,
     /// Set by the first HEADERS frame.
     pub(super) has_answered: Cell<bool>,
-    /// Set by each HEADERS or DATA frame, cleared by who asks.
-    pub(super) has_new_answer: Cell<bool>,
+    /// How many HEADERS and DATA frames were read; it wraps.
+    pub(super) answers: Cell<u32>,
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     pub(super) wrong_start: RefCell<Option<String>>,
     pub(super) stream_limit: Cell<Option<u32>>,
@@ -55,9 +55,9 @@ impl Seen {
         self.has_answered.get()
     }
 
-    /// Whether the server has sent headers or data since this was asked last.
-    pub(in crate::transport) fn take_answer(&self) -> bool {
-        self.has_new_answer.take()
+    /// How many frames of headers or data were read so far; two equal answers mean that none was between them.
+    pub(in crate::transport) fn answers(&self) -> u32 {
+        self.answers.get()
     }
 
     pub(in crate::transport) fn wrong_start(&self) -> Option<String> {
