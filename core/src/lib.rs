@@ -30,6 +30,7 @@ mod resolver;
 mod runtime;
 #[cfg(test)]
 mod simulation;
+mod small_map;
 mod state;
 mod status;
 mod time;

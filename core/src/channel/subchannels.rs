@@ -2,7 +2,6 @@
 //!
 //! It carries out what the control task decides and says what became of it; what follows from that for the channel is not its business.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,6 +18,7 @@ use crate::policy::balancer::SubchannelId;
 use crate::policy::jitter::jittered;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
+use crate::small_map::SmallMap;
 use crate::state::State;
 use crate::time::{Time, earliest};
 use crate::transport::connection::Connection;
@@ -31,10 +31,9 @@ pub(super) struct Subchannels<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     gate: Visitor,
-    /// Boxed, because a map keeps room for eleven and most channels have one.
-    slots: BTreeMap<SubchannelId, Box<Slot>>,
+    slots: SmallMap<SubchannelId, Slot>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
-    links: BTreeMap<u64, D::Task>,
+    links: SmallMap<u64, D::Task>,
 }
 
 /// One address: its machine, and its connection once there is one.
@@ -77,7 +76,7 @@ impl<D: Driver> Subchannels<D> {
         usage: Rc<Usage>,
         gate: Visitor,
     ) -> Self {
-        let (slots, links) = (BTreeMap::new(), BTreeMap::new());
+        let (slots, links) = (SmallMap::default(), SmallMap::default());
         Self { driver: driver.clone(), config, settings, mailbox, usage, gate, slots, links }
     }
 
@@ -92,18 +91,18 @@ impl<D: Driver> Subchannels<D> {
             ask_gate_at: None,
             retire_at: None,
         };
-        self.slots.insert(id, Box::new(slot));
+        self.slots.insert(id, slot);
     }
 
     pub(super) fn remove(&mut self, id: SubchannelId) {
-        if let Some(slot) = self.slots.remove(&id) {
-            self.let_go(*slot);
+        if let Some(slot) = self.slots.remove(id) {
+            self.let_go(slot);
         }
     }
 
     pub(super) fn remove_all(&mut self) {
-        for slot in std::mem::take(&mut self.slots).into_values() {
-            self.let_go(*slot);
+        for slot in self.slots.take_all() {
+            self.let_go(slot);
         }
     }
 
@@ -112,14 +111,14 @@ impl<D: Driver> Subchannels<D> {
         if let Some(connection) = slot.connection {
             connection.drain();
         }
-        if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(&dialing.connection)) {
+        if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(dialing.connection)) {
             task.abort();
         }
     }
 
     /// Ends every connection at once, whatever runs on it.
     pub(super) fn cut_all(&self) {
-        self.links.values().for_each(Task::abort);
+        self.links.iter().for_each(|(_, task)| task.abort());
     }
 
     /// Whether nothing is dialed and no connection is open, draining ones included.
@@ -129,19 +128,19 @@ impl<D: Driver> Subchannels<D> {
 
     /// The task of this connection is over.
     pub(super) fn on_link_over(&mut self, connection: u64) {
-        self.links.remove(&connection);
+        self.links.remove(connection);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.retire_at];
-        earliest(self.slots.values().flat_map(|slot| times(slot)))
+        earliest(self.slots.iter().flat_map(|(_, slot)| times(slot)))
     }
 
     /// Dials what may be dialed by now, and tells which subchannels are free for a dial again.
     pub(super) fn on_time(&mut self, now: Time) -> Vec<SubchannelId> {
         let mut freed = Vec::new();
         for id in self.ids() {
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            let Some(slot) = self.slots.get_mut(id) else { continue };
             if slot.machine.on_time(now) && slot.machine.state() == State::Idle {
                 freed.push(id);
             }
@@ -159,9 +158,9 @@ impl<D: Driver> Subchannels<D> {
     /// Which subchannels are free for a dial again.
     pub(super) fn on_backoff_reset(&mut self, now: Time) -> Vec<SubchannelId> {
         let mut freed = Vec::new();
-        for (id, slot) in &mut self.slots {
+        for (id, slot) in self.slots.iter_mut() {
             if slot.machine.on_backoff_reset() && slot.machine.state() == State::Idle {
-                freed.push(*id);
+                freed.push(id);
             }
         }
         self.on_gate_opened(now);
@@ -170,7 +169,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// A call needs a connection, the first for a while.
     pub(super) fn on_call_waits(&mut self, now: Time) {
-        self.slots.values_mut().for_each(|slot| slot.machine.on_call_waits(now, &self.config.dial));
+        self.slots.iter_mut().for_each(|(_, slot)| slot.machine.on_call_waits(now, &self.config.dial));
     }
 
     /// Whoever waits at the gate asks again.
@@ -182,7 +181,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// The policy wants a connection.
     pub(super) fn connect(&mut self, now: Time, id: SubchannelId) {
-        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.machine.state() == State::Idle) {
+        if let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.machine.state() == State::Idle) {
             slot.is_wanted = true;
             self.dial(now, id);
         }
@@ -190,7 +189,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// This connection is to be replaced, because of this.
     pub(super) fn on_successor_wanted(&mut self, now: Time, id: SubchannelId, connection: u64, words: String) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(slot) = self.slots.get_mut(id) else { return };
         if slot.connection.as_ref().is_some_and(|current| current.id() == connection) {
             slot.successor.get_or_insert(words);
             self.dial(now, id);
@@ -199,7 +198,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// Dials the subchannel if that is wanted, its backoff is over, and the gate allows it.
     fn dial(&mut self, now: Time, id: SubchannelId) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(slot) = self.slots.get_mut(id) else { return };
         let is_wanted = if slot.connection.is_some() { slot.successor.is_some() } else { slot.is_wanted };
         if !is_wanted || !slot.machine.may_dial() {
             return;
@@ -230,8 +229,8 @@ impl<D: Driver> Subchannels<D> {
     /// finishes its streams.
     pub(super) fn on_connected(&mut self, now: Time, id: SubchannelId, link: Connection) -> Option<String> {
         let is_awaited =
-            |slot: &&mut Box<Slot>| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
-        let Some(slot) = self.slots.get_mut(&id).filter(is_awaited) else {
+            |slot: &&mut Slot| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
+        let Some(slot) = self.slots.get_mut(id).filter(is_awaited) else {
             link.drain();
             return None;
         };
@@ -262,7 +261,7 @@ impl<D: Driver> Subchannels<D> {
         connection: u64,
         cause: String,
     ) -> Option<(AttemptNote, State)> {
-        let slot = self.slots.get_mut(&id)?;
+        let slot = self.slots.get_mut(id)?;
         let dialing = slot.dialing.take_if(|dialing| dialing.connection == connection)?;
         let calls_arrive = self.usage.calls_arrive(now);
         slot.machine.on_dial_failed(now, &self.config.dial, calls_arrive, self.driver.random_unit());
@@ -273,7 +272,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection. `None` when it was another one's.
     pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64) -> Option<Lost> {
-        let slot = self.slots.get_mut(&id)?;
+        let slot = self.slots.get_mut(id)?;
         let lost = slot.connection.take_if(|current| current.id() == connection)?;
         slot.machine.on_connection_lost(now, &self.config.dial, lost.loss(), self.driver.random_unit());
         (slot.successor, slot.retire_at, slot.ask_gate_at) = (None, None, None);
@@ -283,21 +282,21 @@ impl<D: Driver> Subchannels<D> {
 
     /// The connections calls may use, in the order of their subchannels.
     pub(super) fn connections(&self) -> Box<[(SubchannelId, Connection)]> {
-        self.slots.iter().filter_map(|(id, slot)| Some((*id, slot.connection.clone()?))).collect()
+        self.slots.iter().filter_map(|(id, slot)| Some((id, slot.connection.clone()?))).collect()
     }
 
     /// The addresses being dialed, and since when.
     pub(super) fn dialing(&self) -> impl Iterator<Item = (String, Time)> {
-        self.slots.values().filter_map(|slot| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)))
+        self.slots.iter().filter_map(|(_, slot)| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)))
     }
 
     /// When the next dial is due, while all wait for one.
     pub(super) fn next_attempt(&self) -> Option<Time> {
-        earliest(self.slots.values().flat_map(|slot| [slot.machine.next_deadline(), slot.ask_gate_at]))
+        earliest(self.slots.iter().flat_map(|(_, slot)| [slot.machine.next_deadline(), slot.ask_gate_at]))
     }
 
     fn ids(&self) -> Vec<SubchannelId> {
-        self.slots.keys().copied().collect()
+        self.slots.iter().map(|(id, _)| id).collect()
     }
 }
 

@@ -3,11 +3,11 @@
 //! The loop writes them, anybody may read them. `Relaxed` is enough everywhere: each number stands for itself, and no reader
 //! concludes anything about one from another.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::small_map::SmallMap;
 use crate::status::Code;
 
 /// A number that only grows.
@@ -67,7 +67,7 @@ pub(crate) struct ChannelCounters {
     /// The newest connect or resolve failure; guards the text alone.
     last_error: Mutex<Option<String>>,
     /// Live connections by id; guards the list alone.
-    connections: Mutex<BTreeMap<u64, Arc<ConnectionCounters>>>,
+    connections: Mutex<SmallMap<u64, Arc<ConnectionCounters>>>,
 }
 
 impl ChannelCounters {
@@ -99,12 +99,12 @@ impl ChannelCounters {
     }
 
     pub(crate) fn connection_closed(&self, id: u64) {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     pub(crate) fn connections(&self) -> Vec<ConnectionMetrics> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.iter().map(|(id, counters)| counters.read(*id)).collect()
+        connections.iter().map(|(id, counters)| counters.read(id)).collect()
     }
 }
 

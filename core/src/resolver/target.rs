@@ -142,6 +142,7 @@ fn literals(text: &str, scheme: &str, rest: &str, parse: fn(&str) -> Option<IpAn
         addresses.push(Address::Inet(address.with_port(port.unwrap_or(DEFAULT_PORT))));
     }
     let authority = first_authority.ok_or_else(|| bad(text, "lists no address"))?;
+    addresses.shrink_to_fit();
     Ok(Target { canonical: format!("{scheme}:{list}"), authority, endpoint: Endpoint::Fixed(addresses) })
 }
 

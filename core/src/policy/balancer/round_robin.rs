@@ -62,7 +62,7 @@ impl RoundRobin {
 impl LbPolicy for RoundRobin {
     /// Endpoints that stay listed are kept as they are ([LB-29]).
     fn on_addresses(&mut self, _: Time, addresses: Vec<Address>, actions: &mut Vec<LbAction>) {
-        let mut before = std::mem::take(&mut self.endpoints);
+        let mut before = std::mem::replace(&mut self.endpoints, Vec::with_capacity(addresses.len()));
         for address in addresses {
             // [NAME-84]
             if self.endpoints.iter().any(|endpoint| endpoint.address == address) {
