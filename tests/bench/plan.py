@@ -9,6 +9,7 @@ LEAST_ROUNDS = 5
 # Opening ten thousand channels takes long, and nothing is what they do.
 IDLE_ROUNDS = 3
 IDLE_CLIENTS = ("h2", "core-loop", "tonic", "grpcio-blocking", "grpc-js")
+KEPT_ALIVE_CLIENTS = ("core-loop", "tonic", "linkspan-blocking", "grpcio-blocking")
 # What a turn costs beside warm-up and window, and what a process costs until it said what it is.
 TURN_SECONDS = 0.05
 PROCESS_SECONDS = 0.5
@@ -33,7 +34,7 @@ MODES = {
     mode.name: mode
     for mode in (
         # Every client does everything once: whether they work, not what they cost.
-        Mode("trial", 1.5, 1, tuple(name for name in WORKLOADS if name != "idle")),
+        Mode("trial", 1.5, 1, tuple(name for name in WORKLOADS if WORKLOADS[name].kind != "idle")),
         Mode("quick", 1.4, 5, ("unary", "unary_threads"), (16,), (16,)),
         Mode("bench", 9.5, 7, ("unary", "unary_threads", "server_stream")),
         Mode("full", 28, 5, tuple(WORKLOADS)),
@@ -109,6 +110,8 @@ def _cells(mode):
             yield Cell(workload, {}, _those(lambda client: not client.is_uvloop))
         elif name == "idle":
             yield Cell(workload, {}, _those(lambda client: client.name in IDLE_CLIENTS))
+        elif name == "idle_keepalive":
+            yield Cell(workload, {}, _those(lambda client: client.name in KEPT_ALIVE_CLIENTS))
         else:
             yield Cell(workload, {}, CLIENTS)
 

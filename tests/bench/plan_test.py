@@ -37,7 +37,7 @@ class Plans(unittest.TestCase):
     def test_a_trial_has_every_client_and_all_but_the_longest_workload(self):
         made = self.made("trial")
         self.assertEqual({client.name for client in made.clients}, set(BY_NAME))
-        self.assertEqual({cell.workload.name for cell in made.cells}, set(WORKLOADS) - {"idle"})
+        self.assertEqual({cell.workload.name for cell in made.cells}, set(WORKLOADS) - {"idle", "idle_keepalive"})
 
     def test_quick_has_every_client_at_sixteen(self):
         made = self.made("quick")
@@ -77,13 +77,15 @@ class Plans(unittest.TestCase):
         )
         self.assertEqual(made.cell("memory").command(made.seconds), {"workload": "memory", "channels": 500})
         self.assertEqual(made.cell("idle").command(made.seconds)["seconds"], 3)
+        kept_alive = made.cell("idle_keepalive").command(made.seconds)
+        self.assertEqual((kept_alive["workload"], kept_alive["keepalive_s"]), ("idle", 10))
 
     def test_idle_has_fewer_rounds_and_only_what_gets_faster_warms_up(self):
         made = self.made("full")
         self.assertEqual(made.rounds_of(made.cell("idle")), 3)
         self.assertEqual(made.rounds_of(made.cell("memory")), made.rounds)
         cold = {cell.name for cell in made.cells if not plan.warms_up(cell)}
-        self.assertEqual(cold, {"memory", "idle"})
+        self.assertEqual(cold, {"memory", "idle", "idle_keepalive"})
 
     def test_javascript_is_warmed_up_longer(self):
         made = self.made("quick", seconds=0.5)

@@ -59,6 +59,9 @@ BLAST_MESSAGES = 500
 MEMORY_CHANNELS = 500
 IDLE_CHANNELS = 10_000
 IDLE_SECONDS = 3
+KEPT_ALIVE_CHANNELS = 1_000
+# Each channel is pinged once in the time it is looked at.
+KEEPALIVE_SECONDS = 10
 
 WORKLOADS = {
     workload.name: workload
@@ -84,5 +87,10 @@ WORKLOADS = {
         Workload("idle", f"{IDLE_CHANNELS:,} connected channels on which nothing happens", "channel",
                  {"workload": "idle", "channels": IDLE_CHANNELS, "warmup_s": WARMUP_SECONDS, "seconds": IDLE_SECONDS}, kind="idle",
                  fields=("operations", "bytes", "open_s", *CPU), fresh_seconds=20, channels=IDLE_CHANNELS),
+        Workload("idle_keepalive",
+                 f"{KEPT_ALIVE_CHANNELS:,} connected channels that are pinged every {KEEPALIVE_SECONDS} s and otherwise left alone", "channel",
+                 {"workload": "idle", "channels": KEPT_ALIVE_CHANNELS, "keepalive_s": KEEPALIVE_SECONDS, "warmup_s": WARMUP_SECONDS,
+                  "seconds": KEEPALIVE_SECONDS}, kind="idle",
+                 fields=("operations", "bytes", "open_s", *CPU), fresh_seconds=KEEPALIVE_SECONDS + 2, channels=KEPT_ALIVE_CHANNELS),
     )
 }

@@ -36,8 +36,8 @@ class Blocking:
         for channel in self._kept.values():
             channel.close()
 
-    def _open(self, target):
-        return self._library.insecure_channel(target, client.CHANNEL_OPTIONS)
+    def _open(self, target, more_options=()):
+        return self._library.insecure_channel(target, (*client.CHANNEL_OPTIONS, *more_options))
 
     def _open_tls(self, target):
         credentials = client.trusting(self._library, self._arguments)
@@ -98,7 +98,7 @@ class Blocking:
 
     def _idle(self, command):
         began, resident = time.perf_counter(), client.resident()
-        channels = self._connected(command["channels"])
+        channels = self._connected(command["channels"], keepalive_options(command))
         opened = {"bytes": client.resident() - resident, "open_s": time.perf_counter() - began}
         time.sleep(command["warmup_s"])
         quiet = sample(0)
@@ -107,12 +107,12 @@ class Blocking:
         close_all(channels)
         return answer
 
-    def _connected(self, count):
+    def _connected(self, count, more_options=()):
         """New channels, each of which has made a call."""
         request = bytes(client.START_SIZE)
         channels = []
         for _ in range(count):
-            channel = self._open(self._arguments.echo)
+            channel = self._open(self._arguments.echo, more_options)
             channels.append(channel)
             check_size(unary_method(channel)(request), client.START_SIZE)
         return channels
@@ -120,6 +120,18 @@ class Blocking:
 
 def unary_method(channel):
     return channel.unary_unary(METHODS + "Unary")
+
+
+def keepalive_options(command):
+    seconds = command.get("keepalive_s")
+    if seconds is None:
+        return ()
+    # The third makes C-core ping on while no data flows.
+    return (
+        ("grpc.keepalive_time_ms", seconds * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    )
 
 
 def close_all(channels):

@@ -20,6 +20,8 @@ PEERS = {
 }
 # A channel may take this much more than a bare HTTP/2 connection.
 MEMORY_ABOVE_H2_BYTES = 6 * 1024
+# Of a second, for a thousand channels with keepalive: half a percent of a core.
+KEPT_ALIVE_US = 5_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,7 @@ def all_bars():
     for client, reference in (*PYTHON_PAIRS[:2], *((client, "grpc-js") for client in NODE_OURS)):
         yield Bar("start", client, 0.4, reference, figure="start_ms")
     yield Bar("memory", "core-loop", MEMORY_ABOVE_H2_BYTES, "h2", figure="bytes", is_difference=True)
+    yield Bar("idle_keepalive", "core-loop", KEPT_ALIVE_US, figure="cpu_share_us")
 
 
 def verdicts(results):

@@ -146,7 +146,7 @@ def _bars(results):
     return "\n".join(lines)
 
 
-BAR_FIGURES = {"cpu_us": "CPU", "main_us": "main thread", "start_ms": "wall time", "bytes": "memory"}
+BAR_FIGURES = {"cpu_us": "CPU", "main_us": "main thread", "start_ms": "wall time", "bytes": "memory", "cpu_share_us": "CPU in 1 s"}
 
 
 def _bar_value(bar, value):

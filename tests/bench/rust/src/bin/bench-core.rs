@@ -50,15 +50,16 @@ struct Core(OnLoop);
 #[derive(Clone)]
 struct OnLoopChannel(LoopChannel);
 
-fn open(target: &str, ca: Option<&str>) -> Result<Channel, String> {
+fn open(target: &str, ca: Option<&str>, more_options: &[(&str, i64)]) -> Result<Channel, String> {
     let credentials = match ca {
         None => Ok(Credentials::insecure()),
         Some(ca) => Credentials::tls(TlsOptions { roots: Roots::Pem(ca.into()), ..TlsOptions::default() }),
     };
     let credentials = credentials.map_err(|error| error.to_string())?;
     let mut options = ChannelOptions::new();
-    let no_limit = OptionValue::from(-1_i64);
-    options.set("grpc.max_receive_message_length", no_limit).map_err(|error| error.to_string())?;
+    for (key, value) in [("grpc.max_receive_message_length", -1)].iter().chain(more_options) {
+        options.set(key, OptionValue::from(*value)).map_err(|error| error.to_string())?;
+    }
     Channel::new(target, &credentials, &options).map_err(|error| error.to_string())
 }
 
@@ -71,12 +72,20 @@ impl Library for Core {
 
     async fn open(&self, address: &str, ca: Option<&str>) -> Result<OnLoopChannel, String> {
         let target = if ca.is_some() { target(address) } else { format!("ipv4:{address}") };
-        let channel = self.0.channel(&open(&target, ca)?).map_err(|error| error.to_string())?;
+        let channel = self.0.channel(&open(&target, ca, &[])?).map_err(|error| error.to_string())?;
         Ok(OnLoopChannel(channel))
     }
 
     async fn open_over(&self, addresses: &[String]) -> Result<OnLoopChannel, NoAnswer> {
-        let channel = open(&format!("ipv4:{}", addresses.join(",")), None)?;
+        let channel = open(&format!("ipv4:{}", addresses.join(",")), None, &[])?;
+        let channel = self.0.channel(&channel).map_err(|error| NoAnswer::Error(error.to_string()))?;
+        Ok(OnLoopChannel(channel))
+    }
+
+    async fn open_kept_alive(&self, address: &str, after: Duration) -> Result<OnLoopChannel, NoAnswer> {
+        let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let keepalive = [("grpc.keepalive_time_ms", after), ("grpc.keepalive_permit_without_calls", 1)];
+        let channel = open(&format!("ipv4:{address}"), None, &keepalive)?;
         let channel = self.0.channel(&channel).map_err(|error| NoAnswer::Error(error.to_string()))?;
         Ok(OnLoopChannel(channel))
     }
@@ -144,7 +153,8 @@ impl Incoming for Answers {
 }
 
 fn by_queue(server: &Server) -> Result<(), Failure> {
-    let caller = Caller { channel: open(&format!("ipv4:{}", server.echo), None)?, queue: CompletionQueue::new(1_024) };
+    let caller =
+        Caller { channel: open(&format!("ipv4:{}", server.echo), None, &[])?, queue: CompletionQueue::new(1_024) };
     obey("linkspan core, caller on a thread of its own", env!("CARGO_PKG_VERSION"), |command| {
         if command.workload != "unary" {
             return Err(NoAnswer::Unsupported(format!("{} is measured on the loop", command.workload)));

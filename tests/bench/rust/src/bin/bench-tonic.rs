@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use linkspan_bench::client::workloads::{Bench, Channel, Incoming, Library, Outgoing};
-use linkspan_bench::client::{Failure, arguments, obey};
+use linkspan_bench::client::{Failure, NoAnswer, arguments, obey};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tonic::client::Grpc;
@@ -34,20 +35,33 @@ impl Library for Tonic {
 
     async fn open(&self, address: &str, ca: Option<&str>) -> Result<Client, String> {
         let scheme = if ca.is_some() { "https" } else { "http" };
-        let endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).map_err(|cause| cause.to_string())?;
-        let endpoint = endpoint.tcp_nodelay(true).initial_stream_window_size(256 << 10);
-        let mut endpoint = endpoint.initial_connection_window_size(16 << 20);
+        let mut endpoint = endpoint(scheme, address)?;
         if let Some(ca) = ca {
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name("localhost");
             endpoint = endpoint.tls_config(tls).map_err(|cause| cause.to_string())?;
         }
-        let channel = endpoint.connect().await.map_err(|cause| cause.to_string())?;
-        Ok(Client(Grpc::new(channel).max_decoding_message_size(usize::MAX)))
+        connected(&endpoint).await
+    }
+
+    async fn open_kept_alive(&self, address: &str, after: Duration) -> Result<Client, NoAnswer> {
+        let endpoint = endpoint("http", address)?.http2_keep_alive_interval(after).keep_alive_while_idle(true);
+        Ok(connected(&endpoint).await?)
     }
 
     async fn connect(&self, _: &Client) -> Result<(), String> {
         Ok(())
     }
+}
+
+fn endpoint(scheme: &str, address: &str) -> Result<Endpoint, String> {
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{address}")).map_err(|cause| cause.to_string())?;
+    let endpoint = endpoint.tcp_nodelay(true).initial_stream_window_size(256 << 10);
+    Ok(endpoint.initial_connection_window_size(16 << 20))
+}
+
+async fn connected(endpoint: &Endpoint) -> Result<Client, String> {
+    let channel = endpoint.connect().await.map_err(|cause| cause.to_string())?;
+    Ok(Client(Grpc::new(channel).max_decoding_message_size(usize::MAX)))
 }
 
 fn path() -> PathAndQuery {

@@ -40,6 +40,8 @@ pub struct Command {
     /// Channels to open.
     #[serde(default)]
     pub channels: usize,
+    /// After so many seconds of silence the channels are pinged, where that is said.
+    pub keepalive_s: Option<f64>,
     /// Addresses of the channel.
     #[serde(default)]
     pub addresses: usize,

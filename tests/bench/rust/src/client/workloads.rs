@@ -24,6 +24,15 @@ pub trait Library: 'static {
         async move { Err(NoAnswer::Unsupported(format!("one address a channel, not {}", addresses.len()))) }
     }
 
+    /// Opens a channel whose connection is pinged after so long a silence, with calls or without, if the library does that.
+    fn open_kept_alive(
+        &self,
+        _address: &str,
+        _after: Duration,
+    ) -> impl Future<Output = Result<Self::Channel, NoAnswer>> {
+        async { Err(NoAnswer::Unsupported("no keepalive".to_owned())) }
+    }
+
     /// Runs a task beside the others, on the thread that moves the connections.
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         #[expect(clippy::disallowed_methods, reason = "a caller of the engine, not a room of it")]
@@ -186,7 +195,10 @@ impl<L: Library> Bench<L> {
         let (before, opening) = (resident_bytes()?, Window::open(0)?);
         let mut channels = Vec::with_capacity(command.channels);
         for _ in 0..command.channels {
-            let channel = self.library.open(&self.server.echo, None).await?;
+            let channel = match command.keepalive_s.map(Duration::from_secs_f64) {
+                None => self.library.open(&self.server.echo, None).await?,
+                Some(after) => self.library.open_kept_alive(&self.server.echo, after).await?,
+            };
             self.library.connect(&channel).await?;
             channels.push(channel);
         }
