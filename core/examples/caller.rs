@@ -46,6 +46,8 @@ async fn run(asked: Asked) -> Result<(), Box<dyn Error>> {
     // Time for what tells of events to come round once more.
     tokio::time::sleep(2 * LOOK_AT_EVENTS).await;
     beside.shutdown().await;
+    // From here on the log is silent: what it says while the process ends would be cut off anywhere.
+    linkspan_core::set_logger(None);
     let attempts: u64 = channels.iter().map(|channel| channel.metrics().connect_attempts).sum();
     println!("{{\"kind\":\"done\",\"connect_attempts\":{attempts}}}");
     Ok(())
