@@ -1,5 +1,6 @@
 //! A call with streams: messages out as they come, messages in as they are asked for, one end.
 
+use std::cell::Cell;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -36,7 +37,8 @@ pub(crate) async fn run<D: Driver>(
     events: &impl StreamEvents,
 ) -> CallEnd {
     let (progress, replay) = (Progress::start(channel, spec), Replay::default());
-    let running = Running { channel, spec, is_empty, inbox, quota, events, progress: &progress, replay: &replay };
+    let owed = Cell::new(None);
+    let running = Running { channel, spec, is_empty, inbox, quota, owed, events, progress: &progress, replay: &replay };
     let outcome = {
         let attempts = pin!(running.attempts());
         progress.supervise(channel.driver(), inbox, attempts).await
@@ -51,6 +53,8 @@ struct Running<'a, D: Driver, E: StreamEvents> {
     is_empty: bool,
     inbox: &'a Inbox,
     quota: &'a SendQuota,
+    /// The size of the message that was taken to be sent and has not been given back to the quota.
+    owed: Cell<Option<usize>>,
     events: &'a E,
     progress: &'a Progress,
     replay: &'a Replay,
@@ -110,9 +114,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     async fn send_all(&self, sender: &mut Sender) -> Result<(), Failure> {
         let mut is_first = true;
         loop {
-            let again = self.replay.next();
-            let is_again = again.is_some();
-            let Outgoing { message, is_last } = match again {
+            let Outgoing { message, is_last } = match self.replay.next() {
                 Some(outgoing) => outgoing,
                 None => self.taken_from_inbox().await,
             };
@@ -129,10 +131,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
                         sender.send(outbound, is_last).await
                     };
                     self.channel.counters().messages_sent.one();
-                    // What is sent again was given back when it was sent first.
-                    if !is_again && self.quota.give_back(size) {
-                        self.events.on_writable();
-                    }
+                    self.give_back();
                     taken
                 }
             };
@@ -149,18 +148,23 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     async fn taken_from_inbox(&self) -> Outgoing {
         let outgoing = self.inbox.outgoing().await;
         self.replay.keep(&outgoing);
+        self.owed.set(outgoing.message.as_ref().map(Bytes::len));
         outgoing
+    }
+
+    /// The message taken last is on its way, or goes nowhere. One that an earlier attempt was about to send is given back by the next.
+    fn give_back(&self) {
+        if self.owed.take().is_some_and(|size| self.quota.give_back(size)) {
+            self.events.on_writable();
+        }
     }
 
     /// The server ended the stream before we half-closed: what is sent from now on goes nowhere, and whoever sends it must not wait
     /// for room.
     async fn swallow(&self) -> Result<(), Failure> {
         loop {
-            let Outgoing { message, is_last } = self.taken_from_inbox().await;
-            if message.is_some_and(|message| self.quota.give_back(message.len())) {
-                self.events.on_writable();
-            }
-            if is_last {
+            self.give_back();
+            if self.taken_from_inbox().await.is_last {
                 return Ok(());
             }
         }

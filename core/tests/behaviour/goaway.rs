@@ -1,14 +1,15 @@
 //! Servers that let go of a connection or of a stream: what was not processed is tried again unseen, the rest goes on.
 
-use linkspan_core::{CallRequest, Channel, Code, Event, Sent, State};
+use h2::server::Builder;
+use linkspan_core::{CallOptions, CallRequest, Channel, Code, Event, Sent, State};
 use tokio::task::JoinHandle;
 
 use crate::peer::client::{
     METHOD, Unary, becomes, call, channel, channel_with, events, failure, pick_first_channel, response, told,
 };
 use crate::peer::raw::{ACK, GOAWAY, PING, Peer, RST_STREAM};
-use crate::peer::run;
 use crate::peer::server::Server;
+use crate::peer::{beside, run};
 
 /// GOAWAY's largest last stream: every stream so far may finish.
 const ALL_STREAMS: u32 = (1 << 31) - 1;
@@ -207,6 +208,35 @@ fn a_refused_call_with_streams_is_made_again_with_the_messages_it_had_sent() {
         }
         events.are_over().await;
         assert_eq!(channel.metrics().retries, 1);
+    });
+}
+
+/// A message that waits for the server's window when its attempt is refused takes no room of those after it.
+#[test]
+fn a_refused_call_with_a_message_on_its_way_takes_further_messages_when_it_is_made_again() {
+    run(async {
+        let server = Server::start();
+        let channel = channel_with(&server.address(), &[("linkspan.send_high_water_bytes", 1_024.into())]);
+        let mut call = channel.stream(METHOD, CallOptions::default()).expect("a call");
+        let sender = beside(async move {
+            for _ in 0..5 {
+                call.send(vec![b'x'; 1_000]).await.expect("room, in the end");
+            }
+            call.close_send();
+            call
+        });
+        // The first goes with the headers, the second waits.
+        let mut connection = server.accept_with(Builder::new().initial_window_size(64)).await;
+        connection.request().await.reset(h2::Reason::REFUSED_STREAM);
+
+        let mut again = connection.request().await;
+        for _ in 0..5 {
+            assert_eq!(again.message().await.expect("a message").len(), 1_000);
+        }
+        assert_eq!(again.message().await, None);
+        again.start().end(0);
+        let mut call = sender.await.expect("no panic");
+        assert_eq!(call.message().await.expect("OK"), None);
     });
 }
 
