@@ -27,12 +27,20 @@ pub(super) async fn open<D: Driver>(
     let mut waiting = None;
     let mut turn = Turn::default();
     let mut snapshot = channel.snapshot();
+    // When the call looks for a connection; the clock is asked only if that is not when it was made.
+    let mut looks_at = if progress.refused_by().is_some() { channel.driver().now() } else { progress.started() };
+    let mut has_moved_on = false;
     loop {
         match snapshot.pick(progress.refused_by()) {
             Pick::Ready(connection) => {
                 progress.phase.set(Phase::Queue);
+                connection.on_place_wanted(looks_at);
+                // One that is in doubt now is waited for only if the next one is, too.
+                if connection.is_checked() && snapshot.has_unchecked() && !std::mem::replace(&mut has_moved_on, true) {
+                    continue;
+                }
                 let waits = || progress.on_waits_for(channel.driver(), &connection);
-                if let Some(place) = connection.place(progress.started(), waits).await {
+                if let Some(place) = connection.place(waits).await {
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,
@@ -70,6 +78,7 @@ pub(super) async fn open<D: Driver>(
             Some(newer) => newer,
             None => return Err(Failure::Internal { text: "the channel's control task ended".into() }),
         };
+        (looks_at, has_moved_on) = (channel.driver().now(), false);
     }
 }
 

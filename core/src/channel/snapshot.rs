@@ -78,6 +78,11 @@ impl Snapshot {
         picked
     }
 
+    /// Whether a connection is not in doubt.
+    pub(crate) fn has_unchecked(&self) -> bool {
+        self.connections.iter().any(|(_, connection)| !connection.is_checked())
+    }
+
     fn pick_once(&self) -> Pick {
         match self.picker.pick() {
             PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |(id, _)| *id) {

@@ -94,14 +94,18 @@ impl Connection {
         &self.0.counters
     }
 
-    /// A place for a stream of a call made at `started`, waiting while the server's MAX_CONCURRENT_STREAMS is reached and while the
-    /// connection is checked; `None` once it takes none. `waits` is called when it has to wait.
+    /// A call wants a place: what was idle for long is checked first. `now` may be when the call was made, if it has not waited since.
+    pub(crate) fn on_place_wanted(&self, now: Time) {
+        if let Some(trust) = &self.0.trust {
+            trust.on_place_wanted(now);
+        }
+    }
+
+    /// A place for a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached and while the connection is checked; `None` once
+    /// it takes none. `waits` is called when it has to wait.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn place(&self, started: Time, waits: impl Fn()) -> Option<Place> {
-        if let Some(trust) = &self.0.trust {
-            trust.on_place_wanted(started);
-        }
+    pub(crate) async fn place(&self, waits: impl Fn()) -> Option<Place> {
         self.0.places.take(waits).await
     }
 

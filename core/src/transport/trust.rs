@@ -40,13 +40,13 @@ impl Trust {
         Self { liveness, asked: Cell::default(), seen, answers, places, task: RefCell::new(None) }
     }
 
-    /// A call wants a place; `started` is when it was made.
-    pub(super) fn on_place_wanted(&self, started: Time) {
+    /// A call wants a place.
+    pub(super) fn on_place_wanted(&self, now: Time) {
         if !self.places.are_taken() {
-            self.tell(|liveness| liveness.on_reuse(started));
+            self.tell(|liveness| liveness.on_reuse(now));
         }
         if self.places.are_held() {
-            self.tell(|liveness| liveness.on_call_waits(started));
+            self.tell(|liveness| liveness.on_call_waits(now));
             self.ask(|asked| asked.has_moved = true);
         }
     }

@@ -119,6 +119,33 @@ fn the_first_call_after_long_idleness_succeeds_although_the_connection_was_forgo
     }
 }
 
+/// Of several that were idle one was forgotten: a call that finds that out goes to another at once, and the others are kept.
+#[test]
+fn a_forgotten_connection_among_several_costs_a_call_no_time_and_no_other_connection() {
+    for servers in [2, 4] {
+        every_seed(50, move |world: World| async move {
+            for number in 1..=servers {
+                world.server(&address(number), Script::default());
+            }
+            let channel = world.channel(&listed(1..=servers), &options(Preset::Resilient, []));
+            for _ in 0..servers * 4 {
+                world.must_succeed(&channel, Plan::default()).await;
+            }
+            world.sleep(SECOND * 60).await;
+            world.driver().network().forget_streams(&address(1), true, true);
+            let connections = world.record().connections();
+            for _ in 0..servers {
+                world.must_succeed(&channel, Plan { timeout: Some(SECOND), ..Plan::default() }).await;
+            }
+            world.sleep(SECOND * 10).await;
+            let again = world.record().connections() - connections;
+            if again > 1 {
+                world.wrong(format_args!("{again} connections were made anew, of one that was forgotten"));
+            }
+        });
+    }
+}
+
 /// The process did not run for minutes, and what lies on the way has forgotten its streams meanwhile.
 #[test]
 fn the_first_call_after_a_freeze_of_the_process_succeeds() {
