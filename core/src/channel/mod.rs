@@ -125,7 +125,7 @@ impl<D: Driver> LocalChannel<D> {
             usage: Rc::clone(&usage),
         };
         control::spawn(driver, shared, publisher, gate, done);
-        let retries = RefCell::new(RetryBudget::new(config.transparent_retry));
+        let retries = RefCell::new(RetryBudget::new(config.transparent_retry, driver.now()));
         Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox, usage, retries }))
     }
 

@@ -40,10 +40,10 @@ const KEPT: Duration = Duration::from_secs(10);
 const KEPT_CALLS: f64 = 10_000.0;
 
 impl RetryBudget {
-    /// The channel starts with what ten seconds of quiet earn.
-    pub(crate) fn new(options: TransparentRetryOptions) -> Self {
+    /// A channel made at `now` starts with what ten seconds of quiet earn.
+    pub(crate) fn new(options: TransparentRetryOptions, now: Time) -> Self {
         let balance = options.budget.map_or(0.0, |budget| budget.min_per_second * KEPT.as_secs_f64());
-        Self { options, balance, reckoned: (Time::ZERO, 0) }
+        Self { options, balance, reckoned: (now, 0) }
     }
 
     /// The server did not process a call that was sent `attempts` times; the channel has started `calls` so far. Whether to send it again.
@@ -55,9 +55,10 @@ impl RetryBudget {
         let (since, before) = std::mem::replace(&mut self.reckoned, (now, calls));
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let new_calls = calls.saturating_sub(before) as f64;
+        let by_calls = budget.ratio * new_calls.min(KEPT_CALLS);
+        let by_time = budget.min_per_second * now.since(since).min(KEPT).as_secs_f64();
         let most = budget.min_per_second * KEPT.as_secs_f64() + budget.ratio * KEPT_CALLS;
-        let earned = budget.ratio * new_calls + budget.min_per_second * now.since(since).as_secs_f64();
-        self.balance = (self.balance + earned).min(most);
+        self.balance = (self.balance + by_calls + by_time).min(most);
         let is_enough = self.balance >= 1.0;
         if is_enough {
             self.balance -= 1.0;
@@ -77,7 +78,7 @@ mod tests {
     /// [RETRY-3]
     #[test]
     fn without_a_budget_a_call_is_sent_again_as_often_as_it_may() {
-        let mut budget = RetryBudget::new(TransparentRetryOptions { most_per_call: 1, budget: None });
+        let mut budget = RetryBudget::new(TransparentRetryOptions { most_per_call: 1, budget: None }, at(0));
         for _ in 0..1_000 {
             assert!(budget.on_unprocessed(at(0), 1, 1));
             assert!(!budget.on_unprocessed(at(0), 1, 2));
@@ -86,7 +87,7 @@ mod tests {
 
     fn frugal() -> RetryBudget {
         let budget = Some(BudgetOptions { ratio: 0.2, min_per_second: 10.0 });
-        RetryBudget::new(TransparentRetryOptions { most_per_call: 5, budget })
+        RetryBudget::new(TransparentRetryOptions { most_per_call: 5, budget }, at(5_000))
     }
 
     fn granted(budget: &mut RetryBudget, now: Time, calls: u64) -> usize {
@@ -96,21 +97,23 @@ mod tests {
     #[test]
     fn a_quiet_channel_has_what_ten_seconds_earn_and_then_ten_a_second() {
         let mut budget = frugal();
-        assert_eq!(granted(&mut budget, at(0), 0), 100);
-        assert_eq!(granted(&mut budget, at(1), 0), 10);
-        assert_eq!(granted(&mut budget, at(3), 0), 20);
+        assert_eq!(granted(&mut budget, at(5_000), 0), 100);
+        assert_eq!(granted(&mut budget, at(5_001), 0), 10);
+        assert_eq!(granted(&mut budget, at(5_003), 0), 20);
     }
 
     #[test]
     fn every_call_earns_its_share() {
         let mut budget = frugal();
-        granted(&mut budget, at(0), 0);
-        assert_eq!(granted(&mut budget, at(0), 500), 100);
+        granted(&mut budget, at(5_000), 0);
+        assert_eq!(granted(&mut budget, at(5_000), 500), 100);
     }
 
     #[test]
-    fn a_long_time_earns_no_more_than_is_kept() {
+    fn a_quiet_day_does_not_pay_for_a_storm() {
         let mut budget = frugal();
+        granted(&mut budget, at(5_000), 0);
+        assert_eq!(granted(&mut budget, at(91_400), 0), 100);
         assert_eq!(granted(&mut budget, at(1_000_000), 1_000_000_000), 2_100);
     }
 
