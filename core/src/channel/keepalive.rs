@@ -20,6 +20,9 @@ pub(super) struct Settings {
 /// [OPT-3]: as good as never.
 const NEVER: i64 = i32::MAX as i64;
 
+/// With less every connection would be given up before an answer can be there; ten milliseconds are grpc-java's least.
+const LEAST_TIMEOUT: i64 = 10;
+
 /// The settings, with `variable` to ask the environment.
 ///
 /// # Errors
@@ -45,7 +48,7 @@ pub(super) fn settings(
         // [CONN-98], [OPT-33]
         keepalive: (1..NEVER).contains(&time).then(|| KeepaliveOptions {
             time: clamped(time, options, preset),
-            timeout: Duration::from_millis(timeout.unsigned_abs()),
+            timeout: Duration::from_millis(if timeout < 0 { NEVER } else { timeout.max(LEAST_TIMEOUT) }.unsigned_abs()),
             without_calls: without_calls.unwrap_or(path.without_calls),
             is_policed: false,
         }),
@@ -176,8 +179,19 @@ mod tests {
     fn options_set_it_and_the_timeout_is_20_seconds_by_default() {
         let time = ("grpc.keepalive_time_ms", 30_000.into());
         assert_eq!(config(std::slice::from_ref(&time)).keepalive, keepalive(30_000, 20_000, false));
-        let all = [time, ("grpc.keepalive_timeout_ms", 5.into()), ("grpc.keepalive_permit_without_calls", 1.into())];
-        assert_eq!(config(&all).keepalive, keepalive(30_000, 5, true));
+        let all = [time, ("grpc.keepalive_timeout_ms", 50.into()), ("grpc.keepalive_permit_without_calls", 1.into())];
+        assert_eq!(config(&all).keepalive, keepalive(30_000, 50, true));
+    }
+
+    #[test]
+    fn a_timeout_leaves_time_for_an_answer_and_may_be_never() {
+        let time = ("grpc.keepalive_time_ms", 30_000.into());
+        for (timeout, milliseconds) in [(0, 10), (9, 10), (10, 10), (i32::MAX, 2_147_483_647)] {
+            let set = [time.clone(), ("grpc.keepalive_timeout_ms", timeout.into())];
+            assert_eq!(config(&set).keepalive, keepalive(30_000, milliseconds, false), "{timeout}");
+        }
+        let never = kubernetes(&[], &[("GRPC_KEEPALIVE_TIMEOUT_MS", "-1")]).expect("valid");
+        assert_eq!(never.keepalive, keepalive(60_000, 2_147_483_647, true));
     }
 
     /// [CONN-94]

@@ -394,7 +394,7 @@ const REGISTRY: &[OptionDoc] = &[
         (0, I32_MAX),
         [20_000, 20_000],
         "20000",
-        "After so long without a byte read after that PING, the connection is closed and its calls end UNAVAILABLE.",
+        "After so long without a byte read after that PING, the connection is closed and its calls end UNAVAILABLE; less than 10 is 10, 2147483647 is never.",
     ),
     boolean(
         "grpc.keepalive_permit_without_calls",
