@@ -108,6 +108,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
     fn let_go(&self, slot: Slot) {
+        self.gate.leave(&slot.address);
         if let Some(connection) = slot.connection {
             connection.drain();
         }
