@@ -27,6 +27,8 @@ pub(super) struct Showing {
     picker: Rc<dyn Picker>,
     /// Why picks fail, once something failed.
     failure: Option<Failure>,
+    /// Set when a connection was usable since that failure: it is told only while nothing is.
+    is_past: bool,
     /// The newest failure of each address, oldest first.
     notes: VecDeque<AttemptNote>,
     /// Why the change that is being carried out happens.
@@ -59,6 +61,7 @@ impl Showing {
             state: State::Idle,
             picker: Rc::new(FixedPicker(PickResult::Queue)),
             failure: None,
+            is_past: false,
             notes: VecDeque::new(),
             cause: Cause::default(),
         }
@@ -83,12 +86,12 @@ impl Showing {
             self.notes.pop_front();
         }
         self.notes.push_back(note);
-        self.failure = Some(Failure::ConnectFailed { last_error });
+        (self.failure, self.is_past) = (Some(Failure::ConnectFailed { last_error }), false);
     }
 
     /// The name could not be resolved, and nothing is known from before.
     pub(super) fn on_resolve_failed(&mut self, failure: Failure) {
-        self.failure = Some(failure);
+        (self.failure, self.is_past) = (Some(failure), false);
     }
 
     /// The channel starts from nothing again.
@@ -100,7 +103,7 @@ impl Showing {
     /// A connection is usable: what failed before is history.
     pub(super) fn on_connected(&mut self) {
         self.notes.clear();
-        self.failure = None;
+        self.is_past = true;
     }
 
     /// Forgets failures of addresses that are not wanted any more.
@@ -130,7 +133,9 @@ impl Showing {
             let next_attempt = next_attempt.filter(|_| dialing.is_empty());
             Rc::new(ConnectTrail { attempts, dialing, next_attempt })
         });
-        let (picker, failure) = (Rc::clone(&self.picker), self.failure.clone());
+        let is_told = !self.is_past || self.state == State::TransientFailure;
+        let failure = self.failure.clone().filter(|_| is_told);
+        let picker = Rc::clone(&self.picker);
         self.publisher.publish(Snapshot::new(self.state, picker, connections, failure, trail, is_resolving));
     }
 

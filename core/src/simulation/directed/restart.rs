@@ -7,16 +7,17 @@ use crate::channel::options::Preset;
 use crate::runtime::Driver;
 use crate::runtime::simulated::Dial;
 use crate::simulation::calls::Plan;
-use crate::simulation::channels::{address, listed};
+use crate::simulation::channels::{NAMED, address, listed};
 use crate::simulation::options::options;
 use crate::simulation::server::Script;
 use crate::simulation::world::World;
+use crate::state::State;
 use crate::status::Code;
 use crate::time::Time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// RULINGS 2 of the behaviour: within 1.5 s of the server's return, whatever the outage.
+/// Within 1.5 s of the server's return, whatever the outage.
 #[test]
 fn the_first_good_call_comes_soon_after_the_server_is_back() {
     for outage in [10, 60] {
@@ -76,6 +77,37 @@ fn many_channels_do_not_storm_a_server_that_is_away() {
         world.sleep(SECOND * 2).await;
         for channel in &channels {
             world.must_succeed(channel, Plan { wait_for_ready: true, ..Plan::default() }).await;
+        }
+    });
+}
+
+/// The one address that worked leaves the list; the one that stays has failed before, and calls are told so at once.
+#[test]
+fn a_call_fails_at_once_when_only_addresses_that_failed_are_left() {
+    every_seed(20, |world: World| async move {
+        world.server(&address(1), Script::default()).kill();
+        // It connects when the first has failed, and that is not tried again meanwhile.
+        world.server(&address(2), Script { settings_after: SECOND, ..Script::default() });
+        world.name_is(1..=2);
+        let set = [
+            ("linkspan.lb_policy", "round_robin".into()),
+            ("linkspan.dns_refresh_ms", 30_000.into()),
+            ("grpc.initial_reconnect_backoff_ms", 100_000.into()),
+            ("grpc.max_reconnect_backoff_ms", 100_000.into()),
+        ];
+        let channel = world.channel(NAMED, &options(Preset::Grpc, set));
+        world.must_succeed(&channel, Plan::default()).await;
+        world.sleep(SECOND * 5).await;
+        world.name_is(1..=1);
+        while channel.state(false) != State::TransientFailure {
+            // The channel asks again only while it is used.
+            world.call(&channel, Plan { timeout: Some(SECOND), ..Plan::default() }).end().await;
+            world.sleep(SECOND).await;
+        }
+        let started = world.driver().now();
+        let end = world.call(&channel, Plan { timeout: Some(SECOND * 600), ..Plan::default() }).end().await;
+        if end.code != Code::Unavailable || !end.text.contains("10.0.0.1") || end.at != started {
+            world.wrong(format_args!("{:?} after {:?}: {}", end.code, end.at.since(started), end.text));
         }
     });
 }
