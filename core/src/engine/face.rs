@@ -341,7 +341,11 @@ impl StreamSender {
                 other => return other,
             }
             // In a forked child the next try says that the call has ended.
-            self.handle.unless_forked(self.room.notified()).await;
+            let mut room = Box::pin(self.room.notified());
+            if self.handle.unless_forked(&mut room).await.is_none() {
+                // To drop it, a lock would be asked for that the parent's engine may have held.
+                std::mem::forget(room);
+            }
         }
     }
 
