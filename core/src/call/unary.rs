@@ -53,9 +53,7 @@ async fn attempts<D: Driver>(
     let mut attempts = 1;
     loop {
         let outcome = exchange(channel, spec, message, progress, received).await;
-        // A server that answered has looked at the call, whatever it says afterwards.
-        let is_unprocessed = outcome.sent == Sent::Refused && received.borrow().initial.is_none();
-        if !is_unprocessed || !channel.may_retry(attempts) {
+        if outcome.sent != Sent::Refused || !channel.may_retry(attempts) {
             return outcome;
         }
         attempts += 1;

@@ -1,7 +1,7 @@
 //! A channel on its loop: the control task with all its state, the snapshot calls read, the options.
 //!
 //! One task owns the resolver's result, the balancing policy and every subchannel; everybody else sees the snapshot. A call
-//! messages the control task only to wake an IDLE channel.
+//! messages the control task only to wake an IDLE channel, and when it is the first for a while that waits for a connection.
 
 pub(crate) mod config;
 mod control;

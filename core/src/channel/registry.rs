@@ -169,7 +169,7 @@ const REGISTRY: &[OptionDoc] = &[
         (1, I32_MAX),
         [20_000, 10_000],
         "20000; 10000 with \"resilient\"",
-        "All phases of one connect attempt; never shorter than the backoff that would follow. Too short and slow networks never connect.",
+        "All phases of one connect attempt; with the preset \"grpc\" never shorter than the backoff that would follow. Too short and slow networks never connect.",
     ),
     text(
         "linkspan.lb_policy",

@@ -1,4 +1,5 @@
-//! What the control task must know of its channel's calls. Calls write it, on the same loop; they send no mail for it.
+//! What the control task must know of its channel's calls. Calls write it, on the same loop; the first for a while that
+//! waits is told by mail, the others are not.
 
 use std::cell::Cell;
 use std::time::Duration;

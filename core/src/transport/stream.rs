@@ -19,6 +19,7 @@ use super::tap::Seen;
 use super::{Ending, Outcome};
 use crate::failure::Failure;
 use crate::metadata::Metadata;
+use crate::observe::trail::Sent;
 
 /// A stream whose headers are on their way.
 pub(crate) struct Stream {
@@ -147,7 +148,7 @@ impl Receiver {
             }
             Head::Final(ending) => {
                 self.state = Receiving::Over;
-                Err(Outcome { ending, sent: crate::observe::trail::Sent::Processed })
+                Err(Outcome { ending, sent: Sent::Processed })
             }
         }
     }
@@ -171,7 +172,7 @@ impl Receiver {
             if let Some(cause) = body.broken.take() {
                 let outcome = self.outcome_of(&cause);
                 self.state = Receiving::Over;
-                return Err(outcome);
+                return Err(processed(outcome));
             }
             if body.data_is_over {
                 break Ok(());
@@ -183,7 +184,7 @@ impl Receiver {
         let outcome = match ended {
             Err(failure) => Outcome::local(failure),
             Ok(()) => match poll_fn(|cx| body.receive.poll_trailers(cx)).await {
-                Err(cause) => self.outcome_of(&cause),
+                Err(cause) => processed(self.outcome_of(&cause)),
                 Ok(trailers) => {
                     let ended = body.end(trailers);
                     let rules = body.rules;
@@ -239,6 +240,11 @@ impl Receiver {
     }
 }
 
+/// A server that sent headers has looked at the call, whatever it says afterwards.
+fn processed(outcome: Outcome) -> Outcome {
+    Outcome { sent: Sent::Processed, ..outcome }
+}
+
 impl Body {
     fn new(receive: RecvStream, limits: ReceiveLimits) -> Self {
         let decoder = Decoder::new(limits.message);
@@ -286,10 +292,9 @@ impl Body {
             Ok(Fields { status: None, .. }) => {
                 Outcome::local(Failure::NoStatus { found: "none in the trailers".into() })
             }
-            Ok(Fields { status: Some(status), metadata, .. }) => Outcome {
-                ending: Ending::Peer { status, trailing: metadata },
-                sent: crate::observe::trail::Sent::Processed,
-            },
+            Ok(Fields { status: Some(status), metadata, .. }) => {
+                Outcome { ending: Ending::Peer { status, trailing: metadata }, sent: Sent::Processed }
+            }
         }
     }
 }

@@ -265,7 +265,7 @@ pub struct ChannelMetrics {
     pub state: State,
     /// Connect attempts.
     pub connect_attempts: u64,
-    /// Connect attempts that failed.
+    /// Connect attempts that failed, and connections that ended before they were of use.
     pub connect_failures: u64,
     /// The newest connect or resolve failure.
     pub last_error: Option<String>,
