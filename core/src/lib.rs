@@ -7,8 +7,8 @@
 //! The rooms, each importing only what stands left of it:
 //!
 //! ```text
-//! status metadata error failure foreign generation percent state time address ← observe ← policy ← { resolver, transport } ← channel ← call ← engine
-//!                                     runtime: used by resolver, transport, channel, call, engine; never by policy
+//! status metadata error failure foreign generation percent state time address ← observe ← policy ← { service_config, resolver, transport } ← channel ← call ← engine
+//!                                     runtime: used by resolver, transport, channel, call, engine; never by policy, service_config
 //! ```
 
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod percent;
 mod policy;
 mod resolver;
 mod runtime;
+mod service_config;
 #[cfg(test)]
 mod simulation;
 mod small_map;

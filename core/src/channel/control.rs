@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shown;
-use super::config::{Balancing, ChannelConfig};
+use super::config::ChannelConfig;
 use super::gate::{Gate, Visitor};
 use super::mailbox::{Mail, Mailbox};
 use super::resolving::Resolving;
@@ -26,6 +26,7 @@ use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::runtime::{Driver, SocketOptions, sleep_until};
+use crate::service_config::balancing::BalancingConfig;
 use crate::state::State;
 use crate::time::{Time, earliest};
 use crate::transport::connection::Connection;
@@ -93,9 +94,9 @@ pub(super) fn spawn<D: Driver>(
 }
 
 fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
-    match config.balancing {
-        Balancing::PickFirst => Box::new(PickFirst::new(ids.clone(), config.attempt_delay)),
-        Balancing::RoundRobin => Box::new(RoundRobin::new(ids.clone(), driver.random_unit())),
+    match &config.balancing {
+        BalancingConfig::PickFirst(_) => Box::new(PickFirst::new(ids.clone(), config.attempt_delay)),
+        BalancingConfig::RoundRobin => Box::new(RoundRobin::new(ids.clone(), driver.random_unit())),
     }
 }
 

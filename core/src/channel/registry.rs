@@ -174,7 +174,7 @@ const REGISTRY: &[OptionDoc] = &[
     text(
         "linkspan.lb_policy",
         "pick_first; round_robin with \"resilient\"",
-        "How calls are spread over a target's addresses: \"pick_first\" keeps one connection, \"round_robin\" one to each address, used in turn.",
+        "How calls are spread over a target's addresses: \"pick_first\" keeps one connection, \"round_robin\" one to each address, used in turn. A policy the service config names wins.",
     ),
     int(
         "linkspan.probe_interval_ms",
@@ -326,6 +326,11 @@ const REGISTRY: &[OptionDoc] = &[
         [256, 256],
         "256",
         "How many state changes are kept to be read.",
+    ),
+    text(
+        "grpc.service_config",
+        "none",
+        "The service config, as JSON: how calls are spread over addresses. One with a mistake makes no channel.",
     ),
     text(
         "grpc.lb_policy_name",

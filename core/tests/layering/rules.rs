@@ -21,13 +21,17 @@ const LEAVES: &[&str] = &[
 const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &[]),
     ("policy", &[]),
+    ("service_config", &["policy"]),
     ("runtime", &[]),
     ("resolver", &["observe", "policy", "runtime"]),
     ("transport", &["observe", "policy", "runtime"]),
-    ("channel", &["observe", "policy", "runtime", "resolver", "transport"]),
-    ("call", &["observe", "policy", "runtime", "resolver", "transport", "channel"]),
-    ("engine", &["observe", "policy", "runtime", "resolver", "transport", "channel", "call"]),
-    ("simulation", &["observe", "policy", "runtime", "resolver", "transport", "channel", "call", "engine"]),
+    ("channel", &["observe", "policy", "service_config", "runtime", "resolver", "transport"]),
+    ("call", &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel"]),
+    ("engine", &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel", "call"]),
+    (
+        "simulation",
+        &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel", "call", "engine"],
+    ),
 ];
 
 /// The room of tests above all others; nobody imports it, and nothing of it is in a library.
@@ -70,6 +74,9 @@ const TRANSPORT_ONLY: &[&str] = &["h2", "rustls", "tokio_rustls", "rustls_native
 
 /// The one exception: the simulated servers speak HTTP/2 from the other side.
 const SERVERS_HTTP2: (&str, &str) = (TEST_ROOM, "h2");
+
+/// Rooms that decide and read, and do nothing else.
+const PURE: &[&str] = &["policy", "service_config"];
 
 /// Words that no pure room has.
 const IMPURE: &[&str] = &[
@@ -158,7 +165,7 @@ fn forbidden(room: Option<&str>, path: &Path) -> Vec<String> {
     if room != "transport" && (room, first) != SERVERS_HTTP2 && TRANSPORT_ONLY.contains(&first) {
         reasons.push("is for transport alone".to_owned());
     }
-    if room == "policy" && path.segments.iter().any(|segment| IMPURE.contains(&segment.as_str())) {
+    if PURE.contains(&room) && path.segments.iter().any(|segment| IMPURE.contains(&segment.as_str())) {
         reasons.push("is not pure".to_owned());
     }
     reasons

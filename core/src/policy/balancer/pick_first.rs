@@ -13,6 +13,13 @@ use crate::address::Address;
 use crate::state::State;
 use crate::time::Time;
 
+/// What a service config may say of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PickFirstConfig {
+    /// Whether clients begin with an address of their own, so that not all of them choose the first (A62).
+    pub(crate) shuffle_address_list: bool,
+}
+
 /// The policy.
 #[derive(Debug)]
 pub(crate) struct PickFirst {
