@@ -44,7 +44,7 @@ pub(super) async fn open<D: Driver>(
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,
-                        &spec.method,
+                        &spec.method.path,
                         spec.authority.as_ref(),
                         &spec.metadata,
                         progress.remaining(channel.driver()),

@@ -49,13 +49,16 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Progress {
     pub(super) fn start<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Self {
-        let timeout = match spec.timeout {
+        let of_call = match spec.timeout {
             Timeout::ChannelDefault => channel.config().default_timeout,
             Timeout::None => None,
-            Timeout::After(timeout) => Some(timeout).filter(|timeout| *timeout <= LONGEST_TIMEOUT),
+            Timeout::After(timeout) => Some(timeout),
             Timeout::AlreadyPast => Some(Duration::ZERO),
         };
-        Self::begin(channel.driver().now(), timeout)
+        let of_method = spec.method.config.as_ref().and_then(|config| config.timeout);
+        // [SC-20]
+        let timeout = [of_call, of_method].into_iter().flatten().min();
+        Self::begin(channel.driver().now(), timeout.filter(|timeout| *timeout <= LONGEST_TIMEOUT))
     }
 
     fn begin(started: Time, timeout: Option<Duration>) -> Self {

@@ -6,6 +6,7 @@
 mod attempt;
 mod ending;
 pub(crate) mod inbox;
+mod limits;
 pub(crate) mod methods;
 pub(crate) mod quota;
 mod replay;
@@ -23,8 +24,8 @@ use crate::failure::{Dialect, Failure};
 use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::status::Status;
-use crate::transport::headers::{MethodPath, parse_authority};
-use methods::Methods;
+use crate::transport::headers::parse_authority;
+use methods::{Method, Methods};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,9 +48,9 @@ pub struct CallRequest {
     pub method: Arc<str>,
     /// Sent with the request.
     pub metadata: Metadata,
-    /// Default: the channel's.
+    /// Default: the channel's. A shorter one that the service config has for the method counts.
     pub timeout: Timeout,
-    /// Whether to wait through connect failures; `None` is no ([CONN-20]).
+    /// Whether to wait through connect failures; `None` is what the service config says, else no ([CONN-20], [CONN-23]).
     pub wait_for_ready: Option<bool>,
     /// `:authority` of this call instead of the channel's.
     pub authority: Option<Arc<str>>,
@@ -90,7 +91,7 @@ impl CallRequest {
 /// A request that passed the border: everything that can be wrong has been looked at.
 #[derive(Debug)]
 pub(crate) struct CallSpec {
-    pub(crate) method: MethodPath,
+    pub(crate) method: Method,
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Timeout,
     pub(crate) wait_for_ready: bool,
@@ -104,11 +105,13 @@ impl CallSpec {
     /// # Errors
     /// The method or the authority cannot be used.
     pub(crate) fn new(request: CallRequest, methods: &Methods) -> Result<Self, Error> {
+        let method = methods.find(&request.method)?;
+        let of_method = method.config.as_ref().and_then(|config| config.wait_for_ready);
         Ok(Self {
-            method: methods.path(&request.method)?,
+            method,
             metadata: request.metadata,
             timeout: request.timeout,
-            wait_for_ready: request.wait_for_ready.unwrap_or(false),
+            wait_for_ready: request.wait_for_ready.or(of_method).unwrap_or(false),
             authority: request.authority.as_deref().map(parse_authority).transpose()?,
             max_receive_bytes: request.max_receive_bytes,
             skip_initial: request.skip_initial,

@@ -9,8 +9,8 @@ use super::ending::Progress;
 use super::inbox::{Inbox, Outgoing};
 use super::quota::SendQuota;
 use super::replay::Replay;
-use super::unary::{due, receive_limits};
-use super::{CallEnd, CallSpec, attempt};
+use super::unary::due;
+use super::{CallEnd, CallSpec, attempt, limits};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -122,7 +122,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
                 None => sender.half_close(),
                 Some(message) => {
                     let size = message.len();
-                    let outbound = Outbound::message(message, self.channel.config().max_send_bytes)?;
+                    let outbound = Outbound::message(message, limits::send(self.channel, self.spec))?;
                     // Room is known only once the headers are out; a small message goes with them, whatever the room.
                     let goes_along = std::mem::take(&mut is_first) && size <= MOST_WITH_HEADERS;
                     let taken = if goes_along {
@@ -173,7 +173,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     /// Receives until the end. One message is read ahead of the credit, so that an end without a further message shows at once.
     async fn receive_all(&self, receiver: &mut Receiver) -> Outcome {
         let single_response = self.spec.single_response;
-        match receiver.head(receive_limits(self.channel, self.spec)).await {
+        match receiver.head(limits::receive(self.channel, self.spec)).await {
             Err(outcome) => return if single_response { due(outcome) } else { outcome },
             Ok(initial) => {
                 self.replay.let_go();

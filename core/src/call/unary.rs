@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use super::ending::Progress;
 use super::inbox::Inbox;
-use super::{CallSpec, UnaryEnd, attempt};
+use super::{CallSpec, UnaryEnd, attempt, limits};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{Phase, Sent};
 use crate::runtime::Driver;
 use crate::transport::message::Outbound;
-use crate::transport::stream::{ReceiveLimits, Receiver};
+use crate::transport::stream::Receiver;
 use crate::transport::{Ending, Outcome};
 
 /// Runs the call to its end.
@@ -68,7 +68,7 @@ async fn exchange<D: Driver>(
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
-    let outbound = match Outbound::message(message.clone(), channel.config().max_send_bytes) {
+    let outbound = match Outbound::message(message.clone(), limits::send(channel, spec)) {
         Ok(outbound) => outbound,
         Err(failure) => {
             progress.phase.set(Phase::Send);
@@ -98,7 +98,7 @@ async fn receive<D: Driver>(
     receiver: &mut Receiver,
     received: &RefCell<Received>,
 ) -> Outcome {
-    match receiver.head(receive_limits(channel, spec)).await {
+    match receiver.head(limits::receive(channel, spec)).await {
         Ok(initial) => received.borrow_mut().initial = Some(initial),
         Err(outcome) => return due(outcome),
     }
@@ -122,11 +122,4 @@ pub(super) fn due(outcome: Outcome) -> Outcome {
         Ending::Peer { status, .. } if status.is_ok() => Outcome::local(Failure::NoMessage),
         _ => outcome,
     }
-}
-
-/// The smaller of the call's limit and the channel's.
-pub(super) fn receive_limits<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> ReceiveLimits {
-    let limits = channel.config().receive;
-    let message = [limits.message, spec.max_receive_bytes].into_iter().flatten().min();
-    ReceiveLimits { message, ..limits }
 }

@@ -37,7 +37,6 @@ pub(crate) struct ChannelConfig {
     pub(crate) attempt_delay: Duration,
     pub(crate) balancing: BalancingConfig,
     /// What the application wants where its name's own config says nothing; nothing else brings one yet.
-    #[expect(dead_code, reason = "calls follow it next")]
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
     /// `None` is never.
     pub(crate) idle_timeout: Option<Duration>,
@@ -50,6 +49,8 @@ pub(crate) struct ChannelConfig {
     pub(crate) dns_min_interval: Duration,
     pub(crate) transparent_retry: TransparentRetryOptions,
     pub(crate) receive: ReceiveLimits,
+    /// Whether nobody set the limit of received messages.
+    pub(crate) is_receive_limit_default: bool,
     pub(crate) max_send_bytes: Option<u64>,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) windows: Windows,
@@ -127,6 +128,7 @@ impl ChannelConfig {
                     shows_content_type: options.dialect() == Dialect::GrpcJs,
                 },
             },
+            is_receive_limit_default: options.int("grpc.max_receive_message_length").is_none(),
             max_send_bytes: size_limit(number("grpc.max_send_message_length")),
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
             windows: Windows::new(options, preset),

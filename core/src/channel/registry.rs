@@ -330,7 +330,7 @@ const REGISTRY: &[OptionDoc] = &[
     text(
         "grpc.service_config",
         "none",
-        "The service config, as JSON: how calls are spread over addresses. One with a mistake makes no channel.",
+        "The service config, as JSON: how calls are spread over addresses, and for methods a timeout, whether calls wait for ready, and message limits. One with a mistake makes no channel.",
     ),
     text(
         "grpc.lb_policy_name",

@@ -29,7 +29,7 @@ struct Shared {
 
 impl ChannelCore {
     pub(super) fn new(id: u64, engine: &Engine, config: ChannelConfig) -> Arc<Self> {
-        let shared = Shared::on(engine, Shown::new(config.events_capacity));
+        let shared = Shared::on(engine, &config, Shown::new(config.events_capacity));
         Arc::new(Self {
             id,
             engine: engine.clone(),
@@ -40,7 +40,7 @@ impl ChannelCore {
     }
 
     fn shared(&self) -> &Shared {
-        self.shared.get(|parents| Shared::on(&self.engine, parents.shown.in_forked_child()))
+        self.shared.get(|parents| Shared::on(&self.engine, &self.config, parents.shown.in_forked_child()))
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -79,9 +79,10 @@ impl ChannelCore {
 }
 
 impl Shared {
-    fn on(engine: &Engine, shown: Shown) -> Self {
+    fn on(engine: &Engine, config: &ChannelConfig, shown: Shown) -> Self {
         engine.enlist(&shown.counters);
-        Self { queue: Arc::clone(engine.queue()), shown: Arc::new(shown), methods: Methods::default() }
+        let methods = Methods::new(config.service_config.clone());
+        Self { queue: Arc::clone(engine.queue()), shown: Arc::new(shown), methods }
     }
 }
 

@@ -22,9 +22,9 @@ use crate::status::{Code, Status};
 pub struct CallOptions {
     /// Sent with the request.
     pub metadata: Metadata,
-    /// Default: the channel's.
+    /// Default: the channel's. A shorter one that the service config has for the method counts.
     pub timeout: Timeout,
-    /// Whether to wait through connect failures.
+    /// Whether to wait through connect failures; `None` is what the service config says, else no.
     pub wait_for_ready: Option<bool>,
     /// The largest message to accept, if smaller than the channel's limit.
     pub max_receive_bytes: Option<u64>,

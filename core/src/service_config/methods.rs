@@ -29,7 +29,6 @@ pub(crate) struct MethodConfigs {
 
 impl MethodConfigs {
     /// What holds for calls with this `:path`: one config as a whole, the one that names it most exactly ([SC-14]).
-    #[cfg_attr(not(test), expect(dead_code, reason = "calls follow it next"))]
     pub(crate) fn of(&self, path: &str) -> Option<&Arc<MethodConfig>> {
         let service = path.rfind('/').map_or("", |slash| &path[..=slash]);
         [path, service, ""].into_iter().find_map(|path| self.by_path.get(path))

@@ -24,7 +24,6 @@ use methods::MethodConfigs;
 pub(crate) struct ServiceConfig {
     /// `None` leaves the choice to the channel.
     pub(crate) balancing: Option<BalancingConfig>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "calls follow it next"))]
     pub(crate) methods: MethodConfigs,
     #[cfg_attr(not(test), expect(dead_code, reason = "retries and hedging come later"))]
     pub(crate) retry_throttling: Option<RetryThrottling>,
