@@ -23,6 +23,7 @@ use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
+use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::runtime::{Driver, SocketOptions, sleep_until};
@@ -95,7 +96,11 @@ pub(super) fn spawn<D: Driver>(
 
 fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
     match &config.balancing {
-        BalancingConfig::PickFirst(_) => Box::new(PickFirst::new(ids.clone(), config.attempt_delay)),
+        BalancingConfig::PickFirst(settings) => {
+            let policy = PickFirst::new(ids.clone(), config.attempt_delay);
+            let shuffled = settings.shuffle_address_list;
+            Box::new(if shuffled { policy.shuffled(Shuffle::new(driver.random_unit())) } else { policy })
+        }
         BalancingConfig::RoundRobin => Box::new(RoundRobin::new(ids.clone(), driver.random_unit())),
     }
 }

@@ -256,6 +256,30 @@ fn the_configs_balancing_policy_wins_over_the_option() {
     });
 }
 
+#[test]
+fn shuffled_clients_begin_with_different_servers() {
+    run(async {
+        let config = r#"{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}"#;
+        let servers = [Server::start(), Server::start()];
+        let addresses = format!("{},{}", servers[0].address(), servers[1].address());
+        // The other set would let one channel dial an address at a time.
+        let set = [("grpc.service_config", config.into()), ("linkspan.preset", "grpc".into())];
+        let mut met = [0; 2];
+        // That all of them begin with the same happens once in 2^39.
+        for _ in 0..40 {
+            let channel = channel_with(&addresses, &set);
+            channel.state(true);
+            let first = tokio::select! {
+                biased;
+                _ = servers[0].accept_stream() => 0,
+                _ = servers[1].accept_stream() => 1,
+            };
+            met[first] += 1;
+        }
+        assert!(met[0] > 0 && met[1] > 0, "{met:?}");
+    });
+}
+
 /// [INV-06], [SC-08]
 #[test]
 fn a_channel_is_not_made_with_a_wrong_config_and_every_mistake_is_told() {

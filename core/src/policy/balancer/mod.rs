@@ -5,6 +5,7 @@
 
 pub(crate) mod pick_first;
 pub(crate) mod round_robin;
+pub(crate) mod shuffle;
 
 use std::cell::Cell;
 use std::fmt::Debug;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::shuffle::Shuffle;
 use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::address::Address;
 use crate::state::State;
@@ -24,6 +25,8 @@ pub(crate) struct PickFirstConfig {
 #[derive(Debug)]
 pub(crate) struct PickFirst {
     attempt_delay: Duration,
+    /// `None` keeps the resolver's order.
+    shuffle: Option<Shuffle>,
     /// What the resolver said last, in dialing order.
     addresses: Vec<Address>,
     /// One per address of the running list; when an address is selected, only that one.
@@ -62,6 +65,7 @@ impl PickFirst {
         let attempt_delay = attempt_delay.clamp(Duration::from_millis(100), Duration::from_secs(2));
         Self {
             attempt_delay,
+            shuffle: None,
             addresses: Vec::new(),
             subchannels: Vec::new(),
             phase: Phase::Idle,
@@ -69,6 +73,11 @@ impl PickFirst {
             has_dialed: false,
             ids,
         }
+    }
+
+    /// Puts each list in an order of its own before anything else is done with it ([LB-13]).
+    pub(crate) fn shuffled(self, shuffle: Shuffle) -> Self {
+        Self { shuffle: Some(shuffle), ..self }
     }
 
     fn entry(&mut self, id: SubchannelId) -> Option<&mut Entry> {
@@ -166,7 +175,10 @@ impl PickFirst {
 }
 
 impl LbPolicy for PickFirst {
-    fn on_addresses(&mut self, now: Time, addresses: Vec<Address>, actions: &mut Vec<LbAction>) {
+    fn on_addresses(&mut self, now: Time, mut addresses: Vec<Address>, actions: &mut Vec<LbAction>) {
+        if let Some(shuffle) = &mut self.shuffle {
+            shuffle.shuffle(&mut addresses);
+        }
         let was_waiting = self.addresses.is_empty();
         self.addresses = dialing_order(addresses);
         if self.addresses.is_empty() {

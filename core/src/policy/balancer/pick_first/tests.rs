@@ -21,6 +21,10 @@ impl Bench {
         Self { policy: PickFirst::new(SubchannelIds::default(), DELAY) }
     }
 
+    fn shuffling(unit: f64) -> Self {
+        Self { policy: PickFirst::new(SubchannelIds::default(), DELAY).shuffled(Shuffle::new(unit)) }
+    }
+
     fn told(&mut self, event: impl FnOnce(&mut PickFirst, &mut Vec<LbAction>)) -> Vec<String> {
         let mut actions = Vec::new();
         event(&mut self.policy, &mut actions);
@@ -223,4 +227,36 @@ fn a_connection_lost_after_its_successor_failed_waits_for_a_call_and_starts_with
     let mut bench = connected_to_first_of_two();
     assert_eq!(bench.state(1_000, 1, State::TransientFailure), ["re-resolve", "IDLE queue"]);
     assert_eq!(bench.exit_idle(1_100), ["create 3 10.0.0.2:1", "CONNECTING queue", "connect 3"]);
+}
+
+/// [LB-13]
+#[test]
+fn shuffled_addresses_are_dialed_in_an_order_that_clients_differ_in() {
+    let list = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"];
+    let first = |number| {
+        let mut bench = Bench::shuffling(f64::from(number) / 40.0);
+        let actions = bench.addresses(0, &list);
+        let mut created: Vec<_> =
+            actions.iter().filter_map(|action| action.split(' ').nth(2)).map(str::to_owned).collect();
+        let first = created[0].clone();
+        created.sort();
+        assert_eq!(created, list, "each once");
+        first
+    };
+    let firsts: Vec<String> = (0..40).map(first).collect();
+    for address in list {
+        assert!(firsts.iter().any(|first| first == address), "{address}");
+    }
+}
+
+/// [LB-13], [LB-15]
+#[test]
+fn a_shuffled_update_that_still_lists_the_selected_address_changes_nothing() {
+    let mut bench = Bench::shuffling(0.5);
+    let list = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"];
+    bench.addresses(0, &list);
+    bench.state(1, 1, State::Ready);
+    for now in 2..10 {
+        assert!(bench.addresses(now, &list).is_empty());
+    }
 }
