@@ -43,6 +43,11 @@ class Citations(unittest.TestCase):
         for place in ("core/tests/a/b.rs", "core/src/policy/balancer/tests.rs", "tests/c/ending.c"):
             self.assertEqual(in_tests(place, "// [WIRE-7]\n"), ["WIRE-7"], place)
 
+    def test_what_plays_a_server_or_builds_worlds_is_no_test(self):
+        for place in ("tests/server/faults/src/server/pings.rs", "core/src/simulation/worlds/backoff.rs"):
+            self.assertEqual(in_tests(place, "// [CONN-110]\n"), [], place)
+        self.assertEqual(in_tests("core/src/simulation/directed/idle.rs", "// [CONN-10]\n"), ["CONN-10"])
+
     def test_ranges_and_lists_are_each_of_their_rules(self):
         text = "/// [WIRE-60] to [WIRE-62], [CONN-5]\n"
         self.assertEqual(in_tests("core/tests/a.rs", text), ["WIRE-60", "WIRE-61", "WIRE-62", "CONN-5"])

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::every_seed;
 use crate::channel::options::Preset;
 use crate::simulation::calls::Plan;
-use crate::simulation::channels::{NAMED, address};
+use crate::simulation::channels::{NAMED, address, listed};
 use crate::simulation::options::options;
 use crate::simulation::server::Script;
 use crate::simulation::world::World;
@@ -59,6 +59,38 @@ fn a_channel_with_a_call_does_not_go_idle() {
             channel.events(0).iter().any(|event| event.to == State::Idle && event.at < end.at.since_start());
         if went_idle {
             world.wrong("the channel went idle under a call");
+        }
+    });
+}
+
+/// [CONN-58]: who calls again is not made to wait for what failed before the channel went idle.
+#[test]
+fn a_channel_that_went_idle_has_forgotten_its_backoff() {
+    every_seed(20, |world: World| async move {
+        let options = options(Preset::Grpc, [("grpc.client_idle_timeout_ms", 1_000.into())]);
+        let channel = world.channel(&listed([1]), &options);
+        let dials = || world.driver().network().dials();
+        // The next wait is 20 s at least then.
+        while dials().len() < 8 {
+            world.call(&channel, Plan::default());
+            world.sleep(SECOND / 2).await;
+        }
+        world.sleep(SECOND * 2).await;
+        if channel.events(0).last().is_none_or(|event| event.to != State::Idle) {
+            world.wrong("the channel is not idle");
+        }
+        let call = world.call(&channel, Plan { wait_for_ready: true, timeout: Some(SECOND * 3), ..Plan::default() });
+        call.end().await;
+        let anew: Vec<_> = dials()[8..].iter().map(|dial| dial.started).collect();
+        let [first, second, ..] = anew[..] else {
+            world.wrong(format_args!("only {} dials in 3 s", anew.len()));
+            return;
+        };
+        if first != call.started {
+            world.wrong(format_args!("it was dialed {:?} after the call", first.since(call.started)));
+        }
+        if !(SECOND.mul_f64(0.8)..=SECOND.mul_f64(1.2)).contains(&second.since(first)) {
+            world.wrong(format_args!("the first wait was {:?}", second.since(first)));
         }
     });
 }
