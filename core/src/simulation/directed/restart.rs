@@ -17,7 +17,7 @@ use crate::time::Time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Within 1.5 s of the server's return, whatever the outage.
+/// Within 1.5 s of the server's return, however long it was away.
 #[test]
 fn the_first_good_call_comes_soon_after_the_server_is_back() {
     for outage in [10, 60] {
