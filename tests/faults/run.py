@@ -28,6 +28,8 @@ def main():
     parser.add_argument("--long", action="store_true", help="the long form, whose figures are held to their bars")
     parser.add_argument("--keep", action="store_true", help="keep the figures in core/docs/measurements")
     arguments = parser.parse_args()
+    if arguments.keep and not arguments.long:
+        parser.error("--keep is for the figures of a --long run")
     # SIGTERM must end servers and clients too, so it takes the way of an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = {**machine_facts(None, None), "commit": engine_commit()}
