@@ -81,7 +81,7 @@ pub(super) fn spawn<D: Driver>(
         policy: new_policy(driver, &config, &ids),
         ids,
         idle: Idle::new(config.idle_timeout),
-        showing: Showing::new(config.given_target.clone(), Arc::clone(&shown), publisher),
+        showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher),
         shown,
         settings,
         config,

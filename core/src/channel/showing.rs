@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shown;
+use super::config::ChannelConfig;
 use super::slot::Publisher;
 use super::snapshot::Snapshot;
 use crate::failure::Failure;
@@ -19,8 +20,8 @@ use crate::transport::connection::Connection;
 
 /// The control task's side of everything others see of a channel.
 pub(super) struct Showing {
-    /// The channel's name in log lines.
-    target: String,
+    /// Whose target names the channel in log lines.
+    config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
     publisher: Publisher,
     state: State,
@@ -53,9 +54,9 @@ impl From<String> for Cause {
 pub(super) const MOST_NOTES: usize = 4;
 
 impl Showing {
-    pub(super) fn new(target: String, shown: Arc<Shown>, publisher: Publisher) -> Self {
+    pub(super) fn new(config: Arc<ChannelConfig>, shown: Arc<Shown>, publisher: Publisher) -> Self {
         Self {
-            target,
+            config,
             shown,
             publisher,
             state: State::Idle,
@@ -151,7 +152,7 @@ impl Showing {
         self.shown.set_state(to);
         let Cause { words, address, connection } = self.cause.clone();
         let event = ChannelEvent { seq: 0, at: now.since_start(), from, to, cause: words, address, connection };
-        log(LogLevel::Info, "channel", || format!("{}: {event}", self.target));
+        log(LogLevel::Info, "channel", || format!("{}: {event}", self.config.given_target));
         self.shown.events.record(event);
     }
 }

@@ -111,7 +111,7 @@ impl ChannelCounters {
 /// What a connection counts, with the facts fixed when it was opened.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounters {
-    remote_address: String,
+    remote_address: Arc<str>,
     local_address: Option<String>,
     connect: Duration,
     tls: Option<Duration>,
@@ -128,7 +128,7 @@ pub(crate) struct ConnectionCounters {
 
 impl ConnectionCounters {
     pub(crate) fn new(
-        remote_address: String,
+        remote_address: Arc<str>,
         local_address: Option<String>,
         connect: Duration,
         tls: Option<Duration>,
@@ -154,7 +154,7 @@ impl ConnectionCounters {
             self.goaway_code_plus_one.load(Relaxed).checked_sub(1).and_then(|code| u32::try_from(code).ok());
         ConnectionMetrics {
             id,
-            remote_address: self.remote_address.clone(),
+            remote_address: self.remote_address.as_ref().to_owned(),
             local_address: self.local_address.clone(),
             state: if self.is_draining.load(Relaxed) { "draining" } else { "ready" },
             connect: Some(self.connect),

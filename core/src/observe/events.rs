@@ -64,6 +64,10 @@ impl EventRing {
         if ring.len() == self.capacity {
             ring.pop_front();
         }
+        if ring.capacity() == 0 {
+            // Most of many channels have connected, and nothing else has become of them.
+            ring.reserve_exact(2);
+        }
         ring.push_back(event);
     }
 

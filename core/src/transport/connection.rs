@@ -21,7 +21,6 @@ use super::stream::Stream;
 use super::tap::{Seen, Tap};
 use super::trust::Trust;
 use super::wire::Wire;
-use crate::address::Address;
 use crate::failure::Failure;
 use crate::observe::counters::ConnectionCounters;
 use crate::policy::liveness::LivenessOptions;
@@ -61,7 +60,7 @@ pub(crate) enum NotOpened {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        address: &Address,
+        address: Arc<str>,
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
@@ -72,7 +71,7 @@ impl Connection {
         let trust = liveness.map(|options| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
             id,
-            address: address.to_string().into(),
+            address,
             send_request: RefCell::new(Some(send_request)),
             places,
             trust,

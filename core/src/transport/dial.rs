@@ -125,8 +125,9 @@ async fn attempt<D: Driver>(
     let secured = driver.now();
 
     phase.set("the server's HTTP/2 SETTINGS");
+    let remote_address: Arc<str> = address.to_string().into();
     let counters = Arc::new(ConnectionCounters::new(
-        address.to_string(),
+        Arc::clone(&remote_address),
         local_address,
         connected.since(started),
         settings.tls.is_some().then(|| secured.since(connected)),
@@ -171,7 +172,8 @@ async fn attempt<D: Driver>(
     .await?;
 
     let now = driver.now();
-    let connection = Connection::new(id, address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
+    let connection =
+        Connection::new(id, remote_address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
     let windows = (settings.stream_window, settings.max_stream_window);
     let pings = Pings::new(settings.keepalive.get(), trust, windows, Rc::clone(&seen), counters, now);

@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn tap_of(frames: Vec<u8>, takes: bool) -> Tap<Endless> {
-        let connection = Arc::new(ConnectionCounters::new(String::new(), None, Duration::ZERO, None));
+        let connection = Arc::new(ConnectionCounters::new("".into(), None, Duration::ZERO, None));
         Tap::new(Endless { frames, takes }, Rc::default(), connection, Arc::default())
     }
 
