@@ -36,6 +36,8 @@ pub(super) enum End {
 /// The largest stream id: "whatever you have sent is served", RFC 9113 §6.8.
 const ANY_STREAM: u32 = 0x7fff_ffff;
 const DRAIN_PING: &[u8; 8] = b"draining";
+/// What the GOAWAYs of a graceful end say that was asked for, as opposed to one that was due.
+const GRACEFUL: &str = "graceful";
 
 pub(super) struct Connection {
     pub(super) id: usize,
@@ -125,7 +127,7 @@ impl Connection {
         }
         match self.lifetime.on_time(now, !self.calls.is_empty()) {
             None => {}
-            Some(Due::Drain) => self.drain(now),
+            Some(Due::Drain(why)) => self.drain(now, why),
             Some(Due::LastGoaway) => self.last_goaway(),
             Some(Due::Close) => self.end = Some(End::Close),
         }
@@ -145,7 +147,7 @@ impl Connection {
                     self.end = Some(End::Close);
                 }
             }
-            Action::Drain => self.drain(now),
+            Action::Drain => self.drain(now, GRACEFUL),
             Action::Settings { settings } => frame::put_settings(&mut self.out, settings.wire()),
             Action::Ping => frame::put(&mut self.out, frame::PING, 0, 0, b"from us."),
             Action::Stall { reads } => {
@@ -164,17 +166,17 @@ impl Connection {
     }
 
     /// The first half of a graceful end, as grpc-go and C-core do it.
-    fn drain(&mut self, now: Duration) {
-        if self.lifetime.begin_draining(now) {
-            self.note_goaway(0, "graceful");
-            frame::put_goaway(&mut self.out, ANY_STREAM, 0, "graceful");
+    fn drain(&mut self, now: Duration, why: &'static str) {
+        if self.lifetime.begin_draining(now, why) {
+            self.note_goaway(0, why);
+            frame::put_goaway(&mut self.out, ANY_STREAM, 0, why);
             frame::put(&mut self.out, frame::PING, 0, 0, DRAIN_PING);
         }
     }
 
     /// The second: the client has seen the first, or does not answer.
     fn last_goaway(&mut self) {
-        self.goaway(self.highest, 0, "graceful");
+        self.goaway(self.highest, 0, self.lifetime.why());
     }
 
     fn goaway(&mut self, last_stream: u32, code: u32, debug: &str) {

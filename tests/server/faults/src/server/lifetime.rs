@@ -7,6 +7,10 @@ use super::behaviour::Behaviour;
 /// How long the client may take to answer the PING between the two GOAWAYs, as in grpc-go.
 const DRAIN_PING_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What GOAWAYs say of the reason, in grpc-go's words.
+const MAX_AGE: &str = "max_age";
+const MAX_IDLE: &str = "max_idle";
+
 pub(super) struct Lifetime {
     age: Option<Duration>,
     grace: Option<Duration>,
@@ -19,13 +23,15 @@ pub(super) struct Lifetime {
 #[derive(Clone, Copy)]
 struct Draining {
     since: Duration,
+    why: &'static str,
     /// The second GOAWAY was sent.
     is_final: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    Drain,
+    /// For this reason.
+    Drain(&'static str),
     LastGoaway,
     Close,
 }
@@ -41,12 +47,12 @@ impl Lifetime {
         }
     }
 
-    /// Starts a graceful end; false when it is under way.
-    pub(super) fn begin_draining(&mut self, now: Duration) -> bool {
+    /// Starts a graceful end; false when it is under way, for the reason it had.
+    pub(super) fn begin_draining(&mut self, now: Duration, why: &'static str) -> bool {
         if self.draining.is_some() {
             return false;
         }
-        self.draining = Some(Draining { since: now, is_final: false });
+        self.draining = Some(Draining { since: now, why, is_final: false });
         true
     }
 
@@ -55,10 +61,17 @@ impl Lifetime {
         self.draining.as_mut().is_some_and(|draining| !std::mem::replace(&mut draining.is_final, true))
     }
 
+    /// Why the connection is draining; empty when it is not.
+    pub(super) fn why(&self) -> &'static str {
+        self.draining.map_or("", |draining| draining.why)
+    }
+
     pub(super) fn on_time(&mut self, now: Duration, has_calls: bool) -> Option<Due> {
         self.idle_since = if has_calls { None } else { Some(self.idle_since.unwrap_or(now)) };
         let Some(draining) = &mut self.draining else {
-            return self.next_deadline().is_some_and(|at| at <= now).then_some(Due::Drain);
+            let is_due = self.next_deadline().is_some_and(|at| at <= now);
+            let why = if self.age.is_some_and(|age| age <= now) { MAX_AGE } else { MAX_IDLE };
+            return is_due.then_some(Due::Drain(why));
         };
         let is_over = self.grace.is_some_and(|grace| draining.since + grace <= now);
         if is_over || (draining.is_final && !has_calls) {
@@ -104,8 +117,9 @@ mod tests {
         let mut lifetime = lifetime(Some(5_000), Some(2_000), None);
         assert_eq!(lifetime.on_time(at(4), true), None);
         assert_eq!(lifetime.next_deadline(), Some(at(5)));
-        assert_eq!(lifetime.on_time(at(5), true), Some(Due::Drain));
-        assert!(lifetime.begin_draining(at(5)) && !lifetime.begin_draining(at(5)));
+        assert_eq!(lifetime.on_time(at(5), true), Some(Due::Drain(MAX_AGE)));
+        assert!(lifetime.begin_draining(at(5), MAX_AGE) && !lifetime.begin_draining(at(5), "another"));
+        assert_eq!(lifetime.why(), MAX_AGE);
         assert!(lifetime.on_drain_seen() && !lifetime.on_drain_seen());
         assert_eq!(lifetime.on_time(at(6), true), None);
         assert_eq!(lifetime.next_deadline(), Some(at(7)));
@@ -115,7 +129,7 @@ mod tests {
     #[test]
     fn without_grace_the_last_call_closes() {
         let mut lifetime = lifetime(None, None, None);
-        lifetime.begin_draining(at(1));
+        lifetime.begin_draining(at(1), "a reason");
         assert_eq!(lifetime.on_time(at(2), false), None, "the client has not seen it");
         assert_eq!(lifetime.on_time(at(6), true), Some(Due::LastGoaway));
         assert_eq!(lifetime.on_time(at(100), true), None);
@@ -131,6 +145,6 @@ mod tests {
         assert_eq!(lifetime.next_deadline(), None);
         assert_eq!(lifetime.on_time(at(9), false), None);
         assert_eq!(lifetime.next_deadline(), Some(at(12)));
-        assert_eq!(lifetime.on_time(at(12), false), Some(Due::Drain));
+        assert_eq!(lifetime.on_time(at(12), false), Some(Due::Drain(MAX_IDLE)));
     }
 }

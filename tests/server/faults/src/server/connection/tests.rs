@@ -256,12 +256,14 @@ fn an_abrupt_goaway_has_its_code_its_text_and_its_last_stream() {
 }
 
 #[test]
-fn age_and_idleness_end_a_connection_gracefully() {
-    for behaviour in [json!({ "max_connection_age_ms": 5000 }), json!({ "max_connection_idle_ms": 5000 })] {
-        let mut client = greeted(behaviour);
+fn age_and_idleness_end_a_connection_gracefully_and_say_so() {
+    for why in ["age", "idle"] {
+        let mut client = greeted(json!({ format!("max_connection_{why}_ms"): 5000 }));
         assert_eq!(client.connection.next_deadline(ZERO), Some(Duration::from_secs(5)));
         client.connection.on_time(Duration::from_secs(5));
-        assert_eq!(client.frames(), ["GOAWAY 2147483647 0 graceful", "PING"]);
+        assert_eq!(client.frames(), [format!("GOAWAY 2147483647 0 max_{why}"), "PING".to_owned()]);
+        client.write(Duration::from_secs(5), frame::PING, frame::ACK, 0, DRAIN_PING);
+        assert_eq!(client.frames(), [format!("GOAWAY 0 0 max_{why}")]);
     }
 }
 
