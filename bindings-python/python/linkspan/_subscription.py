@@ -36,10 +36,13 @@ class Subscriptions:
     def add(self, callback, try_to_connect: bool) -> None:
         with self._lock:
             self._subscribers.append([callback, copy_context(), False])
-        _callbacks.soon(self._deliver)
         if try_to_connect:
+            # Before anything is delivered: a READY that is read takes it back.
             self._wants_connection = True
-            self._native.state(True)
+        _callbacks.soon(self._deliver)
+        if try_to_connect and self._native.state(True) == READY:
+            # That was read long ago, maybe, and no other may follow.
+            self._wants_connection = False
 
     def remove(self, callback) -> None:
         with self._lock:

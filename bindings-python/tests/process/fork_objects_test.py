@@ -9,7 +9,7 @@ from support.relay import Relay
 
 # `child(function)` forks, runs the function there, and waits; what it raises ends the program. `method` is a method's full name.
 START = """
-import asyncio, ctypes, gc, os, signal, sys, threading, traceback
+import asyncio, ctypes, gc, os, signal, sys, threading, time, traceback
 import linkspan
 
 address = sys.argv[1]
@@ -102,15 +102,30 @@ def use():
 child(use)
 told("READY")
 """,
+    "a subscriber whose wish for a connection was granted asks for no other": """
+def subscribe(wanted):
+    told = threading.Event()
+    channel.subscribe(lambda state: told.set() if state.name == wanted else None, try_to_connect=True)
+    return told
+# The second one finds a channel whose READY was told to the first.
+for _ in range(2):
+    assert subscribe("READY").wait(20)
+idle = subscribe("IDLE")
+def use():
+    assert idle.wait(20)
+    # The loop does what it is asked in order: what was asked for before this call has begun by its end.
+    assert linkspan.insecure_channel(address).unary_unary(method("Echo"))(b"2") == b"2"
+    assert channel.metrics()["connect_attempts"] == 0
+child(use)
+""",
     "a wait for a connection goes on": """
 silent = linkspan.insecure_channel(sys.argv[2])
 future = linkspan.channel_ready_future(silent)
 def use():
-    try:
-        future.result(0.2)
-    except linkspan.FutureTimeoutError:
-        pass
-    assert silent.metrics()["connect_attempts"] == 1
+    # The child's alarm ends this if it never comes.
+    while silent.metrics()["connect_attempts"] != 1:
+        time.sleep(0.001)
+    assert future.running() and not future.done()
 child(use)
 future.cancel()
 """,
@@ -162,12 +177,13 @@ def fork_now(*_):
     global pid
     pid = os.fork()
 signal.signal(signal.SIGUSR1, fork_now)
-waiting = threading.Thread(target=lambda: (holding.wait(20), os.kill(os.getpid(), signal.SIGUSR1)))
-holding = threading.Event()
-pid = None
-waiting.start()
-parent = os.getpid()
-holding.set()
+def fork_it():
+    # The one call that was made before, and the one that waits.
+    while channel.metrics()["calls"]["started"] < 2:
+        time.sleep(0.001)
+    os.kill(parent, signal.SIGUSR1)
+parent, pid = os.getpid(), None
+threading.Thread(target=fork_it, daemon=True).start()
 try:
     channel.unary_unary(method("Hang"))(b"", timeout=3)
 except linkspan.RpcError as error:
