@@ -1,7 +1,7 @@
 """A program that forks, and says in JSON how its children and itself fared: forks.py ADDRESS SITUATION CHANNEL CHILDREN [quiet].
 
 SITUATION is what goes on at the forks: idle, traffic, stream. CHANNEL is what children call on: inherited, new. A quiet parent
-makes no call after the last fork.
+makes no call after the last fork, and sends nothing because of the time.
 """
 
 import contextlib
@@ -19,6 +19,13 @@ import linkspan
 
 GUARD_SECONDS = 30
 THREADS = 4
+# What has a connection send PINGs, whose number would differ from run to run.
+NO_PINGS = [
+    ("linkspan.liveness", False),
+    ("linkspan.reuse_check_after_ms", 0),
+    ("grpc.keepalive_time_ms", -1),
+    ("grpc.http2.bdp_probe", False),
+]
 ECHO, ONE_THEN_HANG = "/test.Service/Echo", "/test.Service/OneThenHang"
 
 
@@ -138,7 +145,7 @@ def have_child(number, *arguments):
 
 def main(address, situation, which, children, quiet=None):
     errors = []
-    channel = linkspan.insecure_channel(address)
+    channel = linkspan.insecure_channel(address, options=[] if quiet is None else NO_PINGS)
     echo = channel.unary_unary(ECHO)
     # Without a timeout, which would be sent, and differ from run to run.
     echo(b"first")
@@ -151,6 +158,9 @@ def main(address, situation, which, children, quiet=None):
     if channel.metrics()["connect_attempts"] != 1:
         errors.append(f"the parent connected again: {channel.metrics()}")
     channel.close()
+    # The end of the process would cut off what the connection says at its own.
+    while is_open(socket):
+        time.sleep(0.001)
     seconds = [each["seconds"] for each in said if "seconds" in each]
     result = {
         "failures": [each["failure"] for each in said if "failure" in each],

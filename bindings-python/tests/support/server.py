@@ -159,7 +159,8 @@ HANDLERS = {
 def main():
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=64),
-        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)],
+        # No PINGs of its own: one test compares what clients send, and they answer PINGs.
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), ("grpc.http2.bdp_probe", 0)],
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, HANDLERS),))
     addresses = sys.argv[1:] or ["127.0.0.1:0"]
