@@ -11,6 +11,20 @@ pub(crate) enum Address {
     Inet(SocketAddr),
     /// A unix socket's path.
     Unix(PathBuf),
+    /// A unix socket's name in Linux's abstract namespace, without the NUL before it. Any bytes.
+    UnixAbstract(Vec<u8>),
+    /// A port of a virtual machine or of its host.
+    Vsock {
+        /// Which machine.
+        cid: u32,
+        port: u32,
+    },
+    /// A host the system looks up each time it is dialed: a name that is passed through, or an IPv6 address with a network interface's name.
+    Unresolved {
+        /// Without brackets.
+        host: Box<str>,
+        port: u16,
+    },
 }
 
 /// The families Happy Eyeballs takes turns between ([CONN-61]).
@@ -20,8 +34,8 @@ pub(crate) enum Family {
     V4,
     /// IPv6.
     V6,
-    /// Everything that is not an internet address.
-    Local,
+    /// Everything that is not an internet address, or is not known to be one before it is dialed.
+    Other,
 }
 
 impl Address {
@@ -31,7 +45,8 @@ impl Address {
         match self {
             Self::Inet(SocketAddr::V4(_)) => Family::V4,
             Self::Inet(SocketAddr::V6(_)) => Family::V6,
-            Self::Unix(_) => Family::Local,
+            Self::Unresolved { host, .. } if host.contains(':') => Family::V6,
+            Self::Unix(_) | Self::UnixAbstract(_) | Self::Vsock { .. } | Self::Unresolved { .. } => Family::Other,
         }
     }
 }
@@ -41,6 +56,17 @@ impl fmt::Display for Address {
         match self {
             Self::Inet(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::UnixAbstract(name) => {
+                f.write_str("unix-abstract:")?;
+                name.iter().try_for_each(|byte| match byte {
+                    b'%' => f.write_str("%25"),
+                    byte if byte.is_ascii_graphic() => write!(f, "{}", char::from(*byte)),
+                    byte => write!(f, "%{byte:02X}"),
+                })
+            }
+            Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
+            Self::Unresolved { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Unresolved { host, port } => write!(f, "{host}:{port}"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! from another thread is a system call only while the loop sleeps, and one from the loop itself never is.
 
 mod dial;
+mod lookup;
 mod socket;
 
 use std::cell::{Cell, RefCell};
@@ -151,12 +152,8 @@ impl Driver for TokioDriver {
     }
 
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static {
-        let name = (host.to_owned(), port);
-        async move {
-            #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-            let found = tokio::net::lookup_host(name).await?;
-            Ok(found.collect())
-        }
+        let host = host.to_owned();
+        async move { lookup::look_up(&host, port).await }
     }
 }
 

@@ -24,5 +24,6 @@ mod replacing;
 mod service_config;
 mod spreading;
 mod streams;
+mod targets;
 mod tls;
 mod windows;

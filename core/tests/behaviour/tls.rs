@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use crate::peer::client::{call, failure, options, response};
 use crate::peer::server::{Connection, Server};
 use crate::peer::{beside, run};
+use crate::targets::listen_abstractly;
 
 /// Somebody who signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -158,6 +159,50 @@ fn the_name_asked_for_is_the_targets_or_the_one_given_instead() {
             request.answer(b"");
             response(call).await;
         }
+    });
+}
+
+/// [NAME-35]
+#[test]
+fn an_ip_address_is_checked_and_not_asked_for() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup::default());
+        let port = server.port();
+        for target in [format!("127.0.0.1:{port}"), format!("ipv4:127.0.0.1:{port},127.0.0.2:{port}")] {
+            let channel = channel(&target, trusting(&authority), &[]);
+            let call = call(&channel);
+            let stream = server.shake_hands().await.expect("a handshake");
+            assert_eq!(stream.get_ref().1.server_name(), None, "{target}");
+            let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+            connection.request().await.answer(b"");
+            response(call).await;
+        }
+        let other = TlsServer::start(&authority, &Setup { names: &["127.0.0.9", "localhost"], ..Setup::default() });
+        let channel = channel(&format!("ipv4:{}", other.server.address()), trusting(&authority), &[]);
+        let call = call(&channel);
+        other.let_one_try();
+        let failure = failure(call, Code::Unavailable).await;
+        assert!(failure.status().message().contains("TLS handshake failed: "), "{failure}");
+    });
+}
+
+/// [NAME-33], [NAME-35]
+#[test]
+fn a_socket_of_this_machine_is_asked_for_as_localhost() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup { names: &["localhost"], ..Setup::default() });
+        let name = format!("linkspan/tls/{}", std::process::id());
+        let listener = listen_abstractly(name.as_bytes());
+        let channel = channel(&format!("unix-abstract:{name}"), trusting(&authority), &[]);
+        let call = call(&channel);
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let stream = server.acceptor.accept(stream).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.server_name(), Some("localhost"));
+        let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+        connection.request().await.answer(b"");
+        response(call).await;
     });
 }
 

@@ -232,6 +232,9 @@ impl Network {
     }
 
     async fn open(&self, address: &Address, number: usize) -> io::Result<SimulatedSocket> {
+        if matches!(address, Address::Unresolved { .. }) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "only a resolver looks up names in this network"));
+        }
         let (host, clock) = (self.host(address), &self.0.clock);
         let mut retries = 0;
         loop {
@@ -266,7 +269,7 @@ impl Network {
         let local = SocketAddr::from((Ipv4Addr::new(10, 255, 0, 1), port));
         let remote = match address {
             Address::Inet(address) => *address,
-            Address::Unix(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         };
         let link = Rc::new(Link {
             host: Rc::clone(host),

@@ -1,11 +1,15 @@
 //! What it takes to open a socket to an address.
 
+use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
+use super::lookup;
 use super::socket::TokioSocket;
 use crate::address::Address;
 use crate::runtime::SocketOptions;
@@ -13,18 +17,44 @@ use crate::runtime::SocketOptions;
 /// Opens a socket to this address.
 pub(super) async fn dial(address: Address, options: SocketOptions) -> io::Result<TokioSocket> {
     match address {
-        Address::Inet(address) => {
-            let socket = open(Domain::for_address(address), Some(Protocol::TCP))?;
-            socket.set_tcp_nodelay(true)?;
-            let socket = TokioSocket::connect(socket, &address.into()).await?;
-            set_user_timeout(&socket, options.tcp_user_timeout);
-            Ok(socket)
-        }
-        Address::Unix(path) => {
-            let socket = open(Domain::UNIX, None)?;
-            TokioSocket::connect(socket, &SockAddr::unix(path)?).await
-        }
+        Address::Inet(address) => tcp(address, options).await,
+        Address::Unix(path) => local(SockAddr::unix(path)?).await,
+        Address::UnixAbstract(name) => local(abstract_address(&name)?).await,
+        Address::Vsock { cid, port } => local(vsock_address(cid, port)?).await,
+        // Boxed, because it is rare and larger than all others together.
+        Address::Unresolved { host, port } => Box::pin(lookup::dial(&host, port, options)).await,
     }
+}
+
+pub(super) async fn tcp(address: SocketAddr, options: SocketOptions) -> io::Result<TokioSocket> {
+    let socket = open(Domain::for_address(address), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    let socket = TokioSocket::connect(socket, &address.into()).await?;
+    set_user_timeout(&socket, options.tcp_user_timeout);
+    Ok(socket)
+}
+
+async fn local(address: SockAddr) -> io::Result<TokioSocket> {
+    TokioSocket::connect(open(address.domain(), None)?, &address).await
+}
+
+/// A NUL and the name. Where a path cannot begin with a NUL there are no such names.
+fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+    if cfg!(not(any(target_os = "linux", target_os = "android"))) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let name = [b"\0", name].concat();
+    SockAddr::unix(OsStr::from_bytes(&name))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
+fn vsock_address(cid: u32, port: u32) -> io::Result<SockAddr> {
+    Ok(SockAddr::vsock(cid, port))
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn vsock_address(_: u32, _: u32) -> io::Result<SockAddr> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// [CONN-105]. A kernel that knows no such option does without.
@@ -73,5 +103,18 @@ mod tests {
         assert_eq!(opened_with(SocketOptions::default()), (true, None));
         let timeout = Some(Duration::from_millis(12_345));
         assert_eq!(opened_with(SocketOptions { tcp_user_timeout: timeout }), (true, timeout));
+    }
+
+    /// [NAME-24]
+    #[test]
+    fn abstract_names_and_vsock_ports_become_what_the_kernel_takes() {
+        for name in [&b"name"[..], b"\0\xff", &[b'x'; 107]] {
+            let address = abstract_address(name).expect("fits");
+            assert!(address.domain() == Domain::UNIX && address.as_pathname().is_none());
+            assert_eq!(address.as_abstract_namespace(), Some(name));
+        }
+        abstract_address(&[b'x'; 108]).expect_err("does not fit");
+        let address = vsock_address(2, 50_051).expect("numbers");
+        assert_eq!((address.domain(), address.as_vsock_address()), (Domain::VSOCK, Some((2, 50_051))));
     }
 }

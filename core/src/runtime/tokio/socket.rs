@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::runtime::Socket;
 use crate::runtime::fork::Listed;
 
-/// A TCP or unix socket that writes without raising SIGPIPE.
+/// A TCP, unix or vsock socket that writes without raising SIGPIPE.
 ///
 /// Tokio's vectored writes use `writev`, which kills a C host with SIGPIPE once the peer has closed; every write here goes through
 /// `sendmsg` with MSG_NOSIGNAL.
@@ -30,7 +30,8 @@ pub(crate) struct TokioSocket {
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    /// Also of vsock: once it is open, a stream of either is read, written and shut down alike.
+    Local(UnixStream),
 }
 
 /// A peer that sends faster than we read must leave the other tasks of the loop their turn after as many reads.
@@ -44,10 +45,10 @@ impl TokioSocket {
             Err(cause) if cause.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok(()),
             other => other,
         };
-        let kind = if address.is_unix() {
-            UnixStream::from_std(socket.into()).map(Kind::Unix)?
-        } else {
+        let kind = if address.is_ipv4() || address.is_ipv6() {
             TcpStream::from_std(socket.into()).map(Kind::Tcp)?
+        } else {
+            UnixStream::from_std(socket.into()).map(Kind::Local)?
         };
         let connecting = Self { _listed: listed, kind, reads: 0 };
         started?;
@@ -61,7 +62,7 @@ impl TokioSocket {
                 poll_fn(|cx| stream.poll_write_ready(cx)).await?;
                 stream.take_error()?
             }
-            Kind::Unix(stream) => {
+            Kind::Local(stream) => {
                 poll_fn(|cx| stream.poll_write_ready(cx)).await?;
                 stream.take_error()?
             }
@@ -80,7 +81,7 @@ impl TokioSocket {
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_io(Interest::WRITABLE, || send(SockRef::from(stream)))
                 }
-                Kind::Unix(stream) => {
+                Kind::Local(stream) => {
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_io(Interest::WRITABLE, || send(SockRef::from(stream)))
                 }
@@ -97,7 +98,7 @@ impl Socket for TokioSocket {
     fn local_address(&self) -> Option<SocketAddr> {
         match &self.kind {
             Kind::Tcp(stream) => stream.local_addr().ok(),
-            Kind::Unix(_) => None,
+            Kind::Local(_) => None,
         }
     }
 }
@@ -106,7 +107,7 @@ impl AsFd for TokioSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.kind {
             Kind::Tcp(stream) => stream.as_fd(),
-            Kind::Unix(stream) => stream.as_fd(),
+            Kind::Local(stream) => stream.as_fd(),
         }
     }
 }
@@ -121,7 +122,7 @@ impl AsyncRead for TokioSocket {
         }
         let outcome = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Local(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
         this.reads = if outcome.is_ready() { this.reads + 1 } else { 0 };
         outcome
@@ -152,7 +153,7 @@ impl AsyncWrite for TokioSocket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Local(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
