@@ -18,6 +18,7 @@ use crate::transport::credentials::{Credentials, Tls};
 use crate::transport::headers::{HeaderRules, RequestTemplate};
 use crate::transport::stream::ReceiveLimits;
 
+use super::authority::ServerNames;
 use super::options::{ChannelOptions, Preset};
 use super::windows::Windows;
 use super::{balancing, keepalive};
@@ -69,14 +70,8 @@ impl ChannelConfig {
     /// [`ErrorKind::BadTarget`] or [`ErrorKind::BadOption`], saying what to change.
     pub(crate) fn new(target: &str, credentials: &Credentials, options: &ChannelOptions) -> Result<Self, Error> {
         let parsed = Target::parse(target)?;
-        let authority_text = options
-            .text("grpc.default_authority")
-            .or_else(|| options.text("grpc.ssl_target_name_override"))
-            .or_else(|| credentials.as_tls().and_then(|tls| tls.server_name.as_deref()))
-            // [NAME-30]
-            .unwrap_or(&parsed.authority);
-        let request = RequestTemplate::new(credentials.is_secure(), authority_text, &user_agent(options))?;
-        let server_name = options.text("grpc.ssl_target_name_override").unwrap_or_else(|| request.host()).to_owned();
+        let names = ServerNames::new(&parsed, credentials, options)?;
+        let request = RequestTemplate::new(credentials.is_secure(), names.authority, &user_agent(options))?;
         let preset = options.preset()?;
         let service_config = service_config(options)?;
         let number = |key: &str| options.number(key, preset);
@@ -97,7 +92,7 @@ impl ChannelConfig {
         Ok(Self {
             given_target: target.to_owned(),
             tls: credentials.as_tls().cloned(),
-            server_name,
+            server_name: names.for_tls,
             request,
             dialect: options.dialect(),
             dial: DialRules {

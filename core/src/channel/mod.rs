@@ -3,6 +3,7 @@
 //! One task owns the resolver's result, the balancing policy and every subchannel; everybody else sees the snapshot. A call
 //! messages the control task only to wake an IDLE channel, and when it is the first for a while that waits for a connection.
 
+mod authority;
 mod balancing;
 pub(crate) mod config;
 mod control;

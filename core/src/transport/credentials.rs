@@ -1,13 +1,15 @@
 //! Channel credentials: plaintext, or TLS with roots and perhaps a client certificate.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 
 use super::tls::{self, TlsOptions};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::generation::PerProcess;
 
 /// How a channel's connections are secured. Cheap to clone; may be used by many channels.
@@ -59,6 +61,26 @@ impl Credentials {
 
     pub(crate) fn as_tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
+    }
+}
+
+/// Whether TLS can ask for this name.
+///
+/// # Errors
+/// [`ErrorKind::BadOption`] naming it.
+pub(crate) fn check_server_name(name: &str) -> Result<(), Error> {
+    server_name(name).map(drop).map_err(|_| {
+        let text =
+            format!("TLS cannot ask for {name:?}, which is no host name; set \"grpc.ssl_target_name_override\" to one");
+        Error::new(ErrorKind::BadOption, text)
+    })
+}
+
+/// [NAME-35]: a name is asked for, an IP address only checked.
+pub(super) fn server_name(name: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match name.parse::<IpAddr>() {
+        Ok(ip) => Ok(ServerName::IpAddress(ip.into())),
+        Err(_) => ServerName::try_from(name.to_owned()),
     }
 }
 

@@ -4,20 +4,18 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connection::{Connection, Moving};
-use super::credentials::Tls;
+use super::credentials::{Tls, server_name};
 use super::message::Outbound;
 use super::pings::Pings;
 use super::tap::{Seen, Tap};
@@ -112,7 +110,7 @@ async fn attempt<D: Driver>(
         None => MaybeTls::Plain(socket),
         Some(tls) => {
             phase.set("the TLS handshake");
-            let name = server_name(tls, &settings.server_name)?;
+            let name = server_name(&settings.server_name).map_err(|_| "TLS handshake failed: no name to ask for")?;
             let stream = TlsConnector::from(tls.config()).connect(name, socket).await;
             let stream = stream.map_err(|cause| format!("TLS handshake failed: {cause}"))?;
             // [WIRE-3]
@@ -179,15 +177,6 @@ async fn attempt<D: Driver>(
     let pings = Pings::new(settings.keepalive.get(), trust, windows, Rc::clone(&seen), counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
     Ok(Dialed { connection, moving })
-}
-
-/// [NAME-35]: a name is asked for, an IP address only checked.
-fn server_name(tls: &Tls, default: &str) -> Result<ServerName<'static>, String> {
-    let name = tls.server_name.as_deref().unwrap_or(default);
-    if let Ok(ip) = name.parse::<IpAddr>() {
-        return Ok(ServerName::IpAddress(ip.into()));
-    }
-    ServerName::try_from(name.to_owned()).map_err(|_| format!("TLS handshake failed: {name:?} is not a server name"))
 }
 
 /// A socket, plain or under TLS.

@@ -38,8 +38,8 @@ pub(crate) struct RequestTemplate {
 
 impl RequestTemplate {
     /// # Errors
-    /// [`ErrorKind::BadOption`] naming the authority or the user agent that no header can carry.
-    pub(crate) fn new(is_secure: bool, authority: &str, user_agent: &str) -> Result<Self, Error> {
+    /// [`ErrorKind::BadOption`] naming the user agent that no header can carry.
+    pub(crate) fn new(is_secure: bool, authority: Authority, user_agent: &str) -> Result<Self, Error> {
         let user_agent = HeaderValue::try_from(user_agent).map_err(|_| {
             Error::new(
                 ErrorKind::BadOption,
@@ -47,7 +47,7 @@ impl RequestTemplate {
             )
         })?;
         let scheme = if is_secure { Scheme::HTTPS } else { Scheme::HTTP };
-        Ok(Self::of(scheme, parse_authority(authority)?, user_agent))
+        Ok(Self::of(scheme, authority, user_agent))
     }
 
     fn of(scheme: Scheme, authority: Authority, user_agent: HeaderValue) -> Self {
@@ -56,11 +56,6 @@ impl RequestTemplate {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(USER_AGENT, user_agent);
         Self { scheme, authority, headers }
-    }
-
-    /// The authority's host, without brackets.
-    pub(crate) fn host(&self) -> &str {
-        self.authority.host().trim_matches(['[', ']'])
     }
 
     pub(crate) fn authority(&self) -> &str {
@@ -107,8 +102,15 @@ pub fn check_method(method: &str) -> Result<(), Error> {
 /// # Errors
 /// [`ErrorKind::BadOption`] naming it.
 pub(crate) fn parse_authority(text: &str) -> Result<Authority, Error> {
-    Authority::try_from(text)
-        .map_err(|cause| Error::new(ErrorKind::BadOption, format!("authority {text:?} cannot be used: {cause}")))
+    Authority::try_from(text).map_err(|cause| {
+        let text = format!("authority {text:?} cannot be used: {cause}; write \"host\" or \"host:port\"");
+        Error::new(ErrorKind::BadOption, text)
+    })
+}
+
+/// An authority's host, without brackets.
+pub(crate) fn host_of(authority: &Authority) -> &str {
+    authority.host().trim_matches(['[', ']'])
 }
 
 /// The request head. `remaining` is the time left until the deadline ([WIRE-42]).

@@ -162,6 +162,26 @@ fn the_name_asked_for_is_the_targets_or_the_one_given_instead() {
     });
 }
 
+/// [NAME-36]
+#[test]
+fn calls_may_name_another_server_than_tls_asks_for() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup { names: &["for.tls"], ..Setup::default() });
+        let set =
+            [("grpc.default_authority", "for.calls:1".into()), ("grpc.ssl_target_name_override", "for.tls".into())];
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &set);
+        let call = call(&channel);
+        let stream = server.shake_hands().await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.server_name(), Some("for.tls"));
+        let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+        let request = connection.request().await;
+        assert_eq!(request.head.uri.authority().expect("an authority"), "for.calls:1");
+        request.answer(b"");
+        response(call).await;
+    });
+}
+
 /// [NAME-35]
 #[test]
 fn an_ip_address_is_checked_and_not_asked_for() {

@@ -56,7 +56,7 @@ fn the_timeout_comes_first_and_metadata_last() {
 fn the_scheme_says_whether_there_is_tls() {
     let method = MethodPath::parse("/package.Service/Method").expect("valid");
     for (is_secure, scheme) in [(false, "http"), (true, "https")] {
-        let template = RequestTemplate::new(is_secure, "example.com", "agent").expect("valid");
+        let template = RequestTemplate::new(is_secure, Authority::from_static("example.com"), "agent").expect("valid");
         let request = request(&template, &method, None, &Metadata::new(), None).expect("valid");
         assert_eq!(request.uri().scheme_str(), Some(scheme));
     }
