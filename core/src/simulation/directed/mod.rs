@@ -5,6 +5,7 @@ mod backoff;
 mod deploys;
 mod idle;
 mod pings;
+mod resolving;
 mod restart;
 mod silence;
 
