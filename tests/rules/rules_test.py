@@ -39,6 +39,15 @@ class Citations(unittest.TestCase):
         everywhere = [citation.rule for citation in citations.of_file("core/src/policy/idle.rs", text)]
         self.assertEqual(everywhere, ["CONN-1", "CONN-2"])
 
+    def test_folders_that_are_made_are_passed_over_and_sources_of_the_same_name_are_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for place in ("target/debug/a.rs", "core/src/resolver/target/a.rs", "node_modules/b/src/a.js"):
+                (root / place).parent.mkdir(parents=True)
+                (root / place).write_text("// [CONN-1]\n")
+            found = [citation.place for citation in citations.of_repository(root)]
+            self.assertEqual(found, ["core/src/resolver/target/a.rs:1"])
+
     def test_files_and_folders_of_tests_count_as_a_whole(self):
         for place in ("core/tests/a/b.rs", "core/src/policy/balancer/tests.rs", "tests/c/ending.c"):
             self.assertEqual(in_tests(place, "// [WIRE-7]\n"), ["WIRE-7"], place)

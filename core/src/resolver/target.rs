@@ -1,4 +1,4 @@
-//! Target strings, as `dns:///host:port` or `unix:path` ([NAME-1] to [NAME-24]). Pure.
+//! Target strings, as `dns:///host:port` or `unix:path` ([NAME-1] to [NAME-10], [NAME-20] to [NAME-24]). Pure.
 //!
 //! A text is taken apart as a URI (`uri.rs`), and what its scheme is followed by is read by the scheme's own rules: names (`names.rs`), lists of
 //! addresses (`literals.rs`), sockets of this machine (`local.rs`). A text that is refused is shown with what is wrong with it and with what would be

@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// [SC-33]
+    /// [SC-33], [LB-2]
     #[test]
     fn the_older_field_counts_where_the_list_is_absent_and_in_any_case() {
         let older = "\"loadBalancingPolicy\": \"ROUND_ROBIN\"";

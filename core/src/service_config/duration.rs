@@ -46,7 +46,7 @@ fn seconds(number: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    /// [SC-04]
+    /// [SC-04], [SVC-8]
     #[test]
     fn decimal_seconds_with_up_to_nine_digits_behind_the_point() {
         let table = [

@@ -102,7 +102,7 @@ mod tests {
         configs.of(path).and_then(|config| config.timeout).map(|timeout| timeout.as_secs())
     }
 
-    /// [SC-10], [SC-11], [SC-14], [SC-15]
+    /// [SC-10], [SC-11], [SC-14], [SC-15], [SVC-5]
     #[test]
     fn the_most_exact_name_decides_and_nothing_is_mixed() {
         let configs = configs(

@@ -39,7 +39,7 @@ fn an_empty_health_check_or_scaling_asks_for_nothing() {
     assert_eq!((config.health_check_service, config.max_connections_per_subchannel), (None, None));
 }
 
-/// [SC-02], [SC-08]
+/// [SC-02], [SC-08], [SVC-2]
 #[test]
 fn every_mistake_of_a_config_is_told_at_once() {
     let text = r#"{

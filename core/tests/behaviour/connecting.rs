@@ -9,7 +9,7 @@ use crate::peer::raw::Peer;
 use crate::peer::server::{Connection, Server};
 use crate::peer::{TemporaryFolder, run};
 
-/// [CONN-1]
+/// [CONN-1], [LB-8]
 #[test]
 fn a_new_channel_is_idle_and_connects_with_its_first_call() {
     run(async {

@@ -9,7 +9,7 @@ use crate::peer::server::{ReservedPort, Server};
 
 const FIXED_BACKOFF: &str = "grpc.testing.fixed_reconnect_backoff_ms";
 
-/// [CONN-20], [CONN-26]
+/// [CONN-20], [CONN-26], [LB-20]
 #[test]
 fn a_refused_call_fails_at_once_and_tells_address_cause_attempt_next_attempt_and_that_nothing_was_sent() {
     run(async {
@@ -40,19 +40,21 @@ fn a_refused_call_fails_at_once_and_tells_address_cause_attempt_next_attempt_and
     });
 }
 
-/// [CONN-20], [CONN-67]
+/// [CONN-20], [CONN-67], [LB-7], [LB-9], [LB-19]
 #[test]
 fn a_call_that_waits_for_ready_waits_until_a_server_appears() {
     run(async {
         let port = ReservedPort::new();
         let channel = channel_with(&port.address(), &[(FIXED_BACKOFF, 1.into())]);
-        let call = patient_call(&channel);
+        let patient = patient_call(&channel);
         becomes(&channel, State::TransientFailure).await;
-        assert!(!call.is_finished());
+        // Whoever has seen the state is not queued.
+        failure(call(&channel), Code::Unavailable).await;
+        assert!(!patient.is_finished());
         let server = port.listen();
         let mut connection = server.accept().await;
         connection.request().await.answer(b"at last");
-        assert_eq!(response(call).await.message, "at last");
+        assert_eq!(response(patient).await.message, "at last");
         // TRANSIENT_FAILURE is left for READY alone.
         let changes: Vec<_> = channel.events(0).iter().map(|event| event.to).collect();
         assert_eq!(changes, [State::Connecting, State::TransientFailure, State::Ready]);
@@ -102,7 +104,7 @@ fn the_second_address_is_used_when_the_first_refuses() {
     });
 }
 
-/// [CONN-60], [CONN-64], [CONN-45]
+/// [CONN-60], [CONN-64], [CONN-45], [LB-11]
 #[test]
 fn an_address_that_does_not_answer_does_not_hold_up_the_next_and_is_dropped_when_the_next_works() {
     run(async {

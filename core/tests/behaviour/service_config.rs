@@ -58,7 +58,7 @@ async fn told_timeout(connection: &mut Connection, call: tokio::task::JoinHandle
     told
 }
 
-/// [SC-20]
+/// [SC-20], [SVC-6]
 #[test]
 fn the_shorter_of_the_calls_timeout_and_the_methods_is_the_deadline() {
     run(async {
@@ -301,7 +301,7 @@ fn a_channel_is_not_made_with_a_wrong_config_and_every_mistake_is_told() {
     );
 }
 
-/// [INV-02]
+/// [INV-02], [SVC-4]
 #[test]
 fn a_config_holds_from_the_first_call_on_and_for_calls_by_completion_too() {
     run(async {
