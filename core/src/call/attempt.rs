@@ -8,6 +8,7 @@ use crate::channel::snapshot::{Pick, Snapshot};
 use crate::failure::Failure;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::trail::Phase;
+use crate::policy::balancer::PickArgs;
 use crate::runtime::Driver;
 use crate::state::State;
 use crate::transport::connection::NotOpened;
@@ -30,9 +31,11 @@ pub(super) async fn open<D: Driver>(
     // When the call looks for a connection; the clock is asked only if that is not when it was made.
     let mut looks_at = if progress.refused_by().is_some() { channel.driver().now() } else { progress.started() };
     let mut has_moved_on = false;
+    let random_unit = || channel.driver().random_unit();
+    let args = PickArgs { random_unit: &random_unit };
     loop {
-        match snapshot.pick(progress.refused_by()) {
-            Pick::Ready(connection) => {
+        match snapshot.pick(&args, progress.refused_by()) {
+            Pick::Ready(connection, in_flight) => {
                 progress.phase.set(Phase::Queue);
                 connection.on_place_wanted(looks_at);
                 // One that is in doubt now is waited for only if the next one is, too.
@@ -51,7 +54,7 @@ pub(super) async fn open<D: Driver>(
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {
-                            progress.on_opened(connection);
+                            progress.on_opened(connection, in_flight);
                             return Ok(stream);
                         }
                         Err(NotOpened::BadRequest(failure)) => return Err(failure),

@@ -14,6 +14,7 @@ use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
+use crate::policy::balancer::tally::InFlight;
 use crate::runtime::{Driver, sleep_until};
 use crate::status::Status;
 use crate::time::Time;
@@ -41,7 +42,8 @@ enum Where {
     Nowhere,
     /// It waits for a place there.
     WaitsFor(Connection),
-    On(Connection),
+    /// Its stream was opened there; the endpoint counts it.
+    On(Connection, #[expect(dead_code, reason = "the call counts until it is dropped")] InFlight),
 }
 
 /// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
@@ -101,16 +103,16 @@ impl Progress {
     }
 
     /// The call's stream was opened.
-    pub(super) fn on_opened(&self, connection: Connection) {
+    pub(super) fn on_opened(&self, connection: Connection, in_flight: InFlight) {
         self.phase.set(Phase::Send);
         self.reads_then.set(connection.reads());
-        *self.place.borrow_mut() = Where::On(connection);
+        *self.place.borrow_mut() = Where::On(connection, in_flight);
     }
 
     /// The address of the connection the call is on.
     pub(super) fn peer(&self) -> Option<Arc<str>> {
         match &*self.place.borrow() {
-            Where::On(connection) => Some(Arc::clone(connection.address())),
+            Where::On(connection, _) => Some(Arc::clone(connection.address())),
             Where::Nowhere | Where::WaitsFor(_) => None,
         }
     }
@@ -124,7 +126,7 @@ impl Progress {
     pub(super) fn on_retry(&self) {
         self.phase.set(Phase::Queue);
         self.sent.set(Sent::Refused);
-        if let Where::On(connection) = self.place.replace(Where::Nowhere) {
+        if let Where::On(connection, _) = self.place.replace(Where::Nowhere) {
             self.refused_by.set(Some(connection.id()));
         }
     }
@@ -173,7 +175,7 @@ impl Progress {
 
     /// Nothing read since the stream was opened, or since the call began to wait for a place, is evidence against the connection.
     fn on_deadline<D: Driver>(&self, driver: &D) {
-        if let Where::On(connection) | Where::WaitsFor(connection) = &*self.place.borrow()
+        if let Where::On(connection, _) | Where::WaitsFor(connection) = &*self.place.borrow()
             && connection.reads() == self.reads_then.get()
         {
             connection.on_silent_deadline(driver.now(), self.since.get());
@@ -200,7 +202,7 @@ impl Progress {
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
         let peer = self.peer();
-        if let Where::On(connection) = self.place.replace(Where::Nowhere) {
+        if let Where::On(connection, _) = self.place.replace(Where::Nowhere) {
             connection.on_call_ended(now);
         }
         match outcome.ending {

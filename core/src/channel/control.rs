@@ -21,6 +21,8 @@ use crate::address::Address;
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
+use crate::policy::balancer::endpoint::EndpointBook;
+use crate::policy::balancer::least_request::LeastRequest;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
@@ -79,6 +81,7 @@ pub(super) fn spawn<D: Driver>(
         usage,
         resolving: Resolving::new(Arc::clone(&config)),
         policy: new_policy(driver, &config, &ids),
+        endpoints: EndpointBook::default(),
         ids,
         idle: Idle::new(config.idle_timeout),
         showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher),
@@ -101,7 +104,12 @@ fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds
             let shuffled = settings.shuffle_address_list;
             Box::new(if shuffled { policy.shuffled(Shuffle::new(driver.random_unit())) } else { policy })
         }
-        BalancingConfig::RoundRobin => Box::new(RoundRobin::new(ids.clone(), driver.random_unit())),
+        BalancingConfig::RoundRobin => {
+            Box::new(RoundRobin::round_robin(ids.clone(), config.attempt_delay, driver.random_unit()))
+        }
+        BalancingConfig::LeastRequest(settings) => {
+            Box::new(LeastRequest::least_request(ids.clone(), config.attempt_delay, *settings))
+        }
     }
 }
 
@@ -113,6 +121,7 @@ struct Control<D: Driver> {
     usage: Rc<Usage>,
     resolving: Resolving<D>,
     policy: Box<dyn LbPolicy>,
+    endpoints: EndpointBook,
     ids: SubchannelIds,
     idle: Idle,
     showing: Showing,
@@ -242,6 +251,7 @@ impl<D: Driver> Control<D> {
     fn go_idle(&mut self, now: Time) {
         let timeout = self.config.idle_timeout.unwrap_or_default();
         self.policy = new_policy(&self.driver, &self.config, &self.ids);
+        self.endpoints = EndpointBook::default();
         self.subchannels.remove_all();
         self.resolving.forget();
         self.showing.on_went_idle();
@@ -264,7 +274,8 @@ impl<D: Driver> Control<D> {
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
-        self.tell(|policy, actions| policy.on_addresses(now, addresses, actions));
+        let endpoints = self.endpoints.on_listed(addresses.into_iter().map(|address| Box::from([address])));
+        self.tell(|policy, actions| policy.on_endpoints(now, endpoints, actions));
     }
 
     /// [NAME-44], [NAME-46]
@@ -356,7 +367,7 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         for action in actions {
             match action {
-                LbAction::Create(id, address) => self.subchannels.create(id, address),
+                LbAction::Create(id, address, tally) => self.subchannels.create(id, address, tally),
                 LbAction::Remove(id) => self.subchannels.remove(id),
                 LbAction::Connect(id) => self.subchannels.connect(now, id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),

@@ -7,16 +7,15 @@ use std::sync::Arc;
 use super::Shown;
 use super::config::ChannelConfig;
 use super::slot::Publisher;
-use super::snapshot::Snapshot;
+use super::snapshot::{Connected, Snapshot};
 use crate::failure::Failure;
 use crate::observe::events::ChannelEvent;
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::{AttemptNote, ConnectTrail};
-use crate::policy::balancer::{FixedPicker, PickResult, Picker, SubchannelId};
+use crate::policy::balancer::{FixedPicker, PickResult, Picker};
 use crate::policy::connectivity::steps;
 use crate::state::State;
 use crate::time::Time;
-use crate::transport::connection::Connection;
 
 /// The control task's side of everything others see of a channel.
 pub(super) struct Showing {
@@ -123,7 +122,7 @@ impl Showing {
     /// Publishes a snapshot of what is so now.
     pub(super) fn publish(
         &self,
-        connections: Box<[(SubchannelId, Connection)]>,
+        connections: Box<[Connected]>,
         dialing: Vec<(String, Time)>,
         next_attempt: Option<Time>,
         is_resolving: bool,

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use crate::failure::Failure;
 use crate::observe::trail::ConnectTrail;
-use crate::policy::balancer::{FixedPicker, PickResult, Picker, SubchannelId};
+use crate::policy::balancer::tally::{InFlight, Tally};
+use crate::policy::balancer::{FixedPicker, PickArgs, PickResult, Picker, SubchannelId};
 use crate::state::State;
 use crate::transport::connection::Connection;
 
@@ -13,7 +14,7 @@ pub(crate) struct Snapshot {
     pub(crate) state: State,
     picker: Rc<dyn Picker>,
     /// In the order of their ids.
-    connections: Box<[(SubchannelId, Connection)]>,
+    connections: Box<[Connected]>,
     /// Why picks fail; also what a call that waits tells when its deadline passes.
     pub(crate) failure: Option<Failure>,
     pub(crate) trail: Option<Rc<ConnectTrail>>,
@@ -21,9 +22,18 @@ pub(crate) struct Snapshot {
     pub(crate) is_resolving: bool,
 }
 
+/// A connection calls may use.
+pub(crate) struct Connected {
+    pub(crate) id: SubchannelId,
+    pub(crate) connection: Connection,
+    /// Where calls on it are counted.
+    pub(crate) tally: Rc<Tally>,
+}
+
 /// Where a call goes.
 pub(crate) enum Pick {
-    Ready(Connection),
+    /// There; it is counted from now on.
+    Ready(Connection, InFlight),
     /// Wait for a newer snapshot.
     Queue,
     /// Fail, unless the call waits for ready.
@@ -52,7 +62,7 @@ impl Snapshot {
     pub(super) fn new(
         state: State,
         picker: Rc<dyn Picker>,
-        connections: Box<[(SubchannelId, Connection)]>,
+        connections: Box<[Connected]>,
         failure: Option<Failure>,
         trail: Option<Rc<ConnectTrail>>,
         is_resolving: bool,
@@ -61,40 +71,48 @@ impl Snapshot {
     }
 
     /// Where a call goes; not to the connection `refused` it, where there is another.
-    pub(crate) fn pick(&self, refused: Option<u64>) -> Pick {
+    pub(crate) fn pick(&self, call: &PickArgs<'_>, refused: Option<u64>) -> Pick {
         if self.state == State::Shutdown {
             return Pick::Closed;
         }
-        let mut picked = self.pick_once();
+        let mut picked = self.pick_once(call);
         // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
         for _ in 1..self.connections.len() {
-            match &picked {
-                Pick::Ready(connection) if connection.is_checked() || Some(connection.id()) == refused => {
-                    picked = self.pick_once();
+            match picked {
+                Picked::Ready(to) if to.connection.is_checked() || Some(to.connection.id()) == refused => {
+                    picked = self.pick_once(call);
                 }
                 _ => break,
             }
         }
-        picked
+        match picked {
+            Picked::Ready(to) => Pick::Ready(to.connection.clone(), to.tally.enter()),
+            Picked::Queue => Pick::Queue,
+            Picked::Fail(failure) => Pick::Fail(failure.clone()),
+        }
     }
 
     /// Whether a connection is not in doubt.
     pub(crate) fn has_unchecked(&self) -> bool {
-        self.connections.iter().any(|(_, connection)| !connection.is_checked())
+        self.connections.iter().any(|connected| !connected.connection.is_checked())
     }
 
-    fn pick_once(&self) -> Pick {
-        match self.picker.pick() {
-            PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |(id, _)| *id) {
-                Ok(place) => Pick::Ready(self.connections[place].1.clone()),
+    fn pick_once(&self, call: &PickArgs<'_>) -> Picked<'_> {
+        match self.picker.pick(call) {
+            PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |connected| connected.id) {
+                Ok(place) => Picked::Ready(&self.connections[place]),
                 // [CONN-25]
-                Err(_) => Pick::Queue,
+                Err(_) => Picked::Queue,
             },
-            PickResult::Queue => Pick::Queue,
-            PickResult::Fail => match &self.failure {
-                Some(failure) => Pick::Fail(failure.clone()),
-                None => Pick::Queue,
-            },
+            PickResult::Queue => Picked::Queue,
+            PickResult::Fail => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),
         }
     }
+}
+
+/// One pick, not yet decided upon.
+enum Picked<'a> {
+    Ready(&'a Connected),
+    Queue,
+    Fail(&'a Failure),
 }

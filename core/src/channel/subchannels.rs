@@ -10,11 +10,13 @@ use super::config::ChannelConfig;
 use super::gate::Visitor;
 use super::link::{self, LinkId};
 use super::mailbox::Mailbox;
+use super::snapshot::Connected;
 use super::usage::Usage;
 use crate::address::Address;
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::SubchannelId;
+use crate::policy::balancer::tally::Tally;
 use crate::policy::jitter::jittered;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
@@ -40,6 +42,7 @@ pub(super) struct Subchannels<D: Driver> {
 struct Slot {
     machine: Subchannel,
     address: Address,
+    tally: Rc<Tally>,
     connection: Option<Connection>,
     /// The dial under way.
     dialing: Option<Dialing>,
@@ -80,10 +83,11 @@ impl<D: Driver> Subchannels<D> {
         Self { driver: driver.clone(), config, settings, mailbox, usage, gate, slots, links }
     }
 
-    pub(super) fn create(&mut self, id: SubchannelId, address: Address) {
+    pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>) {
         let slot = Slot {
             machine: Subchannel::new(&self.config.dial),
             address,
+            tally,
             connection: None,
             dialing: None,
             is_wanted: false,
@@ -282,8 +286,11 @@ impl<D: Driver> Subchannels<D> {
     }
 
     /// The connections calls may use, in the order of their subchannels.
-    pub(super) fn connections(&self) -> Box<[(SubchannelId, Connection)]> {
-        self.slots.iter().filter_map(|(id, slot)| Some((id, slot.connection.clone()?))).collect()
+    pub(super) fn connections(&self) -> Box<[Connected]> {
+        let connected = |(id, slot): (SubchannelId, &Slot)| {
+            Some(Connected { id, connection: slot.connection.clone()?, tally: Rc::clone(&slot.tally) })
+        };
+        self.slots.iter().filter_map(connected).collect()
     }
 
     /// The addresses being dialed, and since when.

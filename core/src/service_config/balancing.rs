@@ -1,6 +1,7 @@
 //! Which balancing policies there are, their settings, and which of them a service config chooses (A24).
 
 use super::fields::{self, Field, Object};
+use crate::policy::balancer::least_request::LeastRequestConfig;
 use crate::policy::balancer::pick_first::PickFirstConfig;
 
 /// A policy with its settings.
@@ -8,14 +9,18 @@ use crate::policy::balancer::pick_first::PickFirstConfig;
 pub(crate) enum BalancingConfig {
     PickFirst(PickFirstConfig),
     RoundRobin,
+    LeastRequest(LeastRequestConfig),
 }
 
 /// Makes a policy's settings of a JSON object.
 type Reader = fn(&Object<'_>) -> Option<BalancingConfig>;
 
 /// The policies by their names, without `_experimental`. A new one is a line here and a variant above.
-const POLICIES: &[(&str, Reader)] =
-    &[("pick_first", pick_first), ("round_robin", |_| Some(BalancingConfig::RoundRobin))];
+const POLICIES: &[(&str, Reader)] = &[
+    ("pick_first", pick_first),
+    ("round_robin", |_| Some(BalancingConfig::RoundRobin)),
+    ("least_request", least_request),
+];
 
 /// Names that gRPC writes with `_experimental` behind them, and some without ([LB-113]).
 const EXPERIMENTAL: &[&str] =
@@ -29,7 +34,10 @@ pub(crate) fn named(name: &str) -> Option<BalancingConfig> {
 /// The names that [`named`] knows, to be told to people.
 pub(crate) fn names() -> String {
     let quoted: Vec<String> = POLICIES.iter().map(|(name, _)| format!("{name:?}")).collect();
-    quoted.join(" or ")
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 /// What the config says: `loadBalancingConfig`, else the older `loadBalancingPolicy` ([SC-33]).
@@ -76,6 +84,13 @@ fn pick_first(object: &Object<'_>) -> Option<BalancingConfig> {
     Some(BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: shuffle? }))
 }
 
+/// [LB-55]
+fn least_request(object: &Object<'_>) -> Option<BalancingConfig> {
+    let default = LeastRequestConfig::default().choice_count;
+    let choices = object.field("choiceCount").map_or(Some(default), |field| field.unsigned(2..=u32::MAX));
+    Some(BalancingConfig::LeastRequest(LeastRequestConfig { choice_count: choices? }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::ServiceConfig;
@@ -83,6 +98,10 @@ mod tests {
 
     const PICK_FIRST: BalancingConfig = BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: false });
     const SHUFFLED: BalancingConfig = BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: true });
+
+    fn least_request_of(choice_count: u32) -> BalancingConfig {
+        BalancingConfig::LeastRequest(LeastRequestConfig { choice_count })
+    }
 
     fn chosen(fields: &str) -> Result<Option<BalancingConfig>, String> {
         let config = ServiceConfig::parse(&format!("{{{fields}}}"));
@@ -102,6 +121,8 @@ mod tests {
             (r#"[{"pick_first": {}}, {"round_robin": {}}]"#, PICK_FIRST),
             (r#"[{"pick_first": {"shuffleAddressList": null}}]"#, PICK_FIRST),
             (r#"[{"pick_first": {"shuffleAddressList": true}}]"#, SHUFFLED),
+            (r#"[{"least_request_experimental": {}}]"#, least_request_of(2)),
+            (r#"[{"least_request": {"choiceCount": 11.0}}]"#, least_request_of(11)),
         ];
         for (list, wanted) in table {
             assert_eq!(chosen_of(list), Ok(Some(wanted)), "{list}");
@@ -113,15 +134,19 @@ mod tests {
     fn a_wrong_entry_or_a_list_without_a_known_policy_is_a_mistake() {
         let table = [
             ("{}", ": an object is not a list"),
-            ("[]", ": it names no policy; it may name \"pick_first\" or \"round_robin\""),
+            ("[]", ": it names no policy; it may name \"pick_first\", \"round_robin\" or \"least_request\""),
             (
                 r#"[{"a": {}}, {"Round_Robin": {}}]"#,
-                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\" or \"round_robin\"",
+                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\" or \"least_request\"",
             ),
             ("[{}]", "[0]: it must have exactly one field, and has 0"),
             (r#"[{"a": {}}, {"b": {}, "c": {}}]"#, "[1]: it must have exactly one field, and has 2"),
             (r#"["round_robin"]"#, "[0]: \"round_robin\" is not an object"),
             (r#"[{"round_robin": null}]"#, "[0].round_robin: null is not an object"),
+            (
+                r#"[{"least_request": {"choiceCount": 1}}]"#,
+                "[0].least_request.choiceCount: 1 is not a whole number from 2 to 4294967295",
+            ),
             (
                 r#"[{"pick_first": {"shuffleAddressList": 1}}, {"round_robin": {}}]"#,
                 "[0].pick_first.shuffleAddressList: 1 is not true or false",
@@ -144,7 +169,7 @@ mod tests {
         );
         assert_eq!(
             chosen("\"loadBalancingPolicy\": \"no_such\""),
-            Err("loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\" or \"round_robin\"".into())
+            Err("loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\", \"round_robin\" or \"least_request\"".into())
         );
         assert!(chosen("\"loadBalancingPolicy\": 1").is_err());
         assert_eq!(chosen(""), Ok(None));

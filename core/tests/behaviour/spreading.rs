@@ -110,3 +110,36 @@ fn channels_that_wait_for_the_same_address_go_together_once_one_got_through() {
         assert_eq!(attempts(), 20);
     });
 }
+
+/// [LB-56], [LB-57]
+#[test]
+fn a_server_that_does_not_answer_gets_fewer_calls_by_least_request() {
+    const CALLS: usize = 400;
+    // Drawn twice it gets a call, as a quarter of them; this is six standard deviations more.
+    const MOST: usize = 150;
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let addresses = format!("{},{}", servers[0].address(), servers[1].address());
+        let channel = channel_with(&addresses, &[("linkspan.lb_policy", "least_request".into())]);
+        channel.state(true);
+        let (mut quick, mut silent) = (servers[0].accept().await, servers[1].accept().await);
+        while channel.metrics().connections.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let answering = crate::peer::beside(async move {
+            loop {
+                quick.request().await.answer(b"");
+            }
+        });
+        let mut unanswered = Vec::new();
+        for _ in 0..CALLS {
+            let mut call = call(&channel);
+            tokio::select! {
+                request = silent.request() => unanswered.push((request, call)),
+                answered = &mut call => assert!(answered.expect("no panic").is_ok()),
+            }
+        }
+        answering.abort();
+        assert!((1..=MOST).contains(&unanswered.len()), "{} of {CALLS}", unanswered.len());
+    });
+}

@@ -3,13 +3,20 @@
 //! A policy cannot reach the channel. It *asks* for what it wants by pushing an [`LbAction`], and the control task carries the
 //! actions out in order before it tells the policy anything new.
 
+pub(crate) mod endpoint;
+pub(crate) mod least_request;
+mod petiole;
 pub(crate) mod pick_first;
 pub(crate) mod round_robin;
 pub(crate) mod shuffle;
+pub(crate) mod tally;
 
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::rc::Rc;
+
+use endpoint::Endpoint;
+use tally::Tally;
 
 use crate::address::Address;
 use crate::state::State;
@@ -33,8 +40,8 @@ impl SubchannelIds {
 /// What a policy asks the control task to do.
 #[derive(Debug)]
 pub(crate) enum LbAction {
-    /// Make a subchannel for this address, in IDLE.
-    Create(SubchannelId, Address),
+    /// Make a subchannel for this address, in IDLE; calls on it are counted there.
+    Create(SubchannelId, Address, Rc<Tally>),
     /// Drop this subchannel: stop its dial, let its connection finish its streams and close.
     Remove(SubchannelId),
     /// Connect this subchannel, if it is IDLE.
@@ -47,8 +54,8 @@ pub(crate) enum LbAction {
 
 /// A balancing policy of one channel. Every method may push actions.
 pub(crate) trait LbPolicy: Debug {
-    /// The resolver found these addresses, in its order.
-    fn on_addresses(&mut self, now: Time, addresses: Vec<Address>, actions: &mut Vec<LbAction>);
+    /// The resolver listed these endpoints, in its order, each once.
+    fn on_endpoints(&mut self, now: Time, endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>);
     /// A subchannel changed its state.
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>);
     /// A call waits, or the user asked to connect, and the policy had gone IDLE.
@@ -61,7 +68,13 @@ pub(crate) trait LbPolicy: Debug {
 
 /// Answers one question, for one call, without waiting: where to?
 pub(crate) trait Picker: Debug {
-    fn pick(&self) -> PickResult;
+    fn pick(&self, call: &PickArgs<'_>) -> PickResult;
+}
+
+/// What a pick may depend on.
+pub(crate) struct PickArgs<'a> {
+    /// A random fraction, another one each time.
+    pub(crate) random_unit: &'a dyn Fn() -> f64,
 }
 
 /// The answer of a pick.
@@ -80,7 +93,7 @@ pub(crate) enum PickResult {
 pub(crate) struct FixedPicker(pub(crate) PickResult);
 
 impl Picker for FixedPicker {
-    fn pick(&self) -> PickResult {
+    fn pick(&self, _: &PickArgs<'_>) -> PickResult {
         self.0
     }
 }
@@ -89,11 +102,11 @@ impl Picker for FixedPicker {
 #[cfg(test)]
 fn word(action: &LbAction) -> String {
     match action {
-        LbAction::Create(id, address) => format!("create {} {address}", id.0),
+        LbAction::Create(id, address, _) => format!("create {} {address}", id.0),
         LbAction::Remove(id) => format!("remove {}", id.0),
         LbAction::Connect(id) => format!("connect {}", id.0),
         LbAction::Reresolve => "re-resolve".into(),
-        LbAction::Publish(state, picker) => match picker.pick() {
+        LbAction::Publish(state, picker) => match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
             PickResult::Complete(id) => format!("{state} pick {}", id.0),
             PickResult::Queue => format!("{state} queue"),
             PickResult::Fail => format!("{state} fail"),

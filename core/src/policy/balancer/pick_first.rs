@@ -4,11 +4,13 @@
 //! usable wins and the others are dropped. Once every address has failed the policy stays in TRANSIENT_FAILURE until one works,
 //! each address being dialed again as its own backoff ends. A lost connection means IDLE: the next call starts a new pass.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use super::shuffle::Shuffle;
+use super::tally::Tally;
 use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::address::Address;
 use crate::state::State;
@@ -28,7 +30,7 @@ pub(crate) struct PickFirst {
     /// `None` keeps the resolver's order.
     shuffle: Option<Shuffle>,
     /// What the resolver said last, in dialing order.
-    addresses: Vec<Address>,
+    addresses: Vec<Listed>,
     /// One per address of the running list; when an address is selected, only that one.
     subchannels: Vec<Entry>,
     phase: Phase,
@@ -37,6 +39,13 @@ pub(crate) struct PickFirst {
     /// Whether this pass dialed anything: one that only skipped addresses in backoff learned nothing that asks for new ones.
     has_dialed: bool,
     ids: SubchannelIds,
+}
+
+/// An address, and where calls on it are counted.
+#[derive(Debug)]
+struct Listed {
+    address: Address,
+    tally: Rc<Tally>,
 }
 
 #[derive(Debug)]
@@ -80,18 +89,32 @@ impl PickFirst {
         Self { shuffle: Some(shuffle), ..self }
     }
 
+    /// Whether the subchannel is one of this policy.
+    pub(super) fn owns(&self, id: SubchannelId) -> bool {
+        self.subchannels.iter().any(|entry| entry.id == id)
+    }
+
+    /// Lets go of everything; the policy is used no more.
+    pub(super) fn drop_all(&mut self, actions: &mut Vec<LbAction>) {
+        actions.extend(self.subchannels.drain(..).map(|entry| LbAction::Remove(entry.id)));
+    }
+
+    fn lists(&self, address: &Address) -> bool {
+        self.addresses.iter().any(|listed| listed.address == *address)
+    }
+
     fn entry(&mut self, id: SubchannelId) -> Option<&mut Entry> {
         self.subchannels.iter_mut().find(|entry| entry.id == id)
     }
 
     /// Replaces the subchannels by one for each address of the list; an address that had one keeps it, and its backoff.
     fn rebuild(&mut self, actions: &mut Vec<LbAction>) {
-        let mut before = std::mem::take(&mut self.subchannels);
-        for address in &self.addresses {
+        let mut before = std::mem::replace(&mut self.subchannels, Vec::with_capacity(self.addresses.len()));
+        for Listed { address, tally } in &self.addresses {
             let kept = before.iter().position(|entry| entry.address == *address).map(|at| before.swap_remove(at));
             let entry = kept.unwrap_or_else(|| {
                 let id = self.ids.next();
-                actions.push(LbAction::Create(id, address.clone()));
+                actions.push(LbAction::Create(id, address.clone(), Rc::clone(tally)));
                 Entry { id, address: address.clone(), state: State::Idle, failed_in_this_pass: false }
             });
             self.subchannels.push(Entry { failed_in_this_pass: false, ..entry });
@@ -175,12 +198,12 @@ impl PickFirst {
 }
 
 impl LbPolicy for PickFirst {
-    fn on_addresses(&mut self, now: Time, mut addresses: Vec<Address>, actions: &mut Vec<LbAction>) {
+    fn on_endpoints(&mut self, now: Time, mut endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>) {
         if let Some(shuffle) = &mut self.shuffle {
-            shuffle.shuffle(&mut addresses);
+            shuffle.shuffle(&mut endpoints);
         }
         let was_waiting = self.addresses.is_empty();
-        self.addresses = dialing_order(addresses);
+        self.addresses = dialing_order(&endpoints);
         if self.addresses.is_empty() {
             // [LB-16]
             self.rebuild(actions);
@@ -191,7 +214,7 @@ impl LbPolicy for PickFirst {
         match self.phase {
             Phase::Selected(id) => {
                 let still_listed = self.entry(id).is_some_and(|entry| entry.state == State::Ready)
-                    && self.subchannels.iter().any(|entry| entry.id == id && self.addresses.contains(&entry.address));
+                    && self.subchannels.iter().any(|entry| entry.id == id && self.lists(&entry.address));
                 if !still_listed {
                     // [LB-15]: drop the connection and wait for a call.
                     self.phase = Phase::Idle;
@@ -276,18 +299,20 @@ fn publish(state: State, pick: PickResult) -> LbAction {
 }
 
 /// Each address once ([LB-18]), the families taking turns, the family of the first address first ([CONN-61]).
-fn dialing_order(addresses: Vec<Address>) -> Vec<Address> {
-    let mut distinct: Vec<Address> = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        if !distinct.contains(&address) {
-            distinct.push(address);
-        }
-    }
-    let Some(first_family) = distinct.first().map(Address::family) else {
+fn dialing_order(endpoints: &[Endpoint]) -> Vec<Listed> {
+    let mut seen = BTreeSet::new();
+    let all = endpoints.iter().flat_map(|endpoint| {
+        endpoint
+            .addresses()
+            .iter()
+            .map(|address| Listed { address: address.clone(), tally: Rc::clone(endpoint.tally()) })
+    });
+    let distinct: Vec<Listed> = all.filter(|listed| seen.insert(listed.address.clone())).collect();
+    let Some(first_family) = distinct.first().map(|listed| listed.address.family()) else {
         return distinct;
     };
     let (mut first, mut other): (VecDeque<_>, VecDeque<_>) =
-        distinct.into_iter().partition(|address| address.family() == first_family);
+        distinct.into_iter().partition(|listed| listed.address.family() == first_family);
     let mut ordered = Vec::with_capacity(first.len() + other.len());
     while !first.is_empty() || !other.is_empty() {
         ordered.extend(first.pop_front());

@@ -70,7 +70,8 @@ impl Shape {
         let max_backoff = if cap == 0 { max_backoff } else { max_backoff.min(cap) };
         let keepalive = random.percent(40).then(|| set_keepalive(&mut set, random)).flatten();
         if random.percent(40) {
-            set.set("linkspan.lb_policy", random.one_of(&["pick_first", "round_robin"])).expect("known");
+            set.set("linkspan.lb_policy", random.one_of(&["pick_first", "round_robin", "least_request"]))
+                .expect("known");
         }
         let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
         let (initial_backoff, max_backoff) = (milliseconds(initial_backoff), milliseconds(max_backoff));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::word;
 
 const DELAY: Duration = Duration::from_millis(250);
@@ -32,8 +33,8 @@ impl Bench {
     }
 
     fn addresses(&mut self, now: u64, list: &[&str]) -> Vec<String> {
-        let list = list.iter().map(|text| address(text)).collect();
-        self.told(|policy, actions| policy.on_addresses(at(now), list, actions))
+        let list = of_each(list.iter().map(|text| address(text)));
+        self.told(|policy, actions| policy.on_endpoints(at(now), list, actions))
     }
 
     fn state(&mut self, now: u64, id: u64, state: State) -> Vec<String> {
@@ -196,8 +197,10 @@ fn an_address_in_backoff_is_skipped_in_a_pass_and_a_pass_that_dials_nothing_asks
 #[test]
 fn families_take_turns_and_duplicates_go() {
     let list = ["[::1]:1", "[::2]:1", "1.1.1.1:1", "[::1]:1", "2.2.2.2:1", "[::3]:1", "[::4]:1"];
-    let ordered: Vec<_> =
-        dialing_order(list.iter().map(|text| address(text)).collect()).iter().map(Address::to_string).collect();
+    let ordered: Vec<_> = dialing_order(&of_each(list.iter().map(|text| address(text))))
+        .iter()
+        .map(|listed| listed.address.to_string())
+        .collect();
     assert_eq!(ordered, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1", "[::4]:1"]);
 }
 

@@ -1,8 +1,12 @@
 use super::*;
-use crate::policy::balancer::SubchannelIds;
-use crate::policy::balancer::word;
+use crate::address::Address;
+use crate::policy::balancer::endpoint::of_each;
+use crate::policy::balancer::{LbAction, LbPolicy, word};
+use crate::state::State;
+use crate::time::Time;
 
 const NOW: Time = Time::ZERO;
+const DELAY: Duration = Duration::from_millis(250);
 
 /// Drives the policy and writes its actions down as short words.
 struct Bench {
@@ -11,7 +15,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { policy: RoundRobin::new(SubchannelIds::default(), 0.0) }
+        Self { policy: RoundRobin::round_robin(SubchannelIds::default(), DELAY, 0.0) }
     }
 
     fn told(&mut self, event: impl FnOnce(&mut RoundRobin, &mut Vec<LbAction>)) -> Vec<String> {
@@ -21,8 +25,8 @@ impl Bench {
     }
 
     fn addresses(&mut self, list: &[&str]) -> Vec<String> {
-        let list = list.iter().map(|text| Address::Inet(text.parse().expect("address"))).collect();
-        self.told(|policy, actions| policy.on_addresses(NOW, list, actions))
+        let list = of_each(list.iter().map(|text| Address::Inet(text.parse().expect("address"))));
+        self.told(|policy, actions| policy.on_endpoints(NOW, list, actions))
     }
 
     fn state(&mut self, id: u64, state: State) -> Vec<String> {
@@ -56,7 +60,7 @@ fn picks(bench: &Bench, count: usize) -> Vec<u64> {
     bench.policy.publish(&mut actions);
     let Some(LbAction::Publish(_, picker)) = actions.pop() else { panic!("nothing published") };
     let id = |pick| if let PickResult::Complete(id) = pick { id.0 } else { panic!("{pick:?}") };
-    (0..count).map(|_| id(picker.pick())).collect()
+    (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0 }))).collect()
 }
 
 /// [LB-25], [CONN-76]
@@ -86,7 +90,7 @@ fn ready_addresses_take_turns() {
 #[test]
 fn clients_begin_with_different_addresses() {
     let first = |unit| {
-        let mut bench = Bench { policy: RoundRobin::new(SubchannelIds::default(), unit) };
+        let mut bench = Bench { policy: RoundRobin::round_robin(SubchannelIds::default(), DELAY, unit) };
         bench.addresses(&THREE);
         for id in 1..=3 {
             bench.state(id, State::Ready);

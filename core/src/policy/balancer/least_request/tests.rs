@@ -1,0 +1,65 @@
+use std::cell::Cell;
+
+use super::*;
+use crate::policy::balancer::SubchannelId;
+use crate::policy::balancer::tally::{InFlight, Tally};
+
+/// Endpoints numbered from 1 that have so many calls in flight.
+fn ready(in_flight: &[usize]) -> (Vec<Ready>, Vec<InFlight>) {
+    let mut guards = Vec::new();
+    let mut endpoints = Vec::new();
+    for (place, count) in in_flight.iter().enumerate() {
+        let tally = Rc::<Tally>::default();
+        guards.extend((0..*count).map(|_| tally.enter()));
+        endpoints.push(Ready { id: SubchannelId(place as u64 + 1), tally });
+    }
+    (endpoints, guards)
+}
+
+/// What is picked when these endpoints are drawn.
+fn picked(picker: &dyn Picker, endpoints: usize, drawn: &[usize]) -> u64 {
+    let next = Cell::new(0);
+    let random_unit = || {
+        let draw = drawn[next.replace(next.get() + 1)];
+        (draw as f64 + 0.5) / endpoints as f64
+    };
+    let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit }) else { panic!("none") };
+    assert_eq!(next.get(), drawn.len(), "draws");
+    id.0
+}
+
+/// [LB-56]
+#[test]
+fn of_those_drawn_the_one_with_fewest_calls_is_picked_and_of_equals_the_first() {
+    let (ready, _guards) = ready(&[3, 1, 2, 1]);
+    let picker = Fewest { choices: 2 }.picker(&ready);
+    for (drawn, expected) in [([0, 1], 2), ([1, 0], 2), ([0, 2], 3), ([1, 3], 2), ([3, 1], 4), ([0, 0], 1)] {
+        assert_eq!(picked(&*picker, 4, &drawn), expected, "{drawn:?}");
+    }
+    let picker = Fewest { choices: 3 }.picker(&ready);
+    assert_eq!(picked(&*picker, 4, &[0, 2, 1]), 2);
+}
+
+/// [LB-55]
+#[test]
+fn more_than_ten_choices_are_ten() {
+    let policy = LeastRequest::least_request(
+        SubchannelIds::default(),
+        Duration::from_millis(250),
+        LeastRequestConfig { choice_count: 50 },
+    );
+    let (ready, _guards) = ready(&[0, 0]);
+    assert_eq!(picked(&*policy.picker(&ready), 2, &[1; 10]), 2);
+}
+
+/// [LB-57]
+#[test]
+fn a_pick_sees_calls_that_began_since_the_picker_was_made() {
+    let (ready, _guards) = ready(&[0, 0]);
+    let picker = Fewest { choices: 2 }.picker(&ready);
+    assert_eq!(picked(&*picker, 2, &[0, 1]), 1);
+    let running = ready[0].tally.enter();
+    assert_eq!(picked(&*picker, 2, &[0, 1]), 2);
+    drop(running);
+    assert_eq!(picked(&*picker, 2, &[0, 1]), 1);
+}

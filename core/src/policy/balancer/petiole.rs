@@ -1,0 +1,181 @@
+//! What the policies that spread calls have in common: a connection to every endpoint ([NAME-83], [LB-25] to [LB-31]).
+//!
+//! Each endpoint has a `pick_first` of its own, which is told to connect whenever it is idle, whether calls come or not ([CONN-76]).
+//! The channel is READY while any endpoint is. Between those that are, the policy's own picker chooses.
+
+use std::fmt::Debug;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+use super::pick_first::PickFirst;
+use super::tally::Tally;
+use super::{FixedPicker, LbAction, LbPolicy, PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
+use crate::state::State;
+use crate::time::{Time, earliest};
+
+/// How a policy spreads calls.
+pub(crate) trait Spread: Debug {
+    /// A picker between endpoints that are READY, of which there is one at least.
+    fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker>;
+}
+
+/// An endpoint that is READY.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// Its connected subchannel.
+    pub(crate) id: SubchannelId,
+    pub(crate) tally: Rc<Tally>,
+}
+
+/// A policy that spreads calls.
+#[derive(Debug)]
+pub(crate) struct Petiole<S> {
+    spread: S,
+    children: Vec<Child>,
+    attempt_delay: Duration,
+    ids: SubchannelIds,
+}
+
+#[derive(Debug)]
+struct Child {
+    endpoint: Endpoint,
+    policy: PickFirst,
+    /// What it published last; once it has failed that is TRANSIENT_FAILURE until it is READY ([LB-26]).
+    state: State,
+    /// Its connected subchannel, while it is READY.
+    ready: Option<SubchannelId>,
+}
+
+impl<S: Spread> Petiole<S> {
+    pub(crate) fn new(spread: S, ids: SubchannelIds, attempt_delay: Duration) -> Self {
+        Self { spread, children: Vec::new(), attempt_delay, ids }
+    }
+
+    /// The child of this endpoint: the one it has had, or a new one.
+    fn child(&self, endpoint: Endpoint, before: &mut Vec<Child>) -> Child {
+        before.iter().position(|child| child.endpoint.is(&endpoint)).map_or_else(
+            || Child {
+                endpoint,
+                policy: PickFirst::new(self.ids.clone(), self.attempt_delay),
+                state: State::Idle,
+                ready: None,
+            },
+            |at| before.swap_remove(at),
+        )
+    }
+
+    /// [LB-27]
+    pub(super) fn publish(&self, actions: &mut Vec<LbAction>) {
+        let ready: Vec<Ready> = self.children.iter().filter_map(Child::as_ready).collect();
+        let (state, picker): (_, Rc<dyn Picker>) = if !ready.is_empty() {
+            (State::Ready, self.spread.picker(&ready))
+        } else if self.children.iter().any(|child| child.state != State::TransientFailure) {
+            (State::Connecting, Rc::new(FixedPicker(PickResult::Queue)))
+        } else {
+            (State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)))
+        };
+        actions.push(LbAction::Publish(state, picker));
+    }
+}
+
+#[cfg(test)]
+impl<S: Spread> Petiole<S> {
+    /// The picker between these.
+    pub(super) fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker> {
+        self.spread.picker(ready)
+    }
+}
+
+impl Child {
+    /// Tells the endpoint's policy something, hands on what it asks for, and lets it connect when it is idle. Whether that is news.
+    fn tell(
+        &mut self,
+        now: Time,
+        actions: &mut Vec<LbAction>,
+        event: impl FnOnce(&mut PickFirst, &mut Vec<LbAction>),
+    ) -> bool {
+        let before = (self.state, self.ready);
+        let mut asked = Vec::new();
+        event(&mut self.policy, &mut asked);
+        let mut has_published = self.hand_on(asked, actions);
+        if self.state == State::Idle {
+            let mut asked = Vec::new();
+            self.policy.on_exit_idle(now, &mut asked);
+            has_published |= self.hand_on(asked, actions);
+        }
+        // A further failure is news too: calls see the newest error.
+        before != (self.state, self.ready) || (has_published && self.state == State::TransientFailure)
+    }
+
+    /// Keeps what is published to itself, and says whether something was.
+    fn hand_on(&mut self, asked: Vec<LbAction>, actions: &mut Vec<LbAction>) -> bool {
+        let mut has_published = false;
+        for action in asked {
+            let LbAction::Publish(state, picker) = action else {
+                actions.push(action);
+                continue;
+            };
+            self.state = state;
+            self.ready = match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
+                PickResult::Complete(id) => Some(id),
+                PickResult::Queue | PickResult::Fail => None,
+            };
+            has_published = true;
+        }
+        has_published
+    }
+
+    fn as_ready(&self) -> Option<Ready> {
+        Some(Ready { id: self.ready?, tally: Rc::clone(self.endpoint.tally()) })
+    }
+}
+
+impl<S: Spread> LbPolicy for Petiole<S> {
+    /// Endpoints that stay listed keep what they have ([LB-29]).
+    fn on_endpoints(&mut self, now: Time, endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>) {
+        let mut before = std::mem::replace(&mut self.children, Vec::with_capacity(endpoints.len()));
+        for endpoint in endpoints {
+            let mut child = self.child(endpoint.clone(), &mut before);
+            // The order of its addresses may be another one now ([NAME-82]).
+            if child.state == State::Idle || child.endpoint.addresses() != endpoint.addresses() {
+                child.endpoint = endpoint.clone();
+                child.tell(now, actions, |policy, asked| policy.on_endpoints(now, vec![endpoint], asked));
+            }
+            self.children.push(child);
+        }
+        if self.children.is_empty() {
+            // [LB-30]
+            actions.push(LbAction::Reresolve);
+        }
+        // Before the others are dropped: no call is sent to one that is going.
+        self.publish(actions);
+        for mut gone in before {
+            gone.policy.drop_all(actions);
+        }
+    }
+
+    fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
+        let Some(child) = self.children.iter_mut().find(|child| child.policy.owns(id)) else { return };
+        if child.tell(now, actions, |policy, asked| policy.on_subchannel_state(now, id, state, asked)) {
+            self.publish(actions);
+        }
+    }
+
+    /// It never is idle: the channel drops it instead.
+    fn on_exit_idle(&mut self, _: Time, _: &mut Vec<LbAction>) {}
+
+    fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        let mut is_news = false;
+        for child in self.children.iter_mut().filter(|child| child.policy.next_deadline().is_some_and(|at| at <= now)) {
+            is_news |= child.tell(now, actions, |policy, asked| policy.on_time(now, asked));
+        }
+        if is_news {
+            self.publish(actions);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        earliest(self.children.iter().map(|child| child.policy.next_deadline()))
+    }
+}
