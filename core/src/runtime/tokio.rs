@@ -7,7 +7,7 @@ mod dial;
 mod lookup;
 mod socket;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ use super::tasks::{Ready, TaskHandle, Tasks};
 use super::{Driver, SocketOptions};
 use crate::address::Address;
 use crate::error::Error;
+use crate::random::Random;
 use crate::time::Time;
 use socket::TokioSocket;
 
@@ -31,7 +32,7 @@ use socket::TokioSocket;
 #[derive(Clone, Debug)]
 pub(crate) struct TokioDriver {
     started: Instant,
-    random: Rc<Cell<u64>>,
+    random: Rc<Random>,
     tasks: Tasks,
 }
 
@@ -82,7 +83,7 @@ impl TokioDriver {
     {
         let tasks = Tasks::new(ready);
         TASKS.set(Some(tasks.clone()));
-        let driver = Self { started: now(), random: Rc::new(Cell::new(random_seed())), tasks: tasks.clone() };
+        let driver = Self { started: now(), random: Rc::new(Random::new(random_seed())), tasks: tasks.clone() };
         let end = End(tasks.clone());
         tasks.spawn(async move {
             let _end = end;
@@ -119,17 +120,7 @@ impl Driver for TokioDriver {
     }
 
     fn random_unit(&self) -> f64 {
-        // splitmix64: jitter needs spread, not secrecy.
-        let seed = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(seed);
-        let mut mixed = seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // 53 bits are what a double holds exactly.
-        #[expect(clippy::cast_precision_loss, reason = "both sides are below 2^53")]
-        let unit = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
-        unit
+        self.random.unit()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {

@@ -15,6 +15,7 @@ const LEAVES: &[&str] = &[
     "foreign",
     "generation",
     "small_map",
+    "random",
 ];
 
 /// The other rooms, and what each may import beside the leaves and itself.

@@ -1,32 +1,25 @@
 //! A list put in a random order, without drawing random numbers: chance comes in once, as a fraction, and all orders follow from it.
 
+use crate::random::Random;
+
 /// A source of orders, each of its own.
 #[derive(Debug)]
-pub(crate) struct Shuffle(u64);
+pub(crate) struct Shuffle(Random);
 
 impl Shuffle {
     /// `unit` is a random fraction in 0..1.
     pub(crate) fn new(unit: f64) -> Self {
         // The bits of a fraction differ wherever the fractions do.
-        Self(unit.to_bits())
+        Self(Random::new(unit.to_bits()))
     }
 
     /// Every order is as likely as any other (Fisher and Yates).
-    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub(super) fn shuffle<T>(&self, list: &mut [T]) {
         for rest in (2..=list.len()).rev() {
             #[expect(clippy::cast_possible_truncation, reason = "below the length of a list")]
-            let at = (self.next() % rest as u64) as usize;
+            let at = (self.0.bits() % rest as u64) as usize;
             list.swap(at, rest - 1);
         }
-    }
-
-    /// splitmix64, by Sebastiano Vigna.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -1,15 +1,16 @@
 //! The one source of chance of a simulated world.
 
-use std::cell::Cell;
 use std::time::Duration;
+
+use crate::random;
 
 /// A seeded generator; what it gives depends on the seed and on nothing else.
 #[derive(Debug)]
-pub(crate) struct Random(Cell<u64>);
+pub(crate) struct Random(random::Random);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Cell::new(seed))
+        Self(random::Random::new(seed))
     }
 
     /// A generator of its own, so that one consumer's number of draws does not change what another gets.
@@ -17,20 +18,13 @@ impl Random {
         Self::new(self.bits())
     }
 
-    /// splitmix64.
     pub(crate) fn bits(&self) -> u64 {
-        let seed = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.0.set(seed);
-        let mut mixed = seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.bits()
     }
 
     /// A fraction in 0..1.
     pub(crate) fn unit(&self) -> f64 {
-        // 53 bits are what a double holds exactly.
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.unit()
     }
 
     /// Below `end`, which is not 0.

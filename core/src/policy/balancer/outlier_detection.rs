@@ -1,0 +1,168 @@
+//! `outlier_detection`: endpoints whose calls fail much more than others' are left out for a while (A50, [LB-80] to [LB-90]).
+//!
+//! It stands around any policy and looks at the tallies of its endpoints once an interval. An endpoint that is ejected stays connected;
+//! its policy is told that it is not healthy, and counts it as failed until it is told otherwise.
+
+mod sweep;
+
+use std::rc::Rc;
+
+pub(crate) use sweep::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
+use sweep::{Host, sweep};
+
+use super::endpoint::Endpoint;
+use super::tally::Tally;
+use super::{Health, LbAction, LbPolicy, SubchannelId};
+use crate::random::Random;
+use crate::state::State;
+use crate::time::{Time, earliest};
+
+/// The policy.
+#[derive(Debug)]
+pub(crate) struct OutlierDetection {
+    options: OutlierOptions,
+    child: Box<dyn LbPolicy>,
+    watched: Vec<Watched>,
+    next_sweep: Option<Time>,
+    random: Random,
+}
+
+/// An endpoint, and what became of it.
+#[derive(Debug)]
+struct Watched {
+    tally: Rc<Tally>,
+    /// What the tally said at the last sweep.
+    succeeded_then: u64,
+    failed_then: u64,
+    ejected_at: Option<Time>,
+    multiplier: u32,
+    subchannels: Vec<SubchannelId>,
+}
+
+impl OutlierDetection {
+    pub(crate) fn new(options: OutlierOptions, child: Box<dyn LbPolicy>, random: Random) -> Self {
+        Self { options, child, watched: Vec::new(), next_sweep: None, random }
+    }
+
+    /// Tells the child something, and watches what it makes of its endpoints.
+    fn tell(
+        &mut self,
+        now: Time,
+        actions: &mut Vec<LbAction>,
+        event: impl FnOnce(&mut dyn LbPolicy, &mut Vec<LbAction>),
+    ) {
+        let first_new = actions.len();
+        event(&mut *self.child, actions);
+        let mut unhealthy = Vec::new();
+        for action in &actions[first_new..] {
+            match action {
+                LbAction::Create(id, _, tally) => {
+                    if let Some(watched) = self.watched.iter_mut().find(|watched| Rc::ptr_eq(&watched.tally, tally)) {
+                        watched.subchannels.push(*id);
+                        unhealthy.extend(watched.ejected_at.map(|_| *id));
+                    }
+                }
+                LbAction::Remove(id) => {
+                    self.watched.iter_mut().for_each(|watched| watched.subchannels.retain(|known| known != id));
+                }
+                LbAction::Connect(_) | LbAction::Reresolve | LbAction::Publish(..) => {}
+            }
+        }
+        // Known before it can become READY.
+        for id in unhealthy {
+            self.child.on_health(now, id, Health::Unhealthy, actions);
+        }
+    }
+
+    /// [LB-81]
+    fn sweep(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        let mut hosts: Vec<Host> = self.watched.iter_mut().map(Watched::take_interval).collect();
+        sweep(&self.options, now, &mut hosts, || self.random.unit());
+        for (watched, host) in self.watched.iter_mut().zip(hosts) {
+            let was_ejected = watched.ejected_at.is_some();
+            (watched.ejected_at, watched.multiplier) = (host.ejected_at, host.multiplier);
+            let health = match (was_ejected, host.ejected_at.is_some()) {
+                (false, true) => Health::Unhealthy,
+                (true, false) => Health::Healthy,
+                _ => continue,
+            };
+            for id in &watched.subchannels {
+                self.child.on_health(now, *id, health, actions);
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn new(tally: &Rc<Tally>) -> Self {
+        Self {
+            tally: Rc::clone(tally),
+            succeeded_then: tally.succeeded(),
+            failed_then: tally.failed(),
+            ejected_at: None,
+            multiplier: 0,
+            subchannels: Vec::new(),
+        }
+    }
+
+    /// What was seen since the last sweep; the next interval begins.
+    fn take_interval(&mut self) -> Host {
+        let (succeeded, failed) = (self.tally.succeeded(), self.tally.failed());
+        let host = Host {
+            succeeded: succeeded - self.succeeded_then,
+            failed: failed - self.failed_then,
+            ejected_at: self.ejected_at,
+            multiplier: self.multiplier,
+        };
+        (self.succeeded_then, self.failed_then) = (succeeded, failed);
+        host
+    }
+}
+
+impl LbPolicy for OutlierDetection {
+    fn on_endpoints(&mut self, now: Time, endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>) {
+        let mut before = std::mem::take(&mut self.watched);
+        // An endpoint that stays listed has the tally it had.
+        self.watched = endpoints
+            .iter()
+            .map(|endpoint| {
+                let known = before.iter().position(|watched| Rc::ptr_eq(&watched.tally, endpoint.tally()));
+                known.map_or_else(|| Watched::new(endpoint.tally()), |at| before.swap_remove(at))
+            })
+            .collect();
+        if self.options.is_on() {
+            self.next_sweep.get_or_insert(now + self.options.interval);
+        }
+        self.tell(now, actions, |child, actions| child.on_endpoints(now, endpoints, actions));
+    }
+
+    fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
+        self.tell(now, actions, |child, actions| child.on_subchannel_state(now, id, state, actions));
+    }
+
+    fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
+        let is_ejected = |watched: &Watched| watched.ejected_at.is_some() && watched.subchannels.contains(&id);
+        if !self.watched.iter().any(is_ejected) {
+            self.tell(now, actions, |child, actions| child.on_health(now, id, health, actions));
+        }
+    }
+
+    fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        self.tell(now, actions, |child, actions| child.on_exit_idle(now, actions));
+    }
+
+    fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        if self.next_sweep.take_if(|at| *at <= now).is_some() {
+            self.sweep(now, actions);
+            self.next_sweep = Some(now + self.options.interval);
+        }
+        self.tell(now, actions, |child, actions| child.on_time(now, actions));
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        earliest([self.next_sweep, self.child.next_deadline()])
+    }
+}
+
+#[cfg(test)]
+mod tests;
