@@ -53,6 +53,8 @@ pub(crate) enum Failure {
         /// The address and cause of the last failure.
         last_error: String,
     },
+    /// Addresses are connected, and none of them is fit to be used.
+    Unhealthy,
     /// The name could not be resolved.
     ResolveFailed {
         /// The name.
@@ -139,6 +141,7 @@ impl Failure {
             Self::ChannelClosedWhileRunning | Self::Forked => Code::Cancelled,
             Self::ChannelClosed
             | Self::ConnectFailed { .. }
+            | Self::Unhealthy
             | Self::ResolveFailed { .. }
             | Self::ConnectionLost { .. }
             | Self::Refused { .. } => Code::Unavailable,
@@ -193,6 +196,7 @@ impl Failure {
                 }
                 Dialect::GrpcJs => format!("No connection established. Last error: {last_error}"),
             },
+            Self::Unhealthy => "no address that is connected is healthy".into(),
             Self::ResolveFailed { target, cause } => match dialect {
                 Dialect::Native | Dialect::Grpcio => format!("DNS resolution failed for {target}: {cause}"),
                 Dialect::GrpcJs => format!("Name resolution failed for target {target}: {cause}"),

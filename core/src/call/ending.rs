@@ -43,7 +43,7 @@ enum Where {
     /// It waits for a place there.
     WaitsFor(Connection),
     /// Its stream was opened there; the endpoint counts it.
-    On(Connection, #[expect(dead_code, reason = "the call counts until it is dropped")] InFlight),
+    On(Connection, InFlight),
 }
 
 /// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
@@ -126,7 +126,8 @@ impl Progress {
     pub(super) fn on_retry(&self) {
         self.phase.set(Phase::Queue);
         self.sent.set(Sent::Refused);
-        if let Where::On(connection, _) = self.place.replace(Where::Nowhere) {
+        if let Where::On(connection, in_flight) = self.place.replace(Where::Nowhere) {
+            in_flight.on_ended(false);
             self.refused_by.set(Some(connection.id()));
         }
     }
@@ -202,8 +203,9 @@ impl Progress {
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
         let peer = self.peer();
-        if let Where::On(connection, _) = self.place.replace(Where::Nowhere) {
+        if let Where::On(connection, in_flight) = self.place.replace(Where::Nowhere) {
             connection.on_call_ended(now);
+            in_flight.on_ended(outcome.is_ok());
         }
         match outcome.ending {
             Ending::Peer { status, trailing } => {

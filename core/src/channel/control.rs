@@ -23,11 +23,13 @@ use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::endpoint::EndpointBook;
 use crate::policy::balancer::least_request::LeastRequest;
+use crate::policy::balancer::outlier_detection::OutlierDetection;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
-use crate::policy::balancer::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
+use crate::policy::balancer::{FixedPicker, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
+use crate::random::Random;
 use crate::runtime::{Driver, SocketOptions, sleep_until};
 use crate::service_config::balancing::BalancingConfig;
 use crate::state::State;
@@ -80,7 +82,7 @@ pub(super) fn spawn<D: Driver>(
         mailbox,
         usage,
         resolving: Resolving::new(Arc::clone(&config)),
-        policy: new_policy(driver, &config, &ids),
+        policy: new_policy(driver, &config, &config.balancing, &ids),
         endpoints: EndpointBook::default(),
         ids,
         idle: Idle::new(config.idle_timeout),
@@ -97,8 +99,13 @@ pub(super) fn spawn<D: Driver>(
     });
 }
 
-fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
-    match &config.balancing {
+fn new_policy<D: Driver>(
+    driver: &D,
+    config: &ChannelConfig,
+    balancing: &BalancingConfig,
+    ids: &SubchannelIds,
+) -> Box<dyn LbPolicy> {
+    match balancing {
         BalancingConfig::PickFirst(settings) => {
             let policy = PickFirst::new(ids.clone(), config.attempt_delay);
             let shuffled = settings.shuffle_address_list;
@@ -109,6 +116,11 @@ fn new_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds
         }
         BalancingConfig::LeastRequest(settings) => {
             Box::new(LeastRequest::least_request(ids.clone(), config.attempt_delay, *settings))
+        }
+        BalancingConfig::OutlierDetection(settings, child) => {
+            let child = new_policy(driver, config, child, ids);
+            let random = Random::new(driver.random_unit().to_bits());
+            Box::new(OutlierDetection::new(settings.clone(), child, random))
         }
     }
 }
@@ -250,7 +262,7 @@ impl<D: Driver> Control<D> {
     /// [CONN-10]: policy, resolver and connections are let go; streams that still run finish.
     fn go_idle(&mut self, now: Time) {
         let timeout = self.config.idle_timeout.unwrap_or_default();
-        self.policy = new_policy(&self.driver, &self.config, &self.ids);
+        self.policy = new_policy(&self.driver, &self.config, &self.config.balancing, &self.ids);
         self.endpoints = EndpointBook::default();
         self.subchannels.remove_all();
         self.resolving.forget();
@@ -287,7 +299,7 @@ impl<D: Driver> Control<D> {
         if !self.resolving.has_result() {
             self.showing.on_resolve_failed(failure);
             self.showing.because(words);
-            self.showing.set(now, State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)));
+            self.showing.set(now, State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail(Lack::Connection))));
             self.publish();
         }
     }

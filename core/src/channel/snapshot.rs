@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::failure::Failure;
 use crate::observe::trail::ConnectTrail;
 use crate::policy::balancer::tally::{InFlight, Tally};
-use crate::policy::balancer::{FixedPicker, PickArgs, PickResult, Picker, SubchannelId};
+use crate::policy::balancer::{FixedPicker, Lack, PickArgs, PickResult, Picker, SubchannelId};
 use crate::state::State;
 use crate::transport::connection::Connection;
 
@@ -105,7 +105,8 @@ impl Snapshot {
                 Err(_) => Picked::Queue,
             },
             PickResult::Queue => Picked::Queue,
-            PickResult::Fail => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),
+            PickResult::Fail(Lack::Connection) => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),
+            PickResult::Fail(Lack::Health) => Picked::Fail(&Failure::Unhealthy),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fields::{self, Field, Object};
 use crate::policy::balancer::least_request::LeastRequestConfig;
+use crate::policy::balancer::outlier_detection::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use crate::policy::balancer::pick_first::PickFirstConfig;
 
 /// A policy with its settings.
@@ -10,6 +11,8 @@ pub(crate) enum BalancingConfig {
     PickFirst(PickFirstConfig),
     RoundRobin,
     LeastRequest(LeastRequestConfig),
+    /// Around another one.
+    OutlierDetection(OutlierOptions, Box<Self>),
 }
 
 /// Makes a policy's settings of a JSON object.
@@ -20,6 +23,7 @@ const POLICIES: &[(&str, Reader)] = &[
     ("pick_first", pick_first),
     ("round_robin", |_| Some(BalancingConfig::RoundRobin)),
     ("least_request", least_request),
+    ("outlier_detection", outlier_detection),
 ];
 
 /// Names that gRPC writes with `_experimental` behind them, and some without ([LB-113]).
@@ -33,7 +37,13 @@ pub(crate) fn named(name: &str) -> Option<BalancingConfig> {
 
 /// The names that [`named`] knows, to be told to people.
 pub(crate) fn names() -> String {
-    let quoted: Vec<String> = POLICIES.iter().map(|(name, _)| format!("{name:?}")).collect();
+    listed(|name| named(name).is_some())
+}
+
+/// The names for which this is so, in words.
+fn listed(is_meant: impl Fn(&str) -> bool) -> String {
+    let names = POLICIES.iter().map(|(name, _)| *name).filter(|name| is_meant(name));
+    let quoted: Vec<String> = names.map(|name| format!("{name:?}")).collect();
     match quoted.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
         _ => quoted.concat(),
@@ -66,7 +76,7 @@ fn read_list(list: &Field<'_>) -> Option<BalancingConfig> {
     } else {
         format!("{}, none of which is known", passed_over.join(", "))
     };
-    list.mistake(format!("it names {found}; it may name {}", names()))
+    list.mistake(format!("it names {found}; it may name {}", listed(|_| true)))
 }
 
 fn reader(name: &str) -> Option<Reader> {
@@ -91,8 +101,66 @@ fn least_request(object: &Object<'_>) -> Option<BalancingConfig> {
     Some(BalancingConfig::LeastRequest(LeastRequestConfig { choice_count: choices? }))
 }
 
+/// A50's fields, defaults and limits.
+fn outlier_detection(object: &Object<'_>) -> Option<BalancingConfig> {
+    let child = object.required("childPolicy").and_then(|list| read_list(&list));
+    let default = OutlierOptions::default();
+    let duration = |name, default| object.field(name).map_or(Some(default), |field| field.duration());
+    let base_ejection_time = duration("baseEjectionTime", default.base_ejection_time);
+    let longest = default.max_ejection_time.max(base_ejection_time.unwrap_or_default());
+    let (interval, max_ejection_time) = (duration("interval", default.interval), duration("maxEjectionTime", longest));
+    let max_ejection_percent = number(object, "maxEjectionPercent", default.max_ejection_percent, 100);
+    // One that is there and wrong is a mistake, and one that is not there is off.
+    let success_rate = object.field("successRateEjection").map(|field| success_rate(&field.object()?));
+    let failure_percentage =
+        object.field("failurePercentageEjection").map(|field| failure_percentage(&field.object()?));
+    let options = OutlierOptions {
+        interval: interval?,
+        base_ejection_time: base_ejection_time?,
+        max_ejection_time: max_ejection_time?,
+        max_ejection_percent: max_ejection_percent?,
+        success_rate: success_rate.flatten(),
+        failure_percentage: failure_percentage.flatten(),
+    };
+    Some(BalancingConfig::OutlierDetection(options, Box::new(child?)))
+}
+
+fn success_rate(object: &Object<'_>) -> Option<SuccessRateEjection> {
+    let default = SuccessRateEjection::default();
+    let stdev_factor = number(object, "stdevFactor", default.stdev_factor, u32::MAX);
+    let enforcement_percentage = number(object, "enforcementPercentage", default.enforcement_percentage, 100);
+    let minimum_hosts = number(object, "minimumHosts", default.minimum_hosts, u32::MAX);
+    let request_volume = number(object, "requestVolume", default.request_volume, u32::MAX);
+    Some(SuccessRateEjection {
+        stdev_factor: stdev_factor?,
+        enforcement_percentage: enforcement_percentage?,
+        minimum_hosts: minimum_hosts?,
+        request_volume: request_volume?,
+    })
+}
+
+fn failure_percentage(object: &Object<'_>) -> Option<FailurePercentageEjection> {
+    let default = FailurePercentageEjection::default();
+    let threshold = number(object, "threshold", default.threshold, 100);
+    let enforcement_percentage = number(object, "enforcementPercentage", default.enforcement_percentage, 100);
+    let minimum_hosts = number(object, "minimumHosts", default.minimum_hosts, u32::MAX);
+    let request_volume = number(object, "requestVolume", default.request_volume, u32::MAX);
+    Some(FailurePercentageEjection {
+        threshold: threshold?,
+        enforcement_percentage: enforcement_percentage?,
+        minimum_hosts: minimum_hosts?,
+        request_volume: request_volume?,
+    })
+}
+
+fn number(object: &Object<'_>, name: &str, default: u32, most: u32) -> Option<u32> {
+    object.field(name).map_or(Some(default), |field| field.unsigned(0..=most))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::ServiceConfig;
     use super::*;
 
@@ -134,10 +202,13 @@ mod tests {
     fn a_wrong_entry_or_a_list_without_a_known_policy_is_a_mistake() {
         let table = [
             ("{}", ": an object is not a list"),
-            ("[]", ": it names no policy; it may name \"pick_first\", \"round_robin\" or \"least_request\""),
+            (
+                "[]",
+                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"least_request\" or \"outlier_detection\"",
+            ),
             (
                 r#"[{"a": {}}, {"Round_Robin": {}}]"#,
-                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\" or \"least_request\"",
+                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"least_request\" or \"outlier_detection\"",
             ),
             ("[{}]", "[0]: it must have exactly one field, and has 0"),
             (r#"[{"a": {}}, {"b": {}, "c": {}}]"#, "[1]: it must have exactly one field, and has 2"),
@@ -184,5 +255,51 @@ mod tests {
         assert_eq!(plain("weighted_round_robin_experimental"), "weighted_round_robin_experimental");
         assert_eq!(named("pick_first_experimental"), None);
         assert_eq!((named("pick_first"), named("round_robin")), (Some(PICK_FIRST), Some(BalancingConfig::RoundRobin)));
+    }
+
+    /// A50
+    #[test]
+    fn outlier_detection_has_its_defaults_a_child_and_limits() {
+        let of = |fields: &str| chosen_of(&format!(r#"[{{"outlier_detection_experimental": {{{fields}}}}}]"#));
+        let child = r#""childPolicy": [{"round_robin": {}}]"#;
+        let with =
+            |options| Ok(Some(BalancingConfig::OutlierDetection(options, Box::new(BalancingConfig::RoundRobin))));
+        assert_eq!(of(child), with(OutlierOptions::default()));
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        let long = OutlierOptions { base_ejection_time: hour, max_ejection_time: hour, ..OutlierOptions::default() };
+        assert_eq!(
+            of(&format!(r#"{child}, "baseEjectionTime": "3600s""#)),
+            with(long),
+            "the longest is the base at least"
+        );
+        let set = r#""interval": "60s", "maxEjectionPercent": 50, "successRateEjection": {"stdevFactor": 1000},
+            "failurePercentageEjection": {"threshold": 10, "minimumHosts": 2, "requestVolume": 1, "enforcementPercentage": 90}"#;
+        let wanted = OutlierOptions {
+            interval: minute,
+            max_ejection_percent: 50,
+            success_rate: Some(SuccessRateEjection { stdev_factor: 1_000, ..SuccessRateEjection::default() }),
+            failure_percentage: Some(FailurePercentageEjection {
+                threshold: 10,
+                enforcement_percentage: 90,
+                minimum_hosts: 2,
+                request_volume: 1,
+            }),
+            ..OutlierOptions::default()
+        };
+        assert_eq!(of(&format!("{child}, {set}")), with(wanted));
+        for (fields, told) in [
+            ("", "childPolicy: it is missing"),
+            (r#""childPolicy": [{"no_such": {}}]"#, "childPolicy: it names"),
+            (&format!(r#"{child}, "maxEjectionPercent": 101"#), "maxEjectionPercent: 101 is not"),
+            (
+                &format!(r#"{child}, "successRateEjection": {{"enforcementPercentage": 101}}"#),
+                "enforcementPercentage: 101",
+            ),
+            (&format!(r#"{child}, "failurePercentageEjection": {{"threshold": -1}}"#), "threshold: -1"),
+            (&format!(r#"{child}, "interval": "-1s""#), "interval: "),
+        ] {
+            let mistake = of(fields).expect_err(fields);
+            assert!(mistake.contains(told), "{fields}: {mistake}");
+        }
     }
 }

@@ -43,6 +43,11 @@ impl Outcome {
         Self { ending: Ending::Local(failure), sent: Sent::Processed }
     }
 
+    /// Whether the call succeeded.
+    pub(crate) fn is_ok(&self) -> bool {
+        matches!(&self.ending, Ending::Peer { status, .. } if status.is_ok())
+    }
+
     /// A failure the server declares harmless: it did not process the request.
     pub(crate) fn refused(cause: String) -> Self {
         Self { ending: Ending::Local(Failure::Refused { cause }), sent: Sent::Refused }

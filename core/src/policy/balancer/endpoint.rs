@@ -96,7 +96,8 @@ mod tests {
     /// [NAME-82]
     #[test]
     fn an_endpoint_is_the_set_of_its_addresses() {
-        let [one, same, another] = [&[A, B][..], &[B, A], &[A]].map(|list| Endpoint::new(addresses(list), Rc::default()));
+        let [one, same, another] =
+            [&[A, B][..], &[B, A], &[A]].map(|list| Endpoint::new(addresses(list), Rc::default()));
         assert!(one.is(&same));
         assert!(!one.is(&another));
         assert_eq!(same.addresses(), &*addresses(&[B, A]), "the order to dial in stays");
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(back[0].tally().in_flight(), 0);
     }
 
-    /// [NAME-84]
+    /// [NAME-84], [LB-58]
     #[test]
     fn an_endpoint_that_is_listed_twice_is_used_once() {
         let listed = [addresses(&[A, B]), addresses(&[C]), addresses(&[B, A]), addresses(&[])];

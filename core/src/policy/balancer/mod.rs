@@ -5,6 +5,7 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod least_request;
+pub(crate) mod outlier_detection;
 mod petiole;
 pub(crate) mod pick_first;
 pub(crate) mod round_robin;
@@ -52,12 +53,22 @@ pub(crate) enum LbAction {
     Publish(State, Rc<dyn Picker>),
 }
 
+/// Whether calls may use what is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Healthy,
+    /// It counts as failed, and stays connected.
+    Unhealthy,
+}
+
 /// A balancing policy of one channel. Every method may push actions.
 pub(crate) trait LbPolicy: Debug {
     /// The resolver listed these endpoints, in its order, each once.
     fn on_endpoints(&mut self, now: Time, endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>);
     /// A subchannel changed its state.
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>);
+    /// Whether calls may use a subchannel's connection changed ([LB-21]). At first they may.
+    fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>);
     /// A call waits, or the user asked to connect, and the policy had gone IDLE.
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>);
     /// The time given by [`LbPolicy::next_deadline`] came.
@@ -84,8 +95,17 @@ pub(crate) enum PickResult {
     Complete(SubchannelId),
     /// Wait for a newer picker.
     Queue,
-    /// No way now: a call that does not wait for ready fails with the last connect failure.
-    Fail,
+    /// No way now: a call that does not wait for ready fails.
+    Fail(Lack),
+}
+
+/// What is missing where a pick fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// No address could be connected.
+    Connection,
+    /// What is connected is not healthy.
+    Health,
 }
 
 /// A picker whose answer never changes.
@@ -109,7 +129,8 @@ fn word(action: &LbAction) -> String {
         LbAction::Publish(state, picker) => match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
             PickResult::Complete(id) => format!("{state} pick {}", id.0),
             PickResult::Queue => format!("{state} queue"),
-            PickResult::Fail => format!("{state} fail"),
+            PickResult::Fail(Lack::Connection) => format!("{state} fail"),
+            PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
         },
     }
 }

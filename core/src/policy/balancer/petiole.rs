@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::pick_first::PickFirst;
 use super::tally::Tally;
-use super::{FixedPicker, LbAction, LbPolicy, PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
+use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
 use crate::state::State;
 use crate::time::{Time, earliest};
 
@@ -45,6 +45,8 @@ struct Child {
     state: State,
     /// Its connected subchannel, while it is READY.
     ready: Option<SubchannelId>,
+    /// What it lacks while it is in TRANSIENT_FAILURE.
+    lack: Lack,
 }
 
 impl<S: Spread> Petiole<S> {
@@ -60,6 +62,7 @@ impl<S: Spread> Petiole<S> {
                 policy: PickFirst::new(self.ids.clone(), self.attempt_delay),
                 state: State::Idle,
                 ready: None,
+                lack: Lack::Connection,
             },
             |at| before.swap_remove(at),
         )
@@ -73,7 +76,9 @@ impl<S: Spread> Petiole<S> {
         } else if self.children.iter().any(|child| child.state != State::TransientFailure) {
             (State::Connecting, Rc::new(FixedPicker(PickResult::Queue)))
         } else {
-            (State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail)))
+            let is_connected = self.children.iter().any(|child| child.lack == Lack::Health);
+            let lack = if is_connected { Lack::Health } else { Lack::Connection };
+            (State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail(lack))))
         };
         actions.push(LbAction::Publish(state, picker));
     }
@@ -117,9 +122,10 @@ impl Child {
                 continue;
             };
             self.state = state;
-            self.ready = match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
-                PickResult::Complete(id) => Some(id),
-                PickResult::Queue | PickResult::Fail => None,
+            (self.ready, self.lack) = match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
+                PickResult::Complete(id) => (Some(id), Lack::Connection),
+                PickResult::Queue => (None, Lack::Connection),
+                PickResult::Fail(lack) => (None, lack),
             };
             has_published = true;
         }
@@ -158,6 +164,13 @@ impl<S: Spread> LbPolicy for Petiole<S> {
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
         let Some(child) = self.children.iter_mut().find(|child| child.policy.owns(id)) else { return };
         if child.tell(now, actions, |policy, asked| policy.on_subchannel_state(now, id, state, asked)) {
+            self.publish(actions);
+        }
+    }
+
+    fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
+        let Some(child) = self.children.iter_mut().find(|child| child.policy.owns(id)) else { return };
+        if child.tell(now, actions, |policy, asked| policy.on_endpoint_health(id, health, asked)) {
             self.publish(actions);
         }
     }

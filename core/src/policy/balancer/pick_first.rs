@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::shuffle::Shuffle;
 use super::tally::Tally;
-use super::{FixedPicker, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
+use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::address::Address;
 use crate::state::State;
 use crate::time::Time;
@@ -53,6 +53,7 @@ struct Entry {
     id: SubchannelId,
     address: Address,
     state: State,
+    health: Health,
     failed_in_this_pass: bool,
 }
 
@@ -115,7 +116,13 @@ impl PickFirst {
             let entry = kept.unwrap_or_else(|| {
                 let id = self.ids.next();
                 actions.push(LbAction::Create(id, address.clone(), Rc::clone(tally)));
-                Entry { id, address: address.clone(), state: State::Idle, failed_in_this_pass: false }
+                Entry {
+                    id,
+                    address: address.clone(),
+                    state: State::Idle,
+                    health: Health::Healthy,
+                    failed_in_this_pass: false,
+                }
             });
             self.subchannels.push(Entry { failed_in_this_pass: false, ..entry });
         }
@@ -181,7 +188,7 @@ impl PickFirst {
     fn fail(&mut self, actions: &mut Vec<LbAction>) {
         self.phase = Phase::Failing { failures: 0 };
         self.is_failing = true;
-        actions.push(publish(State::TransientFailure, PickResult::Fail));
+        actions.push(publish(State::TransientFailure, PickResult::Fail(Lack::Connection)));
     }
 
     /// [CONN-64]
@@ -193,13 +200,28 @@ impl PickFirst {
         // The others are gone for as long as this one lasts.
         self.subchannels.shrink_to_fit();
         actions.extend(Vec::into_iter(others).map(|entry: Entry| LbAction::Remove(entry.id)));
-        actions.push(publish(State::Ready, PickResult::Complete(id)));
+        self.publish_selected(id, actions);
+    }
+
+    fn publish_selected(&mut self, id: SubchannelId, actions: &mut Vec<LbAction>) {
+        actions.push(match self.entry(id).map(|entry| entry.health) {
+            Some(Health::Unhealthy) => publish(State::TransientFailure, PickResult::Fail(Lack::Health)),
+            _ => publish(State::Ready, PickResult::Complete(id)),
+        });
+    }
+
+    /// [LB-21]: for policies that have one of this for each endpoint.
+    pub(super) fn on_endpoint_health(&mut self, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
+        let Some(entry) = self.entry(id) else { return };
+        if std::mem::replace(&mut entry.health, health) != health && self.phase == Phase::Selected(id) {
+            self.publish_selected(id, actions);
+        }
     }
 }
 
 impl LbPolicy for PickFirst {
     fn on_endpoints(&mut self, now: Time, mut endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>) {
-        if let Some(shuffle) = &mut self.shuffle {
+        if let Some(shuffle) = &self.shuffle {
             shuffle.shuffle(&mut endpoints);
         }
         let was_waiting = self.addresses.is_empty();
@@ -262,7 +284,7 @@ impl LbPolicy for PickFirst {
                     actions.push(LbAction::Reresolve);
                 }
                 // The picker is published anew so that calls see the newest error.
-                actions.push(publish(State::TransientFailure, PickResult::Fail));
+                actions.push(publish(State::TransientFailure, PickResult::Fail(Lack::Connection)));
             }
             (Phase::Failing { .. }, State::Idle) => {
                 if let Some(entry) = self.entry(id) {
@@ -273,6 +295,9 @@ impl LbPolicy for PickFirst {
             (Phase::Idle | Phase::Pass { .. } | Phase::Failing { .. }, _) => {}
         }
     }
+
+    /// [LB-21]: the only choice is not left out.
+    fn on_health(&mut self, _: Time, _: SubchannelId, _: Health, _: &mut Vec<LbAction>) {}
 
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         if self.phase == Phase::Idle && !self.addresses.is_empty() {

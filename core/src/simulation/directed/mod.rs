@@ -4,6 +4,7 @@ mod age;
 mod backoff;
 mod deploys;
 mod idle;
+mod outliers;
 mod pings;
 mod resolving;
 mod restart;
