@@ -11,10 +11,11 @@ use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
 use crate::resolver::target::Target;
-use crate::runtime::environment;
+use crate::runtime::{SocketOptions, environment};
 use crate::service_config::ServiceConfig;
 use crate::service_config::balancing::BalancingConfig;
-use crate::transport::credentials::{Credentials, Tls};
+use crate::transport::credentials::Credentials;
+use crate::transport::dial::ConnectionOptions;
 use crate::transport::headers::{HeaderRules, RequestTemplate};
 use crate::transport::stream::ReceiveLimits;
 
@@ -29,9 +30,7 @@ pub(crate) struct ChannelConfig {
     /// As the user gave it.
     pub(crate) given_target: String,
     pub(crate) target: Target,
-    pub(crate) tls: Option<Tls>,
-    /// The host to ask for and to check in TLS.
-    pub(crate) server_name: String,
+    pub(crate) connection: Arc<ConnectionOptions>,
     pub(crate) request: RequestTemplate,
     pub(crate) dialect: Dialect,
     pub(crate) dial: DialRules,
@@ -43,8 +42,6 @@ pub(crate) struct ChannelConfig {
     pub(crate) idle_timeout: Option<Duration>,
     /// When a connection is replaced by a new one; `None` is never.
     pub(crate) connection_age: Option<Duration>,
-    /// After how many calls a connection is replaced by a new one; `None` is never.
-    pub(crate) max_requests: Option<u32>,
     /// How often the name is asked for while the channel is in use; `None` is only when something fails.
     pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
@@ -54,12 +51,6 @@ pub(crate) struct ChannelConfig {
     pub(crate) is_receive_limit_default: bool,
     pub(crate) max_send_bytes: Option<u64>,
     pub(crate) default_timeout: Option<Duration>,
-    pub(crate) windows: Windows,
-    /// `None` is off.
-    pub(crate) keepalive: Option<KeepaliveOptions>,
-    /// `None` is off.
-    pub(crate) liveness: Option<LivenessOptions>,
-    pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
     pub(crate) events_capacity: usize,
@@ -89,10 +80,24 @@ impl ChannelConfig {
             None if options.int("grpc.min_reconnect_backoff_ms").is_some() => "grpc.min_reconnect_backoff_ms",
             _ => "linkspan.connect_timeout_ms",
         };
-        Ok(Self {
-            given_target: target.to_owned(),
+        let windows = Windows::new(options, preset);
+        let connection = ConnectionOptions {
             tls: credentials.as_tls().cloned(),
             server_name: names.for_tls,
+            socket: SocketOptions { tcp_user_timeout: tcp_user_timeout(options, preset, keepalive.keepalive) },
+            stream_window: windows.stream,
+            max_stream_window: windows.max_stream,
+            connection_window: windows.connection,
+            max_requests: Some(unsigned_32("linkspan.max_requests_per_connection")).filter(|count| *count > 0),
+            keepalive: keepalive.keepalive,
+            liveness: options.flag("linkspan.liveness").unwrap_or(true).then(|| LivenessOptions {
+                timeout: milliseconds("linkspan.liveness_timeout_ms"),
+                reuse_check_after: unless_zero("linkspan.reuse_check_after_ms"),
+            }),
+        };
+        Ok(Self {
+            given_target: target.to_owned(),
+            connection: Arc::new(connection),
             request,
             dialect: options.dialect(),
             dial: DialRules {
@@ -105,7 +110,6 @@ impl ChannelConfig {
             service_config,
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
-            max_requests: Some(unsigned_32("linkspan.max_requests_per_connection")).filter(|count| *count > 0),
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
@@ -126,13 +130,6 @@ impl ChannelConfig {
             is_receive_limit_default: options.int("grpc.max_receive_message_length").is_none(),
             max_send_bytes: size_limit(number("grpc.max_send_message_length")),
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
-            windows: Windows::new(options, preset),
-            keepalive: keepalive.keepalive,
-            liveness: options.flag("linkspan.liveness").unwrap_or(true).then(|| LivenessOptions {
-                timeout: milliseconds("linkspan.liveness_timeout_ms"),
-                reuse_check_after: unless_zero("linkspan.reuse_check_after_ms"),
-            }),
-            tcp_user_timeout: tcp_user_timeout(options, preset, keepalive.keepalive),
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
@@ -275,12 +272,12 @@ mod tests {
     fn liveness_is_on_unless_it_is_turned_off_and_so_is_the_check_before_reuse() {
         let seconds = Duration::from_secs;
         let default = LivenessOptions { timeout: seconds(2), reuse_check_after: Some(seconds(30)) };
-        assert_eq!(config(Preset::Grpc, &[]).liveness, Some(default));
-        assert_eq!(config(Preset::Resilient, &[]).liveness, Some(default));
-        assert_eq!(config(Preset::Grpc, &[("linkspan.liveness", 0)]).liveness, None);
+        assert_eq!(config(Preset::Grpc, &[]).connection.liveness, Some(default));
+        assert_eq!(config(Preset::Resilient, &[]).connection.liveness, Some(default));
+        assert_eq!(config(Preset::Grpc, &[("linkspan.liveness", 0)]).connection.liveness, None);
         let set = [("linkspan.liveness_timeout_ms", 500), ("linkspan.reuse_check_after_ms", 0)];
         let wanted = LivenessOptions { timeout: Duration::from_millis(500), reuse_check_after: None };
-        assert_eq!(config(Preset::Grpc, &set).liveness, Some(wanted));
+        assert_eq!(config(Preset::Grpc, &set).connection.liveness, Some(wanted));
     }
 
     /// [CONN-97], [CONN-105]
@@ -288,13 +285,13 @@ mod tests {
     fn the_user_timeout_is_what_was_set_or_the_keepalive_timeout_or_the_presets() {
         let keepalive = [("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 7_000)];
         let seven = Some(Duration::from_secs(7));
-        assert_eq!(config(Preset::Grpc, &[]).tcp_user_timeout, None);
-        assert_eq!(config(Preset::Grpc, &keepalive).tcp_user_timeout, seven);
-        assert_eq!(config(Preset::Resilient, &[]).tcp_user_timeout, Some(Duration::from_secs(20)));
-        assert_eq!(config(Preset::Resilient, &keepalive).tcp_user_timeout, seven);
+        assert_eq!(config(Preset::Grpc, &[]).connection.socket.tcp_user_timeout, None);
+        assert_eq!(config(Preset::Grpc, &keepalive).connection.socket.tcp_user_timeout, seven);
+        assert_eq!(config(Preset::Resilient, &[]).connection.socket.tcp_user_timeout, Some(Duration::from_secs(20)));
+        assert_eq!(config(Preset::Resilient, &keepalive).connection.socket.tcp_user_timeout, seven);
         let set = |timeout| [keepalive[0], keepalive[1], ("linkspan.tcp_user_timeout_ms", timeout)];
-        assert_eq!(config(Preset::Grpc, &set(5)).tcp_user_timeout, Some(Duration::from_millis(5)));
-        assert_eq!(config(Preset::Resilient, &set(0)).tcp_user_timeout, None);
+        assert_eq!(config(Preset::Grpc, &set(5)).connection.socket.tcp_user_timeout, Some(Duration::from_millis(5)));
+        assert_eq!(config(Preset::Resilient, &set(0)).connection.socket.tcp_user_timeout, None);
     }
 
     /// [CONN-54], [CONN-59]

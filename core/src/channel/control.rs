@@ -3,7 +3,6 @@
 //! It takes one letter at a time, asks the pure rooms what follows, carries their actions out and publishes a snapshot. It
 //! holds one deadline: the earliest of its machines.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +29,7 @@ use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::{FixedPicker, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::random::Random;
-use crate::runtime::{Driver, SocketOptions, sleep_until};
+use crate::runtime::{Driver, sleep_until};
 use crate::service_config::balancing::BalancingConfig;
 use crate::state::State;
 use crate::time::{Time, earliest};
@@ -54,18 +53,7 @@ pub(super) fn spawn<D: Driver>(
     done: impl FnOnce(Ended) + 'static,
 ) {
     let Shared { config, shown, mailbox, usage } = shared;
-    let settings = Rc::new(DialSettings {
-        tls: config.tls.clone(),
-        server_name: config.server_name.clone(),
-        socket: SocketOptions { tcp_user_timeout: config.tcp_user_timeout },
-        stream_window: config.windows.stream,
-        max_stream_window: config.windows.max_stream,
-        connection_window: config.windows.connection,
-        max_requests: config.max_requests,
-        keepalive: Cell::new(config.keepalive),
-        liveness: config.liveness,
-        counters: Arc::clone(&shown.counters),
-    });
+    let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
     let subchannels = Subchannels::new(

@@ -42,7 +42,7 @@ pub(super) fn spawn<D: Driver>(
     };
     let task_driver = driver.clone();
     driver.spawn(async move {
-        let keepalive_time = settings.keepalive.get().map(|keepalive| keepalive.time);
+        let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
         // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
         let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, deadline)).await {
             Err(cause) => return report.over(cause),

@@ -27,9 +27,8 @@ use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
 use crate::time::Time;
 
-/// What every dial of a channel has in common.
-#[derive(Clone)]
-pub(crate) struct DialSettings {
+/// What every connection of a channel is made with.
+pub(crate) struct ConnectionOptions {
     pub(crate) tls: Option<Tls>,
     /// The host to ask for and to check in TLS.
     pub(crate) server_name: String,
@@ -40,14 +39,31 @@ pub(crate) struct DialSettings {
     pub(crate) connection_window: u32,
     /// A connection asks to be replaced after so many calls; `None` is never.
     pub(crate) max_requests: Option<u32>,
-    /// `None` is off. New connections are pinged less once a server complains.
-    pub(crate) keepalive: Cell<Option<KeepaliveOptions>>,
+    /// `None` is off.
+    pub(crate) keepalive: Option<KeepaliveOptions>,
     /// `None` is off.
     pub(crate) liveness: Option<LivenessOptions>,
+}
+
+/// What every dial of a channel has in common.
+pub(crate) struct DialSettings {
+    options: Arc<ConnectionOptions>,
+    /// As in the options at first; new connections are pinged less once a server complains.
+    keepalive: Cell<Option<KeepaliveOptions>>,
     pub(crate) counters: Arc<ChannelCounters>,
 }
 
 impl DialSettings {
+    pub(crate) fn new(options: Arc<ConnectionOptions>, counters: Arc<ChannelCounters>) -> Self {
+        let keepalive = Cell::new(options.keepalive);
+        Self { options, keepalive, counters }
+    }
+
+    /// The keepalive of a connection that is made now.
+    pub(crate) fn keepalive(&self) -> Option<KeepaliveOptions> {
+        self.keepalive.get()
+    }
+
     /// A server said `too_many_pings` on a connection that had this keepalive time. The time of new connections ([CONN-95]), if there is
     /// one.
     pub(crate) fn on_too_many_pings(&self, time: Option<Duration>) -> Option<Duration> {
@@ -102,15 +118,16 @@ async fn attempt<D: Driver>(
     phase: &Cell<&'static str>,
 ) -> Result<Dialed<D::Socket>, String> {
     let started = driver.now();
-    let socket = driver.connect(address, settings.socket).await.map_err(|cause| cause.to_string())?;
+    let socket = driver.connect(address, settings.options.socket).await.map_err(|cause| cause.to_string())?;
     let connected = driver.now();
     let local_address = socket.local_address().map(|address| address.to_string());
 
-    let stream = match &settings.tls {
+    let stream = match &settings.options.tls {
         None => MaybeTls::Plain(socket),
         Some(tls) => {
             phase.set("the TLS handshake");
-            let name = server_name(&settings.server_name).map_err(|_| "TLS handshake failed: no name to ask for")?;
+            let name =
+                server_name(&settings.options.server_name).map_err(|_| "TLS handshake failed: no name to ask for")?;
             let stream = TlsConnector::from(tls.config()).connect(name, socket).await;
             let stream = stream.map_err(|cause| format!("TLS handshake failed: {cause}"))?;
             // [WIRE-3]
@@ -128,15 +145,15 @@ async fn attempt<D: Driver>(
         Arc::clone(&remote_address),
         local_address,
         connected.since(started),
-        settings.tls.is_some().then(|| secured.since(connected)),
+        settings.options.tls.is_some().then(|| secured.since(connected)),
     ));
     let seen = Rc::new(Seen::default());
     let wire = Wire::new(stream);
     let tap = Tap::new(wire.clone(), Rc::clone(&seen), Arc::clone(&counters), Arc::clone(&settings.counters));
     let (send_request, mut http2) = h2::client::Builder::new()
         .enable_push(false)
-        .initial_window_size(settings.stream_window)
-        .initial_connection_window_size(settings.connection_window)
+        .initial_window_size(settings.options.stream_window)
+        .initial_connection_window_size(settings.options.connection_window)
         .max_header_list_size(HTTP2_HEADER_LIMIT)
         .max_concurrent_reset_streams(REMEMBERED_RESETS)
         // Counted over the whole life of a connection, so any limit ends a connection that lived long enough.
@@ -171,11 +188,11 @@ async fn attempt<D: Driver>(
 
     let now = driver.now();
     let connection =
-        Connection::new(id, remote_address, send_request, Rc::clone(&seen), counters, settings.liveness, now);
+        Connection::new(id, remote_address, send_request, Rc::clone(&seen), counters, settings.options.liveness, now);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
-    let windows = (settings.stream_window, settings.max_stream_window);
-    let pings = Pings::new(settings.keepalive.get(), trust, windows, Rc::clone(&seen), counters, now);
-    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.max_requests, pings));
+    let windows = (settings.options.stream_window, settings.options.max_stream_window);
+    let pings = Pings::new(settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
+    let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.options.max_requests, pings));
     Ok(Dialed { connection, moving })
 }
 
