@@ -1,5 +1,6 @@
-//! Request and response headers: gRPC's names, `grpc-timeout`, metadata, the status in the trailers. Pure.
+//! Request and response headers: gRPC's names, `grpc-timeout`, metadata, the status in the trailers. No I/O.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
+use once_cell::race::OnceBox;
 
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
@@ -33,7 +35,7 @@ pub(crate) struct RequestTemplate {
     scheme: Scheme,
     authority: Authority,
     /// The headers of every request, in their order. Cloning a map is cheaper than filling one.
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
 }
 
 impl RequestTemplate {
@@ -51,16 +53,28 @@ impl RequestTemplate {
     }
 
     fn of(scheme: Scheme, authority: Authority, user_agent: HeaderValue) -> Self {
-        let mut headers = HeaderMap::with_capacity(3);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(USER_AGENT, user_agent);
+        // Made of a text that stays, so that copies of it are not counted. A process's channels mostly have the same user agent.
+        static FIRST: OnceBox<Arc<HeaderMap>> = OnceBox::new();
+        let first = FIRST.get_or_init(|| {
+            let stays = user_agent.to_str().ok().map(|text| &*Box::leak(Box::<str>::from(text)));
+            Box::new(Arc::new(common(stays.map_or_else(|| user_agent.clone(), HeaderValue::from_static))))
+        });
+        let is_same = first.get(USER_AGENT) == Some(&user_agent);
+        let headers = if is_same { Arc::clone(first) } else { Arc::new(common(user_agent)) };
         Self { scheme, authority, headers }
     }
 
     pub(crate) fn authority(&self) -> &str {
         self.authority.as_str()
     }
+}
+
+fn common(user_agent: HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(USER_AGENT, user_agent);
+    headers
 }
 
 /// A method's path, checked: `/package.Service/Method` ([WIRE-24]).
@@ -132,7 +146,7 @@ pub(crate) fn request(
         .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
     let headers = match remaining {
-        None if metadata.is_empty() => template.headers.clone(),
+        None if metadata.is_empty() => HeaderMap::clone(&template.headers),
         _ => headers(template, metadata, remaining)?,
     };
     let mut request = Request::new(());
