@@ -54,15 +54,16 @@ fn least_wait(shape: &Shape, failures: i32) -> Duration {
     grown.mul_f64(1.0 - JITTER)
 }
 
-/// When waits were forgotten: a connection opened, and the addresses not chosen are let go ([CONN-64]); the channel went IDLE ([CONN-58]),
-/// which the gate does not mind.
+/// When waits were forgotten: a connection opened, and the addresses not chosen are let go ([CONN-64]); one that was open became usable, and
+/// opens the gate; the channel went IDLE ([CONN-58]), which the gate does not mind.
 fn forgotten_at(world: &World, shape: &Shape, dials: &[Dial]) -> Vec<Time> {
     let opened = dials.iter().filter_map(|dial| dial.ended.filter(|(_, is_open)| *is_open)).map(|(at, _)| at);
     let events = world.channels().into_iter().flat_map(|channel| channel.events(0));
-    let idle = events.filter(|event| event.to == State::Idle && shape.probe_interval.is_none());
+    let has_gate = shape.probe_interval.is_some();
+    let told = events.filter(|event| event.to == if has_gate { State::Ready } else { State::Idle });
     // What was decided before a freeze is done after it.
     let frozen = world.freezes().into_iter().map(|(_, to)| to);
-    opened.chain(idle.map(|event| Time::from_start(event.at))).chain(frozen).collect()
+    opened.chain(told.map(|event| Time::from_start(event.at))).chain(frozen).collect()
 }
 
 /// Of an address that was good two channels may dial at once; only who dials after a failure must have waited.
