@@ -6,6 +6,7 @@
 mod sweep;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 pub(crate) use sweep::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use sweep::{Host, sweep};
@@ -27,6 +28,8 @@ pub(crate) struct OutlierDetection {
     random: Random,
 }
 
+const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// An endpoint, and what became of it.
 #[derive(Debug)]
 struct Watched {
@@ -40,7 +43,9 @@ struct Watched {
 }
 
 impl OutlierDetection {
+    /// An interval of nothing would leave time for nothing else.
     pub(crate) fn new(options: OutlierOptions, child: Box<dyn LbPolicy>, random: Random) -> Self {
+        let options = OutlierOptions { interval: options.interval.max(LEAST_INTERVAL), ..options };
         Self { options, child, watched: Vec::new(), next_sweep: None, random }
     }
 

@@ -1,5 +1,4 @@
 use std::cell::Cell;
-use std::time::Duration;
 
 use super::*;
 use crate::address::Address;
@@ -147,4 +146,12 @@ fn without_a_rule_nothing_is_looked_at() {
     assert_eq!(bench.policy.next_deadline(), None);
     bench.time(10);
     assert_eq!(bench.picked(), [1, 2]);
+}
+
+/// The loop that asks for the next deadline must come to do something else.
+#[test]
+fn an_interval_of_nothing_is_a_short_one() {
+    let mut bench = Bench::new(OutlierOptions { interval: Duration::ZERO, ..strict() }, 1);
+    bench.time(1);
+    assert_eq!(bench.policy.next_deadline(), Some(at(1) + Duration::from_millis(10)));
 }
