@@ -8,7 +8,7 @@ use crate::transport::stream::ReceiveLimits;
 /// The largest message to send; `None` is any.
 pub(super) fn send<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Option<u64> {
     let of_method = spec.method.config.as_ref().and_then(|config| config.max_request_bytes);
-    smallest([channel.config().max_send_bytes, of_method, None])
+    smallest([channel.config().max_send_bytes, of_method])
 }
 
 pub(super) fn receive<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> ReceiveLimits {
@@ -29,7 +29,7 @@ fn received_message(
     smallest([of_channel, of_method, of_call])
 }
 
-fn smallest(limits: [Option<u64>; 3]) -> Option<u64> {
+fn smallest<const N: usize>(limits: [Option<u64>; N]) -> Option<u64> {
     limits.into_iter().flatten().min()
 }
 
