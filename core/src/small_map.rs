@@ -52,9 +52,9 @@ impl<K: Ord + Copy, V> SmallMap<K, V> {
         self.0.iter_mut().map(|(key, value)| (*key, value))
     }
 
-    /// Every value, and nothing is left.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = V> + use<K, V> {
-        std::mem::take(&mut self.0).into_iter().map(|(_, value)| value)
+    /// Every entry, and nothing is left.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+        std::mem::take(&mut self.0).into_iter()
     }
 
     /// Where the key is, or belongs.
@@ -82,7 +82,7 @@ mod tests {
         *map.get_mut(9).expect("there") = 'e';
         assert_eq!((map.remove(7), map.remove(7)), (Some('a'), None));
         assert_eq!(entries(&map), [(2, 'd'), (9, 'e')]);
-        assert_eq!(map.take_all().collect::<Vec<_>>(), ['d', 'e']);
+        assert_eq!(map.take_all().collect::<Vec<_>>(), [(2, 'd'), (9, 'e')]);
         assert!(map.is_empty());
     }
 

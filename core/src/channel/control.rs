@@ -56,6 +56,7 @@ pub(super) fn spawn<D: Driver>(
     let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
+    let ids = SubchannelIds::default();
     let subchannels = Subchannels::new(
         driver,
         Arc::clone(&config),
@@ -63,8 +64,8 @@ pub(super) fn spawn<D: Driver>(
         Rc::clone(&mailbox),
         Rc::clone(&usage),
         gate,
+        ids.clone(),
     );
-    let ids = SubchannelIds::default();
     let mut control = Control {
         driver: driver.clone(),
         mailbox,

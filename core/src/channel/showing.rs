@@ -122,7 +122,7 @@ impl Showing {
     /// Publishes a snapshot of what is so now.
     pub(super) fn publish(
         &self,
-        connections: Box<[Connected]>,
+        connections: Box<[Option<Connected>]>,
         dialing: Vec<(String, Time)>,
         next_attempt: Option<Time>,
         is_resolving: bool,

@@ -13,8 +13,8 @@ use crate::transport::connection::Connection;
 pub(crate) struct Snapshot {
     pub(crate) state: State,
     picker: Rc<dyn Picker>,
-    /// In the order of their ids.
-    connections: Box<[Connected]>,
+    /// Each in its subchannel's seat.
+    connections: Box<[Option<Connected>]>,
     /// Why picks fail; also what a call that waits tells when its deadline passes.
     pub(crate) failure: Option<Failure>,
     pub(crate) trail: Option<Rc<ConnectTrail>>,
@@ -62,7 +62,7 @@ impl Snapshot {
     pub(super) fn new(
         state: State,
         picker: Rc<dyn Picker>,
-        connections: Box<[Connected]>,
+        connections: Box<[Option<Connected>]>,
         failure: Option<Failure>,
         trail: Option<Rc<ConnectTrail>>,
         is_resolving: bool,
@@ -94,15 +94,15 @@ impl Snapshot {
 
     /// Whether a connection is not in doubt.
     pub(crate) fn has_unchecked(&self) -> bool {
-        self.connections.iter().any(|connected| !connected.connection.is_checked())
+        self.connections.iter().flatten().any(|connected| !connected.connection.is_checked())
     }
 
     fn pick_once(&self, call: &PickArgs<'_>) -> Picked<'_> {
         match self.picker.pick(call) {
-            PickResult::Complete(id) => match self.connections.binary_search_by_key(&id, |connected| connected.id) {
-                Ok(place) => Picked::Ready(&self.connections[place]),
+            PickResult::Complete(id) => match self.connections.get(id.seat()) {
+                Some(Some(connected)) if connected.id == id => Picked::Ready(connected),
                 // [CONN-25]
-                Err(_) => Picked::Queue,
+                _ => Picked::Queue,
             },
             PickResult::Queue => Picked::Queue,
             PickResult::Fail(Lack::Connection) => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),

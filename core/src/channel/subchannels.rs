@@ -15,8 +15,8 @@ use super::usage::Usage;
 use crate::address::Address;
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
-use crate::policy::balancer::SubchannelId;
 use crate::policy::balancer::tally::Tally;
+use crate::policy::balancer::{SubchannelId, SubchannelIds};
 use crate::policy::jitter::jittered;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
@@ -33,6 +33,7 @@ pub(super) struct Subchannels<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     gate: Visitor,
+    ids: SubchannelIds,
     slots: SmallMap<SubchannelId, Slot>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
     links: SmallMap<u64, D::Task>,
@@ -78,9 +79,10 @@ impl<D: Driver> Subchannels<D> {
         mailbox: Rc<Mailbox>,
         usage: Rc<Usage>,
         gate: Visitor,
+        ids: SubchannelIds,
     ) -> Self {
         let (slots, links) = (SmallMap::default(), SmallMap::default());
-        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, slots, links }
+        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, ids, slots, links }
     }
 
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>) {
@@ -100,12 +102,14 @@ impl<D: Driver> Subchannels<D> {
 
     pub(super) fn remove(&mut self, id: SubchannelId) {
         if let Some(slot) = self.slots.remove(id) {
+            self.ids.free(id);
             self.let_go(slot);
         }
     }
 
     pub(super) fn remove_all(&mut self) {
-        for slot in self.slots.take_all() {
+        for (id, slot) in self.slots.take_all() {
+            self.ids.free(id);
             self.let_go(slot);
         }
     }
@@ -285,12 +289,19 @@ impl<D: Driver> Subchannels<D> {
         Some(Lost { state: slot.machine.state(), address: slot.address.to_string() })
     }
 
-    /// The connections calls may use, in the order of their subchannels.
-    pub(super) fn connections(&self) -> Box<[Connected]> {
-        let connected = |(id, slot): (SubchannelId, &Slot)| {
-            Some(Connected { id, connection: slot.connection.clone()?, tally: Rc::clone(&slot.tally) })
-        };
-        self.slots.iter().filter_map(connected).collect()
+    /// The connections calls may use, each in its subchannel's seat.
+    pub(super) fn connections(&self) -> Box<[Option<Connected>]> {
+        let seats = self.slots.iter().map(|(id, _)| id.seat() + 1).max().unwrap_or(0);
+        let mut connections: Box<[Option<Connected>]> = std::iter::repeat_with(|| None).take(seats).collect();
+        for (id, slot) in self.slots.iter() {
+            let connected = |connection: &Connection| Connected {
+                id,
+                connection: connection.clone(),
+                tally: Rc::clone(&slot.tally),
+            };
+            connections[id.seat()] = slot.connection.as_ref().map(connected);
+        }
+        connections
     }
 
     /// The addresses being dialed, and since when.

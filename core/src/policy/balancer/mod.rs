@@ -4,6 +4,7 @@
 //! actions out in order before it tells the policy anything new.
 
 pub(crate) mod endpoint;
+mod ids;
 pub(crate) mod least_request;
 pub(crate) mod outlier_detection;
 mod petiole;
@@ -12,31 +13,16 @@ pub(crate) mod round_robin;
 pub(crate) mod shuffle;
 pub(crate) mod tally;
 
-use std::cell::Cell;
 use std::fmt::Debug;
 use std::rc::Rc;
 
 use endpoint::Endpoint;
+pub(crate) use ids::{SubchannelId, SubchannelIds};
 use tally::Tally;
 
 use crate::address::Address;
 use crate::state::State;
 use crate::time::Time;
-
-/// Names a subchannel within its channel; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SubchannelId(pub(crate) u64);
-
-/// Gives a channel's policies, one after the other, ids that no other subchannel has had. Clones share the count.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SubchannelIds(Rc<Cell<u64>>);
-
-impl SubchannelIds {
-    fn next(&self) -> SubchannelId {
-        self.0.set(self.0.get() + 1);
-        SubchannelId(self.0.get())
-    }
-}
 
 /// What a policy asks the control task to do.
 #[derive(Debug)]
@@ -122,12 +108,12 @@ impl Picker for FixedPicker {
 #[cfg(test)]
 fn word(action: &LbAction) -> String {
     match action {
-        LbAction::Create(id, address, _) => format!("create {} {address}", id.0),
-        LbAction::Remove(id) => format!("remove {}", id.0),
-        LbAction::Connect(id) => format!("connect {}", id.0),
+        LbAction::Create(id, address, _) => format!("create {} {address}", id.number()),
+        LbAction::Remove(id) => format!("remove {}", id.number()),
+        LbAction::Connect(id) => format!("connect {}", id.number()),
         LbAction::Reresolve => "re-resolve".into(),
         LbAction::Publish(state, picker) => match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
-            PickResult::Complete(id) => format!("{state} pick {}", id.0),
+            PickResult::Complete(id) => format!("{state} pick {}", id.number()),
             PickResult::Queue => format!("{state} queue"),
             PickResult::Fail(Lack::Connection) => format!("{state} fail"),
             PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),

@@ -11,7 +11,7 @@ fn ready(in_flight: &[usize]) -> (Vec<Ready>, Vec<InFlight>) {
     for (place, count) in in_flight.iter().enumerate() {
         let tally = Rc::<Tally>::default();
         guards.extend((0..*count).map(|_| tally.enter()));
-        endpoints.push(Ready { id: SubchannelId(place as u64 + 1), tally });
+        endpoints.push(Ready { id: SubchannelId::of(place as u64 + 1), tally });
     }
     (endpoints, guards)
 }
@@ -25,7 +25,7 @@ fn picked(picker: &dyn Picker, endpoints: usize, drawn: &[usize]) -> u64 {
     };
     let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit }) else { panic!("none") };
     assert_eq!(next.get(), drawn.len(), "draws");
-    id.0
+    id.number()
 }
 
 /// [LB-56]

@@ -56,7 +56,7 @@ impl Bench {
     }
 
     fn state(&mut self, now: u64, id: u64, state: State) -> Vec<String> {
-        self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId(id), state, actions))
+        self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId::of(id), state, actions))
     }
 
     fn time(&mut self, now: u64) -> Vec<String> {
@@ -74,7 +74,7 @@ impl Bench {
         let next = Cell::new(0.0);
         let random_unit = || next.replace(next.get());
         let pick = || match picker.pick(&PickArgs { random_unit: &random_unit }) {
-            PickResult::Complete(id) => Some(id.0),
+            PickResult::Complete(id) => Some(id.number()),
             PickResult::Queue | PickResult::Fail(_) => None,
         };
         let mut picked: Vec<u64> = (0..20).filter_map(|_| pick()).collect();

@@ -38,7 +38,7 @@ impl Bench {
     }
 
     fn state(&mut self, now: u64, id: u64, state: State) -> Vec<String> {
-        self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId(id), state, actions))
+        self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId::of(id), state, actions))
     }
 
     fn time(&mut self, now: u64) -> Vec<String> {

@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn state(&mut self, id: u64, state: State) -> Vec<String> {
-        self.told(|policy, actions| policy.on_subchannel_state(NOW, SubchannelId(id), state, actions))
+        self.told(|policy, actions| policy.on_subchannel_state(NOW, SubchannelId::of(id), state, actions))
     }
 }
 
@@ -59,7 +59,7 @@ fn picks(bench: &Bench, count: usize) -> Vec<u64> {
     let mut actions = Vec::new();
     bench.policy.publish(&mut actions);
     let Some(LbAction::Publish(_, picker)) = actions.pop() else { panic!("nothing published") };
-    let id = |pick| if let PickResult::Complete(id) = pick { id.0 } else { panic!("{pick:?}") };
+    let id = |pick| if let PickResult::Complete(id) = pick { id.number() } else { panic!("{pick:?}") };
     (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0 }))).collect()
 }
 
