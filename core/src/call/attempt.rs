@@ -35,15 +35,26 @@ pub(super) async fn open<D: Driver>(
     let args = PickArgs { random_unit: &random_unit };
     loop {
         match snapshot.pick(&args, progress.refused_by()) {
-            Pick::Ready(connection, in_flight) => {
+            Pick::Ready(subchannel, pool, in_flight) => {
                 progress.phase.set(Phase::Queue);
-                connection.on_place_wanted(looks_at);
-                // One that is in doubt now is waited for only if the next one is, too.
-                if connection.is_checked() && snapshot.has_unchecked() && !std::mem::replace(&mut has_moved_on, true) {
-                    continue;
+                let mut placed = pool.take(looks_at, progress.refused_by());
+                if placed.is_none() {
+                    // One that is in doubt now is waited for only if the next one is, too.
+                    if pool.is_in_doubt() && snapshot.has_unchecked() && !std::mem::replace(&mut has_moved_on, true) {
+                        continue;
+                    }
+                    if waiting.is_none() {
+                        waiting = Some(Waiting::enter(channel)?);
+                    }
+                    let waits = || {
+                        progress.on_waits_for(channel.driver(), &pool);
+                        if pool.ask_for_more() {
+                            channel.on_stream_wanted(subchannel);
+                        }
+                    };
+                    placed = pool.wait(looks_at, progress.refused_by(), waits).await;
                 }
-                let waits = || progress.on_waits_for(channel.driver(), &connection);
-                if let Some(place) = connection.place(waits).await {
+                if let Some((connection, place)) = placed {
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,
@@ -58,7 +69,13 @@ pub(super) async fn open<D: Driver>(
                             return Ok(stream);
                         }
                         Err(NotOpened::BadRequest(failure)) => return Err(failure),
-                        Err(NotOpened::ConnectionOver) => {}
+                        // The control task will hear of it. There may be others to the same address; each turn here is the end of one.
+                        Err(NotOpened::ConnectionOver) => {
+                            connection.drain();
+                            if !pool.is_over() {
+                                continue;
+                            }
+                        }
                     }
                 }
             }
@@ -89,7 +106,7 @@ fn phase_of(snapshot: &Snapshot) -> Phase {
     if snapshot.is_resolving { Phase::Resolve } else { Phase::Connect }
 }
 
-/// A call that waits for a connection, counted.
+/// A call that waits for a connection or for a stream on one, counted.
 struct Waiting<'a>(&'a ChannelCounters);
 
 impl<'a> Waiting<'a> {

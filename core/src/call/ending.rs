@@ -19,6 +19,7 @@ use crate::runtime::{Driver, sleep_until};
 use crate::status::Status;
 use crate::time::Time;
 use crate::transport::connection::Connection;
+use crate::transport::pool::{Lacks, Pool};
 use crate::transport::{Ending, Outcome};
 
 /// Where a call is.
@@ -40,8 +41,8 @@ pub(super) struct Progress {
 /// Which connection a call has to do with.
 enum Where {
     Nowhere,
-    /// It waits for a place there.
-    WaitsFor(Connection),
+    /// It waits for a stream on this connection or another one of the pool.
+    WaitsFor(Connection, Lacks),
     /// Its stream was opened there; the endpoint counts it.
     On(Connection, InFlight),
 }
@@ -92,14 +93,22 @@ impl Progress {
         Some(deadline.since(self.since.get()))
     }
 
-    /// The call waits for a place on this connection.
-    pub(super) fn on_waits_for<D: Driver>(&self, driver: &D, connection: &Connection) {
-        let is_new = !matches!(&*self.place.borrow(), Where::WaitsFor(known) if known.id() == connection.id());
-        if is_new {
-            self.since.set(driver.now());
-            self.reads_then.set(connection.reads());
-            *self.place.borrow_mut() = Where::WaitsFor(connection.clone());
+    /// The call waits for a stream to the pool's address.
+    pub(super) fn on_waits_for<D: Driver>(&self, driver: &D, pool: &Pool) {
+        let Some(connection) = pool.oldest() else { return };
+        let mut place = self.place.borrow_mut();
+        let mut lacks = pool.lacks();
+        match &*place {
+            Where::WaitsFor(known, before) if known.id() == connection.id() => {
+                // The doubt comes of calls that waited in vain, and is not what they waited for.
+                lacks = if before.is_a_stream() && !lacks.is_a_stream() { *before } else { lacks };
+            }
+            _ => {
+                self.since.set(driver.now());
+                self.reads_then.set(connection.reads());
+            }
         }
+        *place = Where::WaitsFor(connection, lacks);
     }
 
     /// The call's stream was opened.
@@ -113,7 +122,7 @@ impl Progress {
     pub(super) fn peer(&self) -> Option<Arc<str>> {
         match &*self.place.borrow() {
             Where::On(connection, _) => Some(Arc::clone(connection.address())),
-            Where::Nowhere | Where::WaitsFor(_) => None,
+            Where::Nowhere | Where::WaitsFor(..) => None,
         }
     }
 
@@ -176,7 +185,7 @@ impl Progress {
 
     /// Nothing read since the stream was opened, or since the call began to wait for a place, is evidence against the connection.
     fn on_deadline<D: Driver>(&self, driver: &D) {
-        if let Where::On(connection, _) | Where::WaitsFor(connection) = &*self.place.borrow()
+        if let Where::On(connection, _) | Where::WaitsFor(connection, _) = &*self.place.borrow()
             && connection.reads() == self.reads_then.get()
         {
             connection.on_silent_deadline(driver.now(), self.since.get());
@@ -203,10 +212,17 @@ impl Progress {
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
         let peer = self.peer();
-        if let Where::On(connection, in_flight) = self.place.replace(Where::Nowhere) {
-            connection.on_call_ended(now);
-            in_flight.on_ended(outcome.is_ok());
-        }
+        let waits_for = match self.place.replace(Where::Nowhere) {
+            Where::On(connection, in_flight) => {
+                connection.on_call_ended(now);
+                in_flight.on_ended(outcome.is_ok());
+                None
+            }
+            Where::WaitsFor(connection, lacks) if self.phase.get() == Phase::Queue => {
+                Some(lacks.words(connection.address()))
+            }
+            Where::WaitsFor(..) | Where::Nowhere => None,
+        };
         match outcome.ending {
             Ending::Peer { status, trailing } => {
                 CallEnd { status, trailing, local: false, sent: outcome.sent, peer, elapsed, trail: String::new() }
@@ -214,9 +230,8 @@ impl Progress {
             Ending::Local(failure) => {
                 let connect = if peer.is_none() { connect_trail(channel) } else { None };
                 let phase = self.phase.get();
-                let trail =
-                    Trail { phase, address: peer.as_deref().map(str::to_owned), connect, sent: outcome.sent, now }
-                        .to_string();
+                let address = peer.as_deref().map(str::to_owned);
+                let trail = Trail { phase, address, connect, waits_for, sent: outcome.sent, now }.to_string();
                 let words = failure.words(channel.config().dialect);
                 let text = if failure.is_callers_own() { words } else { format!("{words}; {trail}") };
                 let status = Status::new(failure.code(), text);

@@ -21,6 +21,7 @@ use crate::transport::stream::ReceiveLimits;
 
 use super::authority::ServerNames;
 use super::options::{ChannelOptions, Preset};
+use super::pools::PoolRules;
 use super::windows::Windows;
 use super::{balancing, keepalive};
 
@@ -42,6 +43,9 @@ pub(crate) struct ChannelConfig {
     pub(crate) idle_timeout: Option<Duration>,
     /// When a connection is replaced by a new one; `None` is never.
     pub(crate) connection_age: Option<Duration>,
+    pub(crate) pools: PoolRules,
+    /// A connection that is one more than are kept goes after so long without a call.
+    pub(crate) shrink_after: Duration,
     /// How often the name is asked for while the channel is in use; `None` is only when something fails.
     pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
@@ -110,6 +114,8 @@ impl ChannelConfig {
             service_config,
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
+            pools: PoolRules::new(options, preset),
+            shrink_after: milliseconds("linkspan.connection_shrink_after_ms"),
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),

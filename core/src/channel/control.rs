@@ -197,6 +197,7 @@ impl<D: Driver> Control<D> {
             Mail::SuccessorWanted(subchannel, connection, words) => {
                 self.subchannels.on_successor_wanted(self.driver.now(), subchannel, connection, words);
             }
+            Mail::StreamsWanted(subchannel) => self.subchannels.on_streams_wanted(self.driver.now(), subchannel),
             Mail::Ended(subchannel, connection, cause) => {
                 self.subchannels.on_link_over(connection);
                 // Told here too, because the end of one that was replaced or was draining changes no state.
@@ -275,6 +276,8 @@ impl<D: Driver> Control<D> {
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
+        let by_config = self.config.service_config.as_ref().and_then(|config| config.max_connections_per_subchannel);
+        self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
         let endpoints = self.endpoints.on_listed(addresses.into_iter().map(|address| Box::from([address])));
         self.tell(|policy, actions| policy.on_endpoints(now, endpoints, actions));
     }
@@ -301,7 +304,7 @@ impl<D: Driver> Control<D> {
         let cause = Cause { words: "connected".to_owned(), address: Some(address), connection: Some(number) };
         self.showing.because(cause);
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Ready, actions));
-        // Also when the policy does nothing: the connection may have replaced another one.
+        // Also when the policy does nothing: a call may have found the others gone before they were known to be.
         self.publish();
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
+use crate::line::Line;
 use crate::observe::counters::ChannelCounters;
 use crate::policy::balancer::SubchannelId;
 use crate::runtime::{Driver, sleep_until};
@@ -30,6 +31,7 @@ pub(super) fn spawn<D: Driver>(
     id: LinkId,
     address: Address,
     settings: Rc<DialSettings>,
+    line: Rc<Line>,
     deadline: Time,
     mailbox: Rc<Mailbox>,
 ) -> D::Task {
@@ -44,7 +46,7 @@ pub(super) fn spawn<D: Driver>(
     driver.spawn(async move {
         let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
         // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
-        let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, deadline)).await {
+        let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, &line, deadline)).await {
             Err(cause) => return report.over(cause),
             Ok(dialed) => dialed,
         };

@@ -34,6 +34,8 @@ pub(super) enum Mail {
     TooManyPings(u64, Option<Duration>),
     /// The connection with this id takes no new streams, because of this.
     Draining(SubchannelId, u64, String),
+    /// Calls wait for streams to this subchannel's address, and it may have a further connection.
+    StreamsWanted(SubchannelId),
     /// Another connection should take over from this one, because of this.
     SuccessorWanted(SubchannelId, u64, String),
     /// The connection with this id is over, because of this.

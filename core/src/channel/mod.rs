@@ -11,7 +11,9 @@ pub(crate) mod gate;
 mod keepalive;
 mod link;
 mod mailbox;
+mod members;
 pub(crate) mod options;
+mod pools;
 pub(crate) mod registry;
 mod resolving;
 mod showing;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::{ChannelEvent, EventRing};
+use crate::policy::balancer::SubchannelId;
 use crate::policy::transparent_retry::RetryBudget;
 use crate::runtime::Driver;
 use crate::state::State;
@@ -163,6 +166,11 @@ impl<D: Driver> LocalChannel<D> {
         if self.0.usage.on_call_waits(self.0.driver.now()) {
             self.0.mailbox.post(Mail::CallWaits);
         }
+    }
+
+    /// A call waits for a stream, and a further connection may be opened for it.
+    pub(crate) fn on_stream_wanted(&self, subchannel: SubchannelId) {
+        self.0.mailbox.post(Mail::StreamsWanted(subchannel));
     }
 
     pub(crate) fn on_call_ended(&self, now: Time) {

@@ -7,7 +7,7 @@ use crate::observe::trail::ConnectTrail;
 use crate::policy::balancer::tally::{InFlight, Tally};
 use crate::policy::balancer::{FixedPicker, Lack, PickArgs, PickResult, Picker, SubchannelId};
 use crate::state::State;
-use crate::transport::connection::Connection;
+use crate::transport::pool::Pool;
 
 /// One published state of a channel.
 pub(crate) struct Snapshot {
@@ -22,10 +22,10 @@ pub(crate) struct Snapshot {
     pub(crate) is_resolving: bool,
 }
 
-/// A connection calls may use.
+/// A subchannel calls may use.
 pub(crate) struct Connected {
     pub(crate) id: SubchannelId,
-    pub(crate) connection: Connection,
+    pub(crate) pool: Rc<Pool>,
     /// Where calls on it are counted.
     pub(crate) tally: Rc<Tally>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Connected {
 /// Where a call goes.
 pub(crate) enum Pick {
     /// There; it is counted from now on.
-    Ready(Connection, InFlight),
+    Ready(SubchannelId, Rc<Pool>, InFlight),
     /// Wait for a newer snapshot.
     Queue,
     /// Fail, unless the call waits for ready.
@@ -79,14 +79,16 @@ impl Snapshot {
         // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
         for _ in 1..self.connections.len() {
             match picked {
-                Picked::Ready(to) if to.connection.is_checked() || Some(to.connection.id()) == refused => {
+                Picked::Ready(to)
+                    if to.pool.is_in_doubt() || refused.is_some_and(|refused| !to.pool.has_other_than(refused)) =>
+                {
                     picked = self.pick_once(call);
                 }
                 _ => break,
             }
         }
         match picked {
-            Picked::Ready(to) => Pick::Ready(to.connection.clone(), to.tally.enter()),
+            Picked::Ready(to) => Pick::Ready(to.id, Rc::clone(&to.pool), to.tally.enter()),
             Picked::Queue => Pick::Queue,
             Picked::Fail(failure) => Pick::Fail(failure.clone()),
         }
@@ -94,13 +96,13 @@ impl Snapshot {
 
     /// Whether a connection is not in doubt.
     pub(crate) fn has_unchecked(&self) -> bool {
-        self.connections.iter().flatten().any(|connected| !connected.connection.is_checked())
+        self.connections.iter().flatten().any(|connected| !connected.pool.is_in_doubt())
     }
 
     fn pick_once(&self, call: &PickArgs<'_>) -> Picked<'_> {
         match self.picker.pick(call) {
             PickResult::Complete(id) => match self.connections.get(id.seat()) {
-                Some(Some(connected)) if connected.id == id => Picked::Ready(connected),
+                Some(Some(connected)) if connected.id == id && !connected.pool.is_over() => Picked::Ready(connected),
                 // [CONN-25]
                 _ => Picked::Queue,
             },

@@ -2,6 +2,7 @@
 //!
 //! It carries out what the control task decides and says what became of it; what follows from that for the channel is not its business.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +11,7 @@ use super::config::ChannelConfig;
 use super::gate::Visitor;
 use super::link::{self, LinkId};
 use super::mailbox::Mailbox;
+use super::members::{Members, Wanted};
 use super::snapshot::Connected;
 use super::usage::Usage;
 use crate::address::Address;
@@ -18,6 +20,7 @@ use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::tally::Tally;
 use crate::policy::balancer::{SubchannelId, SubchannelIds};
 use crate::policy::jitter::jittered;
+use crate::policy::pool::PoolSizes;
 use crate::policy::subchannel::Subchannel;
 use crate::runtime::{Driver, Task};
 use crate::small_map::SmallMap;
@@ -37,29 +40,29 @@ pub(super) struct Subchannels<D: Driver> {
     slots: SmallMap<SubchannelId, Slot>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
     links: SmallMap<u64, D::Task>,
+    /// How many connections each address has.
+    sizes: Rc<Cell<PoolSizes>>,
 }
 
-/// One address: its machine, and its connection once there is one.
+/// One address: its machine, and the connections there are.
 struct Slot {
     machine: Subchannel,
     address: Address,
     tally: Rc<Tally>,
-    connection: Option<Connection>,
+    members: Members,
     /// The dial under way.
     dialing: Option<Dialing>,
     /// The policy wants a connection, and the gate has not let it be dialed yet.
     is_wanted: bool,
-    /// Why the connection is to be replaced, until it is.
-    successor: Option<String>,
     /// When the gate is to be asked again; set while it holds a dial back.
     ask_gate_at: Option<Time>,
-    /// When the connection is old enough to be replaced.
-    retire_at: Option<Time>,
 }
 
 struct Dialing {
     connection: u64,
     started: Time,
+    /// The connection it is to take the place of, and why.
+    replaces: Option<(u64, String)>,
 }
 
 /// A connection is lost, or takes no new streams.
@@ -82,7 +85,8 @@ impl<D: Driver> Subchannels<D> {
         ids: SubchannelIds,
     ) -> Self {
         let (slots, links) = (SmallMap::default(), SmallMap::default());
-        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, ids, slots, links }
+        let sizes = Rc::new(Cell::new(PoolSizes { kept: 1, most: 1 }));
+        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, ids, slots, links, sizes }
     }
 
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>) {
@@ -90,12 +94,10 @@ impl<D: Driver> Subchannels<D> {
             machine: Subchannel::new(&self.config.dial),
             address,
             tally,
-            connection: None,
+            members: Members::new(Rc::clone(&self.sizes), self.config.shrink_after),
             dialing: None,
             is_wanted: false,
-            successor: None,
             ask_gate_at: None,
-            retire_at: None,
         };
         self.slots.insert(id, slot);
     }
@@ -115,11 +117,9 @@ impl<D: Driver> Subchannels<D> {
     }
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
-    fn let_go(&self, slot: Slot) {
+    fn let_go(&self, mut slot: Slot) {
         self.gate.leave(&slot.address);
-        if let Some(connection) = slot.connection {
-            connection.drain();
-        }
+        slot.members.drain_all();
         if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(dialing.connection)) {
             task.abort();
         }
@@ -141,11 +141,11 @@ impl<D: Driver> Subchannels<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.retire_at];
+        let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.members.next_deadline()];
         earliest(self.slots.iter().flat_map(|(_, slot)| times(slot)))
     }
 
-    /// Dials what may be dialed by now, and tells which subchannels are free for a dial again.
+    /// Dials what may be dialed by now, lets go of connections that are not needed, and tells which subchannels are free for a dial again.
     pub(super) fn on_time(&mut self, now: Time) -> Vec<SubchannelId> {
         let mut freed = Vec::new();
         for id in self.ids() {
@@ -153,8 +153,17 @@ impl<D: Driver> Subchannels<D> {
             if slot.machine.on_time(now) && slot.machine.state() == State::Idle {
                 freed.push(id);
             }
-            if slot.retire_at.take_if(|at| *at <= now).is_some() {
-                slot.successor.get_or_insert_with(|| "it has reached its age".to_owned());
+            for unused in slot.members.on_time(now) {
+                if let Some((connection, _)) = slot.members.remove(now, unused) {
+                    slot.machine.on_connection_let_go();
+                    connection.drain();
+                    log(LogLevel::Info, "channel", || {
+                        format!(
+                            "{}: connection {unused} to {} is not needed any more",
+                            self.config.given_target, slot.address
+                        )
+                    });
+                }
             }
             slot.ask_gate_at.take_if(|at| *at <= now);
             if slot.ask_gate_at.is_none() {
@@ -199,8 +208,25 @@ impl<D: Driver> Subchannels<D> {
     /// This connection is to be replaced, because of this.
     pub(super) fn on_successor_wanted(&mut self, now: Time, id: SubchannelId, connection: u64, words: String) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        if slot.connection.as_ref().is_some_and(|current| current.id() == connection) {
-            slot.successor.get_or_insert(words);
+        if slot.members.on_successor_wanted(connection, words) {
+            self.dial(now, id);
+        }
+    }
+
+    /// Calls wait for streams, and a further connection may be opened for them ([CONN-124]).
+    pub(super) fn on_streams_wanted(&mut self, now: Time, id: SubchannelId) {
+        self.dial(now, id);
+    }
+
+    /// Each address has other numbers of connections from now on ([CONN-122]).
+    pub(super) fn set_sizes(&mut self, now: Time, sizes: PoolSizes) {
+        if self.sizes.replace(sizes) == sizes {
+            return;
+        }
+        for id in self.ids() {
+            if let Some(slot) = self.slots.get_mut(id) {
+                slot.members.on_sizes_changed(now);
+            }
             self.dial(now, id);
         }
     }
@@ -208,10 +234,9 @@ impl<D: Driver> Subchannels<D> {
     /// Dials the subchannel if that is wanted, its backoff is over, and the gate allows it.
     fn dial(&mut self, now: Time, id: SubchannelId) {
         let Some(slot) = self.slots.get_mut(id) else { return };
-        let is_wanted = if slot.connection.is_some() { slot.successor.is_some() } else { slot.is_wanted };
-        if !is_wanted || !slot.machine.may_dial() {
-            return;
-        }
+        let wanted =
+            if slot.members.is_empty() { slot.is_wanted.then_some(Wanted::First) } else { slot.members.wanted() };
+        let Some(wanted) = wanted.filter(|_| slot.machine.may_dial()) else { return };
         if let Some(interval) = self.config.dial.probe_interval {
             slot.ask_gate_at = self.gate.ask(now, &slot.address, interval);
             if slot.ask_gate_at.is_some() {
@@ -221,16 +246,16 @@ impl<D: Driver> Subchannels<D> {
         let order = slot.machine.on_dial_started(now, &self.config.dial);
         let connection = next_connection_id();
         slot.is_wanted = false;
-        slot.dialing = Some(Dialing { connection, started: now });
         self.settings.counters.connect_attempts.one();
         log(LogLevel::Debug, "channel", || {
-            let why = slot.successor.as_deref().map(|why| format!(" to replace the connection there is: {why}"));
-            let why = why.unwrap_or_default();
-            format!("{}: connection {connection} dials {}{why}", self.config.given_target, slot.address)
+            format!("{}: connection {connection} dials {}{wanted}", self.config.given_target, slot.address)
         });
+        let replaces = if let Wanted::Successor { of, why } = wanted { Some((of, why)) } else { None };
+        slot.dialing = Some(Dialing { connection, started: now, replaces });
         let link_id = LinkId { subchannel: id, connection };
         let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
-        let task = link::spawn(&self.driver, link_id, address, settings, order.deadline, mailbox);
+        let line = Rc::clone(slot.members.pool().line());
+        let task = link::spawn(&self.driver, link_id, address, settings, line, order.deadline, mailbox);
         self.links.insert(connection, task);
     }
 
@@ -243,22 +268,24 @@ impl<D: Driver> Subchannels<D> {
             link.drain();
             return None;
         };
-        slot.machine.on_dial_succeeded(now);
-        slot.dialing = None;
+        slot.machine.on_dial_succeeded();
+        let replaces = slot.dialing.take().and_then(|dialing| dialing.replaces);
         self.gate.on_dial_succeeded(&slot.address);
-        slot.retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
+        let retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
         let (number, address) = (link.id(), slot.address.to_string());
-        if let Some(replaced) = slot.connection.replace(link) {
-            let why = slot.successor.take().unwrap_or_default();
+        slot.members.add(now, link, retire_at);
+        if let Some((replaced, why)) = replaces
+            && let Some((replaced, _)) = slot.members.remove(now, replaced)
+        {
             log(LogLevel::Info, "channel", || {
-                format!(
-                    "{}: connection {number} replaces {} to {address}: {why}",
-                    self.config.given_target,
-                    replaced.id()
-                )
+                let (target, old) = (&self.config.given_target, replaced.id());
+                format!("{target}: connection {number} replaces {old} to {address}: {why}")
             });
+            slot.machine.on_connection_let_go();
             replaced.drain();
         }
+        // There may be more to do.
+        self.dial(now, id);
         Some(address)
     }
 
@@ -282,11 +309,15 @@ impl<D: Driver> Subchannels<D> {
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection. `None` when it was another one's.
     pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64) -> Option<Lost> {
         let slot = self.slots.get_mut(id)?;
-        let lost = slot.connection.take_if(|current| current.id() == connection)?;
-        slot.machine.on_connection_lost(now, &self.config.dial, lost.loss(), self.driver.random_unit());
-        (slot.successor, slot.retire_at, slot.ask_gate_at) = (None, None, None);
+        let (lost, lived) = slot.members.remove(now, connection)?;
+        slot.machine.on_connection_lost(now, lived, lost.loss(), &self.config.dial, self.driver.random_unit());
         self.gate.on_failure(&slot.address);
-        Some(Lost { state: slot.machine.state(), address: slot.address.to_string() })
+        if slot.members.is_empty() {
+            slot.ask_gate_at = None;
+        }
+        let lost = Lost { state: slot.machine.state(), address: slot.address.to_string() };
+        self.dial(now, id);
+        Some(lost)
     }
 
     /// The connections calls may use, each in its subchannel's seat.
@@ -294,12 +325,8 @@ impl<D: Driver> Subchannels<D> {
         let seats = self.slots.iter().map(|(id, _)| id.seat() + 1).max().unwrap_or(0);
         let mut connections: Box<[Option<Connected>]> = std::iter::repeat_with(|| None).take(seats).collect();
         for (id, slot) in self.slots.iter() {
-            let connected = |connection: &Connection| Connected {
-                id,
-                connection: connection.clone(),
-                tally: Rc::clone(&slot.tally),
-            };
-            connections[id.seat()] = slot.connection.as_ref().map(connected);
+            let connected = || Connected { id, pool: Rc::clone(slot.members.pool()), tally: Rc::clone(&slot.tally) };
+            connections[id.seat()] = (!slot.members.is_empty()).then(connected);
         }
         connections
     }

@@ -136,6 +136,10 @@ impl ConnectionCounters {
         Self { remote_address, local_address, connect, tls, ..Self::default() }
     }
 
+    pub(crate) fn remote_address(&self) -> &Arc<str> {
+        &self.remote_address
+    }
+
     pub(crate) fn set_stream_limit(&self, limit: u32) {
         self.stream_limit_plus_one.store(u64::from(limit) + 1, Relaxed);
     }

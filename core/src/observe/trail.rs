@@ -83,6 +83,8 @@ pub(crate) struct Trail {
     /// The address of the connection the call was on, once it was on one.
     pub(crate) address: Option<String>,
     pub(crate) connect: Option<Rc<ConnectTrail>>,
+    /// What it waited for at a connection that was there, in words.
+    pub(crate) waits_for: Option<String>,
     pub(crate) sent: Sent,
     pub(crate) now: Time,
 }
@@ -92,6 +94,9 @@ impl fmt::Display for Trail {
         write!(f, "phase {}", self.phase.name())?;
         if let Some(address) = &self.address {
             write!(f, "; on {address}")?;
+        }
+        if let Some(what) = &self.waits_for {
+            write!(f, "; {what}")?;
         }
         if let Some(connect) = &self.connect {
             for note in &connect.attempts {
@@ -135,6 +140,7 @@ mod tests {
             phase: Phase::Connect,
             address: None,
             connect: Some(Rc::new(connect)),
+            waits_for: None,
             sent: Sent::NotSent,
             now: Time::from_start(Duration::from_millis(500)),
         };
@@ -148,8 +154,8 @@ mod tests {
     #[test]
     fn a_trail_tells_how_far_the_request_came() {
         let told = |sent| {
-            Trail { phase: Phase::Wait, address: None, connect: None, sent, now: Time::from_start(Duration::ZERO) }
-                .to_string()
+            let now = Time::from_start(Duration::ZERO);
+            Trail { phase: Phase::Wait, address: None, connect: None, waits_for: None, sent, now }.to_string()
         };
         assert_eq!(told(Sent::NotSent), "phase wait; not sent");
         assert_eq!(told(Sent::Refused), "phase wait; not processed by the server");

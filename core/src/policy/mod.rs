@@ -14,5 +14,6 @@ pub(crate) mod idle;
 pub(crate) mod jitter;
 pub(crate) mod keepalive;
 pub(crate) mod liveness;
+pub(crate) mod pool;
 pub(crate) mod subchannel;
 pub(crate) mod transparent_retry;

@@ -3,15 +3,15 @@
 //! ```text
 //!            connect requested              usable
 //!   IDLE ───────────────────▶ CONNECTING ───────────▶ READY ◀─┐
-//!    ▲                            │                     │  │   │ a successor is dialed beside the
-//!    │ backoff over               │ failed              │  └───┘ connection, and takes over when usable
+//!    ▲                            │                     │  │   │ further ones are dialed beside the
+//!    │ backoff over               │ failed              │  └───┘ connection there is
 //!    └──── TRANSIENT_FAILURE ◀────┘                     │
-//!    ▲                                                  │ lost, or GOAWAY
+//!    ▲                                                  │ the last is lost, or GOAWAY
 //!    └──────────────────────────────────────────────────┘
 //! ```
 //!
-//! The state follows from what there is: a connection, a dial, a wait ([CONN-129]). So a connection that is lost while its successor is
-//! being dialed leaves CONNECTING behind, and one that is lost after a successor failed leaves TRANSIENT_FAILURE.
+//! The state follows from what there is: connections, a dial, a wait ([CONN-129]). So the last connection, lost while another one is
+//! being dialed, leaves CONNECTING behind, and lost after another one failed, TRANSIENT_FAILURE.
 
 use std::time::Duration;
 
@@ -35,8 +35,9 @@ pub(crate) struct DialRules {
 #[derive(Debug)]
 pub(crate) struct Subchannel {
     backoff: Backoff,
-    has_connection: bool,
-    /// Whether a dial is under way, of the first connection or of a successor.
+    /// How many connections calls may use.
+    connections: u32,
+    /// Whether a dial is under way, of the first connection or of a further one.
     is_dialing: bool,
     /// When the running or last dial started.
     dial_started: Time,
@@ -44,8 +45,6 @@ pub(crate) struct Subchannel {
     retry_at: Option<Time>,
     /// Whether that wait follows no failure: calls may wait for it.
     is_resting: bool,
-    /// When the connection became usable.
-    ready_since: Time,
     /// Connections in a row that were gone again at once, without an answer to anything.
     fruitless: u32,
 }
@@ -74,19 +73,18 @@ impl Subchannel {
     pub(crate) fn new(rules: &DialRules) -> Self {
         Self {
             backoff: Backoff::new(rules.backoff.clone()),
-            has_connection: false,
+            connections: 0,
             is_dialing: false,
             dial_started: Time::ZERO,
             retry_at: None,
             is_resting: false,
-            ready_since: Time::ZERO,
             fruitless: 0,
         }
     }
 
     pub(crate) fn state(&self) -> State {
         match self {
-            Self { has_connection: true, .. } => State::Ready,
+            Self { connections: 1.., .. } => State::Ready,
             Self { is_dialing: true, .. } => State::Connecting,
             Self { retry_at: Some(_), is_resting: false, .. } => State::TransientFailure,
             _ => State::Idle,
@@ -98,7 +96,8 @@ impl Subchannel {
         self.retry_at
     }
 
-    /// Whether a dial may start, of the first connection or of a successor: one at a time, and none during a wait ([CONN-30], [CONN-55]).
+    /// Whether a dial may start, of the first connection or of a further one: one at a time, and none during a wait ([CONN-30], [CONN-55],
+    /// [CONN-124]).
     pub(crate) fn may_dial(&self) -> bool {
         !self.is_dialing && self.retry_at.is_none()
     }
@@ -111,11 +110,10 @@ impl Subchannel {
         DialOrder { deadline: now + rules.connect_timeout.max(longest) }
     }
 
-    /// The connection is usable: the server's SETTINGS arrived ([CONN-40]). It takes the place of the one there was.
-    pub(crate) fn on_dial_succeeded(&mut self, now: Time) {
+    /// A connection is usable: the server's SETTINGS arrived ([CONN-40]).
+    pub(crate) fn on_dial_succeeded(&mut self) {
         self.is_dialing = false;
-        self.has_connection = true;
-        self.ready_since = now;
+        self.connections += 1;
         // [CONN-43], unless the last ones came to nothing.
         if self.fruitless == 0 {
             self.backoff.on_reset();
@@ -138,16 +136,22 @@ impl Subchannel {
         }
     }
 
-    /// The connection ended or is draining. No backoff: it was reset when the connection became usable ([CONN-32], [CONN-33]).
+    /// A connection takes no more calls because we want it so: another one has its place, or it was not used.
+    pub(crate) fn on_connection_let_go(&mut self) {
+        self.connections -= 1;
+    }
+
+    /// A connection, `lived` old, ended or is draining. No backoff: it was reset when the connection became usable ([CONN-32],
+    /// [CONN-33]).
     ///
     /// A server that accepts and drops connections one after the other would be dialed without a pause, so from the second
     /// in a row that lived less than a second and answered nothing, the wait of a failed dial follows ([CONN-82]). The first
     /// is let pass: a server that is going away may refuse one call, and that call must find the next server at once. A server that
     /// sends connections away which nobody has used lets nobody down: the address rests for the first wait, is IDLE meanwhile, and
     /// does not count it as a failure.
-    pub(crate) fn on_connection_lost(&mut self, now: Time, rules: &DialRules, how: Loss, unit: f64) {
-        self.has_connection = false;
-        if how == Loss::HadAnswered || now.since(self.ready_since) >= FRUITLESS {
+    pub(crate) fn on_connection_lost(&mut self, now: Time, lived: Duration, how: Loss, rules: &DialRules, unit: f64) {
+        self.connections -= 1;
+        if how == Loss::HadAnswered || lived >= FRUITLESS {
             self.fruitless = 0;
         } else {
             self.fruitless += 1;
@@ -179,8 +183,12 @@ impl Subchannel {
 mod tests {
     use super::*;
 
-    fn at(seconds: f64) -> Time {
-        Time::from_start(Duration::from_secs_f64(seconds))
+    fn seconds(count: f64) -> Duration {
+        Duration::from_secs_f64(count)
+    }
+
+    fn at(count: f64) -> Time {
+        Time::from_start(seconds(count))
     }
 
     fn rules() -> DialRules {
@@ -270,8 +278,8 @@ mod tests {
         fail_at(&mut subchannel, 0.0, 0.0);
         subchannel.on_time(at(1.0));
         start(&mut subchannel, at(1.0), &rules());
-        subchannel.on_dial_succeeded(at(1.0));
-        subchannel.on_connection_lost(at(1.1), &rules(), Loss::HadAnswered, 0.5);
+        subchannel.on_dial_succeeded();
+        subchannel.on_connection_lost(at(1.1), seconds(0.1), Loss::HadAnswered, &rules(), 0.5);
         fail_at(&mut subchannel, 2.0, 2.0);
         assert_eq!(subchannel.next_deadline(), Some(at(3.0)));
     }
@@ -282,8 +290,8 @@ mod tests {
         let mut subchannel = subchannel();
         for now in [0.0, 0.1, 1.1, 2.1] {
             start(&mut subchannel, at(now), &rules());
-            subchannel.on_dial_succeeded(at(now));
-            subchannel.on_connection_lost(at(now), &rules(), Loss::SentAwayUnused, 0.5);
+            subchannel.on_dial_succeeded();
+            subchannel.on_connection_lost(at(now), Duration::ZERO, Loss::SentAwayUnused, &rules(), 0.5);
             assert_eq!(subchannel.state(), State::Idle);
             let rests_until = subchannel.next_deadline();
             assert_eq!(rests_until, (now > 0.0).then(|| at(now + 1.0)), "the first is free");
@@ -295,8 +303,8 @@ mod tests {
 
     fn lose_at_once(subchannel: &mut Subchannel, now: f64) {
         start(subchannel, at(now), &rules());
-        subchannel.on_dial_succeeded(at(now));
-        subchannel.on_connection_lost(at(now), &rules(), Loss::Fruitless, 0.5);
+        subchannel.on_dial_succeeded();
+        subchannel.on_connection_lost(at(now), Duration::ZERO, Loss::Fruitless, &rules(), 0.5);
     }
 
     /// [CONN-82]
@@ -319,8 +327,8 @@ mod tests {
             let mut subchannel = subchannel();
             lose_at_once(&mut subchannel, 0.0);
             start(&mut subchannel, at(5.0), &rules());
-            subchannel.on_dial_succeeded(at(5.0));
-            subchannel.on_connection_lost(at(lost_at), &rules(), how, 0.5);
+            subchannel.on_dial_succeeded();
+            subchannel.on_connection_lost(at(lost_at), seconds(lost_at - 5.0), how, &rules(), 0.5);
             lose_at_once(&mut subchannel, 7.0);
             assert_eq!(subchannel.state(), State::Idle);
         }
@@ -343,13 +351,13 @@ mod tests {
     fn a_connection_lost_while_its_successor_is_dialed_leaves_connecting() {
         let mut subchannel = subchannel();
         start(&mut subchannel, at(0.0), &rules());
-        subchannel.on_dial_succeeded(at(0.1));
+        subchannel.on_dial_succeeded();
         assert_eq!(start(&mut subchannel, at(5.0), &rules()), DialOrder { deadline: at(25.0) });
         assert_eq!(subchannel.state(), State::Ready);
         assert!(!subchannel.may_dial(), "one at a time");
-        subchannel.on_connection_lost(at(6.0), &rules(), Loss::HadAnswered, 0.5);
+        subchannel.on_connection_lost(at(6.0), seconds(5.9), Loss::HadAnswered, &rules(), 0.5);
         assert_eq!(subchannel.state(), State::Connecting);
-        subchannel.on_dial_succeeded(at(6.1));
+        subchannel.on_dial_succeeded();
         assert_eq!(subchannel.state(), State::Ready);
     }
 
@@ -358,14 +366,29 @@ mod tests {
     fn a_failed_successor_leaves_the_connection_and_a_wait_behind() {
         let mut subchannel = subchannel();
         start(&mut subchannel, at(0.0), &rules());
-        subchannel.on_dial_succeeded(at(0.1));
+        subchannel.on_dial_succeeded();
         start(&mut subchannel, at(5.0), &rules());
         subchannel.on_dial_failed(at(5.2), &rules(), false, 0.5);
         assert_eq!((subchannel.state(), subchannel.next_deadline()), (State::Ready, Some(at(6.0))));
         assert!(!subchannel.may_dial());
-        subchannel.on_connection_lost(at(5.6), &rules(), Loss::HadAnswered, 0.5);
+        subchannel.on_connection_lost(at(5.6), seconds(5.5), Loss::HadAnswered, &rules(), 0.5);
         assert_eq!(subchannel.state(), State::TransientFailure);
         assert!(subchannel.on_time(at(6.0)));
+        assert_eq!(subchannel.state(), State::Idle);
+    }
+
+    /// [CONN-129], [CONN-32]
+    #[test]
+    fn a_connection_of_several_leaves_the_others() {
+        let mut subchannel = subchannel();
+        for now in [0.0, 1.0, 2.0] {
+            start(&mut subchannel, at(now), &rules());
+            subchannel.on_dial_succeeded();
+        }
+        subchannel.on_connection_lost(at(9.0), seconds(9.0), Loss::HadAnswered, &rules(), 0.5);
+        subchannel.on_connection_let_go();
+        assert_eq!((subchannel.state(), subchannel.may_dial()), (State::Ready, true));
+        subchannel.on_connection_lost(at(9.0), seconds(7.0), Loss::HadAnswered, &rules(), 0.5);
         assert_eq!(subchannel.state(), State::Idle);
     }
 

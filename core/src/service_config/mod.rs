@@ -31,7 +31,6 @@ pub(crate) struct ServiceConfig {
     #[cfg_attr(not(test), expect(dead_code, reason = "health checks come later"))]
     pub(crate) health_check_service: Option<String>,
     /// How many connections one address may have (A105); `None` is one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "connection scaling comes later"))]
     pub(crate) max_connections_per_subchannel: Option<u32>,
 }
 

@@ -11,5 +11,7 @@ pub(crate) fn options<const N: usize>(preset: Preset, set: [(&str, OptionValue);
     for (key, value) in set {
         options.set(key, value).expect(key);
     }
+    // The first of two settings holds: several connections only where the world is about them.
+    options.set("linkspan.connections_per_subchannel", 1).expect("in range");
     options
 }

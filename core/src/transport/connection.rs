@@ -22,6 +22,7 @@ use super::tap::{Seen, Tap};
 use super::trust::Trust;
 use super::wire::Wire;
 use crate::failure::Failure;
+use crate::line::Line;
 use crate::observe::counters::ConnectionCounters;
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::Loss;
@@ -60,18 +61,18 @@ pub(crate) enum NotOpened {
 impl Connection {
     pub(super) fn new(
         id: u64,
-        address: Arc<str>,
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
         liveness: Option<LivenessOptions>,
+        line: Rc<Line>,
         now: Time,
     ) -> Self {
-        let places = Places::new(Rc::clone(&seen), Arc::clone(&counters));
+        let places = Places::new(Rc::clone(&seen), Arc::clone(&counters), line);
         let trust = liveness.map(|options| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
             id,
-            address,
+            address: Arc::clone(counters.remote_address()),
             send_request: RefCell::new(Some(send_request)),
             places,
             trust,
@@ -100,12 +101,34 @@ impl Connection {
         }
     }
 
-    /// A place for a stream, waiting while the server's MAX_CONCURRENT_STREAMS is reached and while the connection is checked; `None` once
-    /// it takes none. `waits` is called when it has to wait.
-    ///
-    /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn place(&self, waits: impl Fn()) -> Option<Place> {
-        self.0.places.take(waits).await
+    /// A place for a stream; only where there is room.
+    pub(super) fn take_place(&self) -> Place {
+        self.0.places.take()
+    }
+
+    /// Whether a stream may be opened now: the server's MAX_CONCURRENT_STREAMS is not reached, and nothing is checked.
+    pub(super) fn has_room(&self) -> bool {
+        self.0.places.have_room()
+    }
+
+    /// How many streams are open, or about to be.
+    pub(crate) fn streams(&self) -> u32 {
+        self.0.places.taken()
+    }
+
+    /// How many streams were opened so far.
+    pub(crate) fn streams_opened(&self) -> u32 {
+        self.0.streams_opened.get()
+    }
+
+    /// What the server allows at once, if it has said so.
+    pub(super) fn stream_limit(&self) -> Option<u32> {
+        self.0.seen.stream_limit()
+    }
+
+    /// Whether it takes no new streams any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.places.are_closed()
     }
 
     /// Opens a stream in the place. `is_last` half-closes with the headers.

@@ -21,6 +21,7 @@ use super::pings::Pings;
 use super::tap::{Seen, Tap};
 use super::wire::Wire;
 use crate::address::Address;
+use crate::line::Line;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
@@ -90,17 +91,18 @@ pub(super) const HTTP2_HEADER_LIMIT: u32 = 1 << 20;
 const REMEMBERED_RESETS: usize = 8_192;
 const RESETS_ARE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// Dials once. The error is a text for people; the address is added by whoever tells it.
+/// Dials once; the calls of `line` wait for the connection. The error is a text for people; the address is added by whoever tells it.
 pub(crate) async fn dial<D: Driver>(
     driver: &D,
     id: u64,
     address: &Address,
     settings: &DialSettings,
+    line: &Rc<Line>,
     deadline: Time,
 ) -> Result<Dialed<D::Socket>, String> {
     let phase = Cell::new("the connection to open");
     let started = driver.now();
-    let attempt = pin!(attempt(driver, id, address, settings, &phase));
+    let attempt = pin!(attempt(driver, id, address, settings, line, &phase));
     tokio::select! {
         biased;
         dialed = attempt => dialed,
@@ -115,6 +117,7 @@ async fn attempt<D: Driver>(
     id: u64,
     address: &Address,
     settings: &DialSettings,
+    line: &Rc<Line>,
     phase: &Cell<&'static str>,
 ) -> Result<Dialed<D::Socket>, String> {
     let started = driver.now();
@@ -140,9 +143,8 @@ async fn attempt<D: Driver>(
     let secured = driver.now();
 
     phase.set("the server's HTTP/2 SETTINGS");
-    let remote_address: Arc<str> = address.to_string().into();
     let counters = Arc::new(ConnectionCounters::new(
-        Arc::clone(&remote_address),
+        address.to_string().into(),
         local_address,
         connected.since(started),
         settings.options.tls.is_some().then(|| secured.since(connected)),
@@ -187,8 +189,8 @@ async fn attempt<D: Driver>(
     .await?;
 
     let now = driver.now();
-    let connection =
-        Connection::new(id, remote_address, send_request, Rc::clone(&seen), counters, settings.options.liveness, now);
+    let (liveness, line) = (settings.options.liveness, Rc::clone(line));
+    let connection = Connection::new(id, send_request, Rc::clone(&seen), counters, liveness, line, now);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
     let windows = (settings.options.stream_window, settings.options.max_stream_window);
     let pings = Pings::new(settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);

@@ -10,6 +10,7 @@ pub(crate) mod headers;
 pub(crate) mod message;
 mod pings;
 mod places;
+pub(crate) mod pool;
 pub(crate) mod stream;
 mod tap;
 pub(crate) mod tls;

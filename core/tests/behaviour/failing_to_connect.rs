@@ -275,7 +275,8 @@ fn a_deadline_that_passes_while_waiting_for_ready_tells_the_last_connect_error()
 fn a_server_that_lets_everybody_in_and_out_again_is_not_dialed_without_a_pause() {
     run(async {
         let server = Server::start();
-        let channel = channel_with(&server.address(), &[(FIXED_BACKOFF, 3_600_000.into())]);
+        let options = [(FIXED_BACKOFF, 3_600_000.into()), ("linkspan.max_connections_per_subchannel", 1.into())];
+        let channel = channel_with(&server.address(), &options);
         let call = call(&channel);
         let visits = crate::peer::beside(async move {
             for visit in 1.. {

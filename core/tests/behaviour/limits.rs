@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan_core::{CallOptions, Channel, Code, Sent, State, Timeout};
+use linkspan_core::{CallOptions, Channel, Code, OptionValue, Sent, State, Timeout};
 
 use crate::peer::client::{METHOD, becomes, call, call_with, channel, channel_with, failure, patient_call, response};
 use crate::peer::raw::{ACK, SETTINGS};
@@ -15,12 +15,14 @@ fn one_stream() -> h2::server::Builder {
     builder
 }
 
+const ONE_CONNECTION: (&str, OptionValue) = ("linkspan.max_connections_per_subchannel", OptionValue::Int(1));
+
 /// [CONN-120]
 #[test]
 fn a_server_that_allows_one_stream_gets_calls_one_after_the_other_and_all_succeed() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = channel_with(&server.address(), &[ONE_CONNECTION]);
         let calls: Vec<_> = (0..10).map(|_| call(&channel)).collect();
         let mut connection = server.accept_with(&one_stream()).await;
         for _ in 0..10 {
@@ -45,7 +47,7 @@ fn a_server_that_allows_one_stream_gets_calls_one_after_the_other_and_all_succee
 fn a_deadline_that_passes_while_waiting_for_a_stream_says_so_and_leaves_its_place_to_the_next() {
     run(async {
         let server = Server::start();
-        let channel = channel(&server.address());
+        let channel = channel_with(&server.address(), &[ONE_CONNECTION]);
         let running = call(&channel);
         let mut connection = server.accept_with(&one_stream()).await;
         let request = connection.request().await;
@@ -54,7 +56,11 @@ fn a_deadline_that_passes_while_waiting_for_a_stream_says_so_and_leaves_its_plac
         let failure = failure(waiting, Code::DeadlineExceeded).await;
         let text = failure.status().message();
         assert!(text.starts_with("deadline exceeded; phase queue"), "{text}");
-        assert!(text.ends_with("; not sent"), "{text}");
+        let address = server.address();
+        let waited_for = format!(
+            "; waiting for a stream to {address}: 1 of 1 in use on 1 connection, 0 other calls waiting; not sent"
+        );
+        assert!(text.ends_with(&waited_for), "{text}");
         assert_eq!(failure.end().sent, Sent::NotSent);
 
         let next = call(&channel);

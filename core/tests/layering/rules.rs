@@ -14,6 +14,7 @@ const LEAVES: &[&str] = &[
     "percent",
     "foreign",
     "generation",
+    "line",
     "small_map",
     "random",
 ];

@@ -9,6 +9,7 @@ mod pings;
 mod resolving;
 mod restart;
 mod silence;
+mod streams;
 
 use std::future::Future;
 use std::rc::Rc;

@@ -48,6 +48,7 @@ impl Shape {
                 ("grpc.initial_reconnect_backoff_ms", OptionValue::Int(initial_backoff)),
                 ("grpc.max_reconnect_backoff_ms", OptionValue::Int(max_backoff)),
                 ("linkspan.connect_timeout_ms", OptionValue::Int(connect_timeout)),
+                ("linkspan.connections_per_subchannel", OptionValue::Int(random.one_of(&[1, 1, 1, 2, 3]))),
             ],
         );
         OTHERS.iter().for_each(|(key, often, values)| {
@@ -116,6 +117,8 @@ const OTHERS: &[(&str, u64, &[i64])] = &[
     ("linkspan.stream_window_bytes", 20, &[65_535, 1 << 20]),
     ("linkspan.send_high_water_bytes", 10, &[1_024]),
     ("linkspan.max_queued_calls", 5, &[5]),
+    ("linkspan.max_connections_per_subchannel", 30, &[1, 2, 10]),
+    ("linkspan.connection_shrink_after_ms", 50, &[100, 2_000, 10_000]),
     ("linkspan.liveness_timeout_ms", 20, &[500, 5_000]),
     ("linkspan.reuse_check_after_ms", 40, &[0, 1_000, 5_000]),
     ("linkspan.tcp_user_timeout_ms", 30, &[0, 5_000, 20_000]),
