@@ -21,6 +21,7 @@ pub(crate) use ids::{SubchannelId, SubchannelIds};
 use tally::Tally;
 
 use crate::address::Address;
+use crate::metadata::Metadata;
 use crate::state::State;
 use crate::time::Time;
 
@@ -72,6 +73,9 @@ pub(crate) trait Picker: Debug {
 pub(crate) struct PickArgs<'a> {
     /// A random fraction, another one each time.
     pub(crate) random_unit: &'a dyn Fn() -> f64,
+    /// What the call's caller sends with it.
+    #[allow(dead_code, reason = "for policies that choose by what a call carries")]
+    pub(crate) metadata: &'a Metadata,
 }
 
 /// The answer of a pick.
@@ -112,11 +116,13 @@ fn word(action: &LbAction) -> String {
         LbAction::Remove(id) => format!("remove {}", id.number()),
         LbAction::Connect(id) => format!("connect {}", id.number()),
         LbAction::Reresolve => "re-resolve".into(),
-        LbAction::Publish(state, picker) => match picker.pick(&PickArgs { random_unit: &|| 0.0 }) {
-            PickResult::Complete(id) => format!("{state} pick {}", id.number()),
-            PickResult::Queue => format!("{state} queue"),
-            PickResult::Fail(Lack::Connection) => format!("{state} fail"),
-            PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
-        },
+        LbAction::Publish(state, picker) => {
+            match picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() }) {
+                PickResult::Complete(id) => format!("{state} pick {}", id.number()),
+                PickResult::Queue => format!("{state} queue"),
+                PickResult::Fail(Lack::Connection) => format!("{state} fail"),
+                PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::metadata::Metadata;
 use crate::policy::balancer::SubchannelId;
 use crate::policy::balancer::tally::{InFlight, Tally};
 
@@ -23,7 +24,10 @@ fn picked(picker: &dyn Picker, endpoints: usize, drawn: &[usize]) -> u64 {
         let draw = drawn[next.replace(next.get() + 1)];
         (draw as f64 + 0.5) / endpoints as f64
     };
-    let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit }) else { panic!("none") };
+    let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit, metadata: &Metadata::new() })
+    else {
+        panic!("none")
+    };
     assert_eq!(next.get(), drawn.len(), "draws");
     id.number()
 }

@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::address::Address;
+use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::{PickArgs, PickResult, Picker, SubchannelIds, word};
@@ -73,7 +74,7 @@ impl Bench {
         let picker = self.picker.as_ref().expect("published");
         let next = Cell::new(0.0);
         let random_unit = || next.replace(next.get());
-        let pick = || match picker.pick(&PickArgs { random_unit: &random_unit }) {
+        let pick = || match picker.pick(&PickArgs { random_unit: &random_unit, metadata: &Metadata::new() }) {
             PickResult::Complete(id) => Some(id.number()),
             PickResult::Queue | PickResult::Fail(_) => None,
         };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::address::Address;
+use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::{LbAction, LbPolicy, word};
 use crate::state::State;
@@ -60,7 +61,7 @@ fn picks(bench: &Bench, count: usize) -> Vec<u64> {
     bench.policy.publish(&mut actions);
     let Some(LbAction::Publish(_, picker)) = actions.pop() else { panic!("nothing published") };
     let id = |pick| if let PickResult::Complete(id) = pick { id.number() } else { panic!("{pick:?}") };
-    (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0 }))).collect()
+    (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() }))).collect()
 }
 
 /// [LB-25], [CONN-76]
