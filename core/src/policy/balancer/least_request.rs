@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::petiole::{Petiole, Ready, Spread};
+use super::tally::Tally;
 use super::{PickArgs, PickResult, Picker, SubchannelIds};
+use crate::time::Time;
 
 /// The policy.
 pub(crate) type LeastRequest = Petiole<Fewest>;
@@ -37,7 +39,11 @@ pub(crate) struct Fewest {
 }
 
 impl Spread for Fewest {
-    fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker> {
+    type Kept = ();
+
+    fn on_listed(&self, _: &Tally) {}
+
+    fn picker(&mut self, _: Time, ready: &[Ready]) -> Rc<dyn Picker> {
         Rc::new(FewestPicker { ready: ready.into(), choices: self.choices })
     }
 }

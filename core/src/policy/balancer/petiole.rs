@@ -17,30 +17,46 @@ use crate::time::{Time, earliest};
 
 /// How a policy spreads calls.
 pub(crate) trait Spread: Debug {
+    /// What it keeps of each endpoint as long as that is listed.
+    type Kept: Clone + Debug;
+
+    /// An endpoint is listed that was not before.
+    fn on_listed(&self, tally: &Tally) -> Self::Kept;
+    /// An endpoint has become READY.
+    fn on_ready(&self, _: &Self::Kept) {}
     /// A picker between endpoints that are READY, of which there is one at least.
-    fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker>;
+    fn picker(&mut self, now: Time, ready: &[Ready<Self::Kept>]) -> Rc<dyn Picker>;
+    /// The time given by [`Spread::next_deadline`] came, or another one.
+    fn on_time(&mut self, _: Time) {}
+    /// When it wants to be asked again.
+    fn next_deadline(&self) -> Option<Time> {
+        None
+    }
 }
 
 /// An endpoint that is READY.
 #[derive(Clone, Debug)]
-pub(crate) struct Ready {
+pub(crate) struct Ready<K = ()> {
     /// Its connected subchannel.
     pub(crate) id: SubchannelId,
     pub(crate) tally: Rc<Tally>,
+    #[expect(dead_code, reason = "for a policy that keeps something")]
+    pub(crate) kept: K,
 }
 
 /// A policy that spreads calls.
 #[derive(Debug)]
-pub(crate) struct Petiole<S> {
+pub(crate) struct Petiole<S: Spread> {
     spread: S,
-    children: Vec<Child>,
+    children: Vec<Child<S>>,
     attempt_delay: Duration,
     ids: SubchannelIds,
 }
 
 #[derive(Debug)]
-struct Child {
+struct Child<S: Spread> {
     endpoint: Endpoint,
+    kept: S::Kept,
     policy: PickFirst,
     /// What it published last; once it has failed that is TRANSIENT_FAILURE until it is READY ([LB-26]).
     state: State,
@@ -56,9 +72,10 @@ impl<S: Spread> Petiole<S> {
     }
 
     /// The child of this endpoint: the one it has had, or a new one.
-    fn child(&self, endpoint: Endpoint, before: &mut Vec<Child>) -> Child {
+    fn child(&self, endpoint: Endpoint, before: &mut Vec<Child<S>>) -> Child<S> {
         before.iter().position(|child| child.endpoint.is(&endpoint)).map_or_else(
             || Child {
+                kept: self.spread.on_listed(endpoint.tally()),
                 endpoint,
                 policy: PickFirst::new(self.ids.clone(), self.attempt_delay),
                 state: State::Idle,
@@ -70,10 +87,10 @@ impl<S: Spread> Petiole<S> {
     }
 
     /// [LB-27]
-    pub(super) fn publish(&self, actions: &mut Vec<LbAction>) {
-        let ready: Vec<Ready> = self.children.iter().filter_map(Child::as_ready).collect();
+    pub(super) fn publish(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        let ready: Vec<_> = self.children.iter().filter_map(Child::as_ready).collect();
         let (state, picker): (_, Rc<dyn Picker>) = if !ready.is_empty() {
-            (State::Ready, self.spread.picker(&ready))
+            (State::Ready, self.spread.picker(now, &ready))
         } else if self.children.iter().any(|child| child.state != State::TransientFailure) {
             (State::Connecting, Rc::new(FixedPicker(PickResult::Queue)))
         } else {
@@ -88,15 +105,16 @@ impl<S: Spread> Petiole<S> {
 #[cfg(test)]
 impl<S: Spread> Petiole<S> {
     /// The picker between these.
-    pub(super) fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker> {
-        self.spread.picker(ready)
+    pub(super) fn picker(&mut self, ready: &[Ready<S::Kept>]) -> Rc<dyn Picker> {
+        self.spread.picker(Time::ZERO, ready)
     }
 }
 
-impl Child {
+impl<S: Spread> Child<S> {
     /// Tells the endpoint's policy something, hands on what it asks for, and lets it connect when it is idle. Whether that is news.
     fn tell(
         &mut self,
+        spread: &S,
         now: Time,
         actions: &mut Vec<LbAction>,
         event: impl FnOnce(&mut PickFirst, &mut Vec<LbAction>),
@@ -109,6 +127,9 @@ impl Child {
             let mut asked = Vec::new();
             self.policy.on_exit_idle(now, &mut asked);
             has_published |= self.hand_on(asked, actions);
+        }
+        if before.1.is_none() && self.ready.is_some() {
+            spread.on_ready(&self.kept);
         }
         // A further failure is news too: calls see the newest error.
         before != (self.state, self.ready) || (has_published && self.state == State::TransientFailure)
@@ -134,8 +155,8 @@ impl Child {
         has_published
     }
 
-    fn as_ready(&self) -> Option<Ready> {
-        Some(Ready { id: self.ready?, tally: Rc::clone(self.endpoint.tally()) })
+    fn as_ready(&self) -> Option<Ready<S::Kept>> {
+        Some(Ready { id: self.ready?, tally: Rc::clone(self.endpoint.tally()), kept: self.kept.clone() })
     }
 }
 
@@ -148,7 +169,7 @@ impl<S: Spread> LbPolicy for Petiole<S> {
             // The order of its addresses may be another one now ([NAME-82]).
             if child.state == State::Idle || child.endpoint.addresses() != endpoint.addresses() {
                 child.endpoint = endpoint.clone();
-                child.tell(now, actions, |policy, asked| policy.on_endpoints(now, vec![endpoint], asked));
+                child.tell(&self.spread, now, actions, |policy, asked| policy.on_endpoints(now, vec![endpoint], asked));
             }
             self.children.push(child);
         }
@@ -157,7 +178,7 @@ impl<S: Spread> LbPolicy for Petiole<S> {
             actions.push(LbAction::Reresolve);
         }
         // Before the others are dropped: no call is sent to one that is going.
-        self.publish(actions);
+        self.publish(now, actions);
         for mut gone in before {
             gone.policy.drop_all(actions);
         }
@@ -165,15 +186,15 @@ impl<S: Spread> LbPolicy for Petiole<S> {
 
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
         let Some(child) = self.children.iter_mut().find(|child| child.policy.owns(id)) else { return };
-        if child.tell(now, actions, |policy, asked| policy.on_subchannel_state(now, id, state, asked)) {
-            self.publish(actions);
+        if child.tell(&self.spread, now, actions, |policy, asked| policy.on_subchannel_state(now, id, state, asked)) {
+            self.publish(now, actions);
         }
     }
 
     fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
         let Some(child) = self.children.iter_mut().find(|child| child.policy.owns(id)) else { return };
-        if child.tell(now, actions, |policy, asked| policy.on_endpoint_health(id, health, asked)) {
-            self.publish(actions);
+        if child.tell(&self.spread, now, actions, |policy, asked| policy.on_endpoint_health(id, health, asked)) {
+            self.publish(now, actions);
         }
     }
 
@@ -183,14 +204,16 @@ impl<S: Spread> LbPolicy for Petiole<S> {
     fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         let mut is_news = false;
         for child in self.children.iter_mut().filter(|child| child.policy.next_deadline().is_some_and(|at| at <= now)) {
-            is_news |= child.tell(now, actions, |policy, asked| policy.on_time(now, asked));
+            is_news |= child.tell(&self.spread, now, actions, |policy, asked| policy.on_time(now, asked));
         }
         if is_news {
-            self.publish(actions);
+            self.publish(now, actions);
         }
+        self.spread.on_time(now);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        earliest(self.children.iter().map(|child| child.policy.next_deadline()))
+        let of_children = self.children.iter().map(|child| child.policy.next_deadline());
+        earliest(of_children.chain([self.spread.next_deadline()]))
     }
 }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::petiole::{Petiole, Ready, Spread};
+use super::tally::Tally;
 use super::{PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
+use crate::time::Time;
 
 /// The policy.
 pub(crate) type RoundRobin = Petiole<InTurn>;
@@ -27,7 +29,11 @@ pub(crate) struct InTurn {
 }
 
 impl Spread for InTurn {
-    fn picker(&self, ready: &[Ready]) -> Rc<dyn Picker> {
+    type Kept = ();
+
+    fn on_listed(&self, _: &Tally) {}
+
+    fn picker(&mut self, _: Time, ready: &[Ready]) -> Rc<dyn Picker> {
         let ready = ready.iter().map(|endpoint| endpoint.id).collect();
         Rc::new(InTurnPicker { ready, next: Rc::clone(&self.next) })
     }

@@ -3,7 +3,7 @@ use std::cell::Cell;
 use super::*;
 use crate::metadata::Metadata;
 use crate::policy::balancer::SubchannelId;
-use crate::policy::balancer::tally::{InFlight, Tally};
+use crate::policy::balancer::tally::InFlight;
 
 /// Endpoints numbered from 1 that have so many calls in flight.
 fn ready(in_flight: &[usize]) -> (Vec<Ready>, Vec<InFlight>) {
@@ -12,7 +12,7 @@ fn ready(in_flight: &[usize]) -> (Vec<Ready>, Vec<InFlight>) {
     for (place, count) in in_flight.iter().enumerate() {
         let tally = Rc::<Tally>::default();
         guards.extend((0..*count).map(|_| tally.enter()));
-        endpoints.push(Ready { id: SubchannelId::of(place as u64 + 1), tally });
+        endpoints.push(Ready { id: SubchannelId::of(place as u64 + 1), tally, kept: () });
     }
     (endpoints, guards)
 }
@@ -36,18 +36,18 @@ fn picked(picker: &dyn Picker, endpoints: usize, drawn: &[usize]) -> u64 {
 #[test]
 fn of_those_drawn_the_one_with_fewest_calls_is_picked_and_of_equals_the_first() {
     let (ready, _guards) = ready(&[3, 1, 2, 1]);
-    let picker = Fewest { choices: 2 }.picker(&ready);
+    let picker = Fewest { choices: 2 }.picker(Time::ZERO, &ready);
     for (drawn, expected) in [([0, 1], 2), ([1, 0], 2), ([0, 2], 3), ([1, 3], 2), ([3, 1], 4), ([0, 0], 1)] {
         assert_eq!(picked(&*picker, 4, &drawn), expected, "{drawn:?}");
     }
-    let picker = Fewest { choices: 3 }.picker(&ready);
+    let picker = Fewest { choices: 3 }.picker(Time::ZERO, &ready);
     assert_eq!(picked(&*picker, 4, &[0, 2, 1]), 2);
 }
 
 /// [LB-55]
 #[test]
 fn more_than_ten_choices_are_ten() {
-    let policy = LeastRequest::least_request(
+    let mut policy = LeastRequest::least_request(
         SubchannelIds::default(),
         Duration::from_millis(250),
         LeastRequestConfig { choice_count: 50 },
@@ -60,7 +60,7 @@ fn more_than_ten_choices_are_ten() {
 #[test]
 fn a_pick_sees_calls_that_began_since_the_picker_was_made() {
     let (ready, _guards) = ready(&[0, 0]);
-    let picker = Fewest { choices: 2 }.picker(&ready);
+    let picker = Fewest { choices: 2 }.picker(Time::ZERO, &ready);
     assert_eq!(picked(&*picker, 2, &[0, 1]), 1);
     let running = ready[0].tally.enter();
     assert_eq!(picked(&*picker, 2, &[0, 1]), 2);

@@ -4,7 +4,6 @@ use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::{LbAction, LbPolicy, word};
 use crate::state::State;
-use crate::time::Time;
 
 const NOW: Time = Time::ZERO;
 const DELAY: Duration = Duration::from_millis(250);
@@ -56,9 +55,9 @@ fn dialing_three() -> Bench {
 }
 
 /// The ids the newest picker gives, one after the other.
-fn picks(bench: &Bench, count: usize) -> Vec<u64> {
+fn picks(bench: &mut Bench, count: usize) -> Vec<u64> {
     let mut actions = Vec::new();
-    bench.policy.publish(&mut actions);
+    bench.policy.publish(NOW, &mut actions);
     let Some(LbAction::Publish(_, picker)) = actions.pop() else { panic!("nothing published") };
     let id = |pick| if let PickResult::Complete(id) = pick { id.number() } else { panic!("{pick:?}") };
     (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() }))).collect()
@@ -79,7 +78,7 @@ fn ready_addresses_take_turns() {
     for id in 1..=3 {
         bench.state(id, State::Ready);
     }
-    let picks = picks(&bench, 9);
+    let picks = picks(&mut bench, 9);
     for round in picks.windows(3) {
         let mut round = round.to_vec();
         round.sort_unstable();
@@ -96,7 +95,7 @@ fn clients_begin_with_different_addresses() {
         for id in 1..=3 {
             bench.state(id, State::Ready);
         }
-        picks(&bench, 1)[0]
+        picks(&mut bench, 1)[0]
     };
     let firsts: std::collections::BTreeSet<u64> = (0..32_u8).map(|part| first(f64::from(part) / 32.0)).collect();
     assert_eq!(firsts.len(), 3);
@@ -137,7 +136,7 @@ fn a_new_list_keeps_what_it_shares_with_the_old_one() {
     assert_eq!(actions[..2], ["create 4 10.0.0.4:1", "connect 4"]);
     assert!(actions[2].starts_with("READY pick"), "{actions:?}");
     assert_eq!(actions[3..], ["remove 2"]);
-    let mut serving = picks(&bench, 2);
+    let mut serving = picks(&mut bench, 2);
     serving.sort_unstable();
     assert_eq!(serving, [1, 3]);
 }
