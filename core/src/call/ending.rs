@@ -12,6 +12,7 @@ use super::inbox::{Cancel, Inbox};
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
+use crate::load_report::{self, LoadReport};
 use crate::metadata::Metadata;
 use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
 use crate::policy::balancer::tally::InFlight;
@@ -216,6 +217,9 @@ impl Progress {
             Where::On(connection, in_flight) => {
                 connection.on_call_ended(now);
                 in_flight.on_ended(outcome.is_ok());
+                if tell_load(now, &in_flight, &outcome.ending) {
+                    channel.on_load_reported();
+                }
                 None
             }
             Where::WaitsFor(connection, lacks) if self.phase.get() == Phase::Queue => {
@@ -239,6 +243,14 @@ impl Progress {
             }
         }
     }
+}
+
+/// [LB-49]: tells a policy that asked for it what the server said of its load, whatever the status was. Whether that is news to it.
+fn tell_load(now: Time, in_flight: &InFlight, ending: &Ending) -> bool {
+    let Some(listener) = in_flight.load_listener() else { return false };
+    let Ending::Peer { trailing, .. } = ending else { return false };
+    let report = trailing.get(load_report::TRAILER).and_then(|message| LoadReport::read(message));
+    report.is_some_and(|report| listener.on_report(now, &report))
 }
 
 fn connect_trail<D: Driver>(channel: &LocalChannel<D>) -> Option<Rc<ConnectTrail>> {

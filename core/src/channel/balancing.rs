@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(with("grpc.lb_policy_name", "no_such"), Ok(pick_first()));
         let error = with("linkspan.lb_policy", "no_such").expect_err("unknown");
         assert_eq!(error.kind(), ErrorKind::BadOption);
-        let words = "option \"linkspan.lb_policy\" may be \"pick_first\", \"round_robin\" or \"least_request\", not \"no_such\"";
+        let words = "option \"linkspan.lb_policy\" may be \"pick_first\", \"round_robin\", \"weighted_round_robin\" or \"least_request\", not \"no_such\"";
         assert_eq!(error.message(), words);
     }
 

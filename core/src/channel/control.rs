@@ -11,6 +11,7 @@ use super::Shown;
 use super::config::ChannelConfig;
 use super::gate::{Gate, Visitor};
 use super::mailbox::{Mail, Mailbox};
+use super::options::warn_once;
 use super::resolving::Resolving;
 use super::showing::{Cause, MOST_NOTES, Showing};
 use super::slot::Publisher;
@@ -26,6 +27,7 @@ use crate::policy::balancer::outlier_detection::OutlierDetection;
 use crate::policy::balancer::pick_first::PickFirst;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
+use crate::policy::balancer::weighted_round_robin::WeightedRoundRobin;
 use crate::policy::balancer::{FixedPicker, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::random::Random;
@@ -106,6 +108,16 @@ fn new_policy<D: Driver>(
         BalancingConfig::LeastRequest(settings) => {
             Box::new(LeastRequest::least_request(ids.clone(), config.attempt_delay, *settings))
         }
+        BalancingConfig::WeightedRoundRobin(settings) => {
+            if settings.enable_oob_load_report {
+                // [LB-50]
+                warn_once("enableOobLoadReport", || {
+                    "weighted_round_robin: \"enableOobLoadReport\" has no effect in this version; servers must report with calls".to_owned()
+                });
+            }
+            let (delay, unit) = (config.attempt_delay, driver.random_unit());
+            Box::new(WeightedRoundRobin::weighted_round_robin(ids.clone(), delay, unit, settings.clone()))
+        }
         BalancingConfig::OutlierDetection(settings, child) => {
             let child = new_policy(driver, config, child, ids);
             let random = Random::new(driver.random_unit().to_bits());
@@ -184,6 +196,8 @@ impl<D: Driver> Control<D> {
                 self.subchannels.on_gate_opened(self.driver.now());
                 self.publish();
             }
+            // The deadline is asked for after every letter.
+            Mail::LoadReported => {}
             Mail::Resolved(number, found) if self.resolving.on_answer(number) => match found {
                 Ok(addresses) => self.on_resolved(addresses),
                 Err(failure) => self.on_resolve_failed(failure),

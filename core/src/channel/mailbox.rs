@@ -23,6 +23,8 @@ pub(super) enum Mail {
     CallWaits,
     /// An address the channel waits for can be dialed.
     GateOpened,
+    /// A server told its load, and the policy's next deadline may be an earlier one now.
+    LoadReported,
     Close {
         linger: Option<Duration>,
     },
@@ -51,8 +53,9 @@ pub(super) struct Mailbox {
 impl Mailbox {
     pub(super) fn post(&self, mail: Mail) {
         let mut letters = self.letters.borrow_mut();
-        let is_wish =
-            |mail: &Mail| matches!(mail, Mail::Wake(_) | Mail::ResetBackoff | Mail::CallWaits | Mail::GateOpened);
+        let is_wish = |mail: &Mail| {
+            matches!(mail, Mail::Wake(_) | Mail::ResetBackoff | Mail::CallWaits | Mail::GateOpened | Mail::LoadReported)
+        };
         let same = |waiting: &Mail| std::mem::discriminant(waiting) == std::mem::discriminant(&mail);
         if !(is_wish(&mail) && letters.iter().any(same)) {
             letters.push_back(mail);

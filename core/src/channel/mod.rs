@@ -1,7 +1,8 @@
 //! A channel on its loop: the control task with all its state, the snapshot calls read, the options.
 //!
 //! One task owns the resolver's result, the balancing policy and every subchannel; everybody else sees the snapshot. A call
-//! messages the control task only to wake an IDLE channel, and when it is the first for a while that waits for a connection.
+//! messages the control task only to wake an IDLE channel, and when it is the first for a while that waits for a connection or whose
+//! server told its load to a policy that asked for it.
 
 mod authority;
 mod balancing;
@@ -175,6 +176,11 @@ impl<D: Driver> LocalChannel<D> {
 
     pub(crate) fn on_call_ended(&self, now: Time) {
         self.0.usage.on_call_ended(now);
+    }
+
+    /// The policy's next deadline may be an earlier one now.
+    pub(crate) fn on_load_reported(&self) {
+        self.0.mailbox.post(Mail::LoadReported);
     }
 
     /// The server did not process a call that was sent so often: whether it is sent again. Counts it, if so.

@@ -174,7 +174,7 @@ const REGISTRY: &[OptionDoc] = &[
     text(
         "linkspan.lb_policy",
         "pick_first; round_robin with \"resilient\"",
-        "How calls are spread over a target's addresses: \"pick_first\" keeps one connection, \"round_robin\" one to each address, used in turn, \"least_request\" too, and of two drawn at random the one with fewer calls in flight is used. A policy the service config names wins.",
+        "How calls are spread over a target's addresses: \"pick_first\" keeps one connection, \"round_robin\" one to each address, used in turn, \"weighted_round_robin\" too, used more often the less busy its server says it is, \"least_request\" too, and of two drawn at random the one with fewer calls in flight is used. A policy the service config names wins.",
     ),
     int(
         "linkspan.probe_interval_ms",

@@ -1,15 +1,19 @@
 //! Which balancing policies there are, their settings, and which of them a service config chooses (A24).
 
+use std::time::Duration;
+
 use super::fields::{self, Field, Object};
 use crate::policy::balancer::least_request::LeastRequestConfig;
 use crate::policy::balancer::outlier_detection::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use crate::policy::balancer::pick_first::PickFirstConfig;
+use crate::policy::balancer::weighted_round_robin::{MetricName, WeightedRoundRobinConfig};
 
 /// A policy with its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum BalancingConfig {
     PickFirst(PickFirstConfig),
     RoundRobin,
+    WeightedRoundRobin(WeightedRoundRobinConfig),
     LeastRequest(LeastRequestConfig),
     /// Around another one.
     OutlierDetection(OutlierOptions, Box<Self>),
@@ -22,6 +26,7 @@ type Reader = fn(&Object<'_>) -> Option<BalancingConfig>;
 const POLICIES: &[(&str, Reader)] = &[
     ("pick_first", pick_first),
     ("round_robin", |_| Some(BalancingConfig::RoundRobin)),
+    ("weighted_round_robin", weighted_round_robin),
     ("least_request", least_request),
     ("outlier_detection", outlier_detection),
 ];
@@ -94,6 +99,40 @@ fn pick_first(object: &Object<'_>) -> Option<BalancingConfig> {
     Some(BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: shuffle? }))
 }
 
+/// A58's fields, defaults and limits, and A114's names of metrics: those that are not known are passed over, as a report without them is.
+fn weighted_round_robin(object: &Object<'_>) -> Option<BalancingConfig> {
+    const LEAST_UPDATE_PERIOD: Duration = Duration::from_millis(100);
+
+    let default = WeightedRoundRobinConfig::default();
+    let duration = |name, default| object.field(name).map_or(Some(default), |field| field.duration());
+    let blackout_period = duration("blackoutPeriod", default.blackout_period);
+    let weight_expiration_period = duration("weightExpirationPeriod", default.weight_expiration_period);
+    let weight_update_period = duration("weightUpdatePeriod", default.weight_update_period);
+    // Of reports beside calls, which are not there yet ([LB-50]); checked all the same.
+    let oob_reporting_period = duration("oobReportingPeriod", Duration::ZERO);
+    let enable_oob_load_report = object.field("enableOobLoadReport").map_or(Some(false), |field| field.boolean());
+    let error_utilization_penalty = object
+        .field("errorUtilizationPenalty")
+        .map_or(Some(default.error_utilization_penalty), |field| field.not_negative());
+    let metric_names = object.field("metricNamesForComputingUtilization").map_or(Some(Box::default()), metric_names);
+    oob_reporting_period?;
+    Some(BalancingConfig::WeightedRoundRobin(WeightedRoundRobinConfig {
+        blackout_period: blackout_period?,
+        weight_expiration_period: weight_expiration_period?,
+        weight_update_period: weight_update_period?.max(LEAST_UPDATE_PERIOD),
+        error_utilization_penalty: error_utilization_penalty?,
+        metric_names: metric_names?,
+        enable_oob_load_report: enable_oob_load_report?,
+    }))
+}
+
+fn metric_names(list: Field<'_>) -> Option<Box<[MetricName]>> {
+    // Every element is looked at, so that each mistake is told.
+    let names: Vec<Option<&str>> = list.list()?.iter().map(Field::text).collect();
+    let names: Vec<&str> = names.into_iter().collect::<Option<_>>()?;
+    Some(names.into_iter().filter_map(MetricName::of).collect())
+}
+
 /// [LB-55]
 fn least_request(object: &Object<'_>) -> Option<BalancingConfig> {
     let default = LeastRequestConfig::default().choice_count;
@@ -159,8 +198,6 @@ fn number(object: &Object<'_>, name: &str, default: u32, most: u32) -> Option<u3
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::ServiceConfig;
     use super::*;
 
@@ -204,11 +241,11 @@ mod tests {
             ("{}", ": an object is not a list"),
             (
                 "[]",
-                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"least_request\" or \"outlier_detection\"",
+                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\" or \"outlier_detection\"",
             ),
             (
                 r#"[{"a": {}}, {"Round_Robin": {}}]"#,
-                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"least_request\" or \"outlier_detection\"",
+                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\" or \"outlier_detection\"",
             ),
             ("[{}]", "[0]: it must have exactly one field, and has 0"),
             (r#"[{"a": {}}, {"b": {}, "c": {}}]"#, "[1]: it must have exactly one field, and has 2"),
@@ -240,7 +277,7 @@ mod tests {
         );
         assert_eq!(
             chosen("\"loadBalancingPolicy\": \"no_such\""),
-            Err("loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\", \"round_robin\" or \"least_request\"".into())
+            Err("loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\", \"round_robin\", \"weighted_round_robin\" or \"least_request\"".into())
         );
         assert!(chosen("\"loadBalancingPolicy\": 1").is_err());
         assert_eq!(chosen(""), Ok(None));
@@ -255,6 +292,61 @@ mod tests {
         assert_eq!(plain("weighted_round_robin_experimental"), "weighted_round_robin_experimental");
         assert_eq!(named("pick_first_experimental"), None);
         assert_eq!((named("pick_first"), named("round_robin")), (Some(PICK_FIRST), Some(BalancingConfig::RoundRobin)));
+    }
+
+    /// A58, A114
+    #[test]
+    fn weighted_round_robin_has_its_defaults_and_limits() {
+        let of = |fields: &str| chosen_of(&format!(r#"[{{"weighted_round_robin": {{{fields}}}}}]"#));
+        let with = |config| Ok(Some(BalancingConfig::WeightedRoundRobin(config)));
+        let default = WeightedRoundRobinConfig::default;
+        let seconds = Duration::from_secs;
+        assert_eq!(of(""), with(default()));
+        assert_eq!(named("weighted_round_robin"), Some(BalancingConfig::WeightedRoundRobin(default())));
+        let wanted = WeightedRoundRobinConfig {
+            blackout_period: seconds(10),
+            weight_expiration_period: seconds(180),
+            weight_update_period: seconds(1),
+            error_utilization_penalty: 1.0,
+            metric_names: Box::default(),
+            enable_oob_load_report: false,
+        };
+        assert_eq!(default(), wanted);
+        let set = r#""enableOobLoadReport": true, "oobReportingPeriod": "5s", "blackoutPeriod": "0s", "weightExpirationPeriod": "60s",
+            "weightUpdatePeriod": "2s", "errorUtilizationPenalty": 0.5,
+            "metricNamesForComputingUtilization": ["mem_utilization", "named_metrics.a.b", "of_a_later_version"]"#;
+        let wanted = WeightedRoundRobinConfig {
+            blackout_period: Duration::ZERO,
+            weight_expiration_period: seconds(60),
+            weight_update_period: seconds(2),
+            error_utilization_penalty: 0.5,
+            metric_names: ["mem_utilization", "named_metrics.a.b"].into_iter().filter_map(MetricName::of).collect(),
+            enable_oob_load_report: true,
+        };
+        assert_eq!(of(set), with(wanted));
+        let quick = WeightedRoundRobinConfig { weight_update_period: Duration::from_millis(100), ..default() };
+        assert_eq!(of(r#""weightUpdatePeriod": "0.099s""#), with(quick), "not more often than ten times a second");
+        let free = WeightedRoundRobinConfig { error_utilization_penalty: 0.0, ..default() };
+        assert_eq!(of(r#""errorUtilizationPenalty": 0"#), with(free));
+        for (fields, told) in [
+            (r#""errorUtilizationPenalty": -0.1"#, "errorUtilizationPenalty: -0.1 is not a number of 0 or more"),
+            (r#""errorUtilizationPenalty": "1""#, "errorUtilizationPenalty: \"1\" is not a number of 0 or more"),
+            (r#""blackoutPeriod": "-1s""#, "blackoutPeriod: \"-1s\" is negative"),
+            (r#""weightExpirationPeriod": 5"#, "weightExpirationPeriod: 5 is not a string such as \"1.5s\""),
+            (r#""weightUpdatePeriod": "1""#, "weightUpdatePeriod: \"1\" has no \"s\"; write for example \"1s\""),
+            (r#""oobReportingPeriod": "x""#, "oobReportingPeriod: \"x\" has no \"s\"; write for example \"1.5s\""),
+            (r#""enableOobLoadReport": 1"#, "enableOobLoadReport: 1 is not true or false"),
+            (r#""metricNamesForComputingUtilization": "a""#, "metricNamesForComputingUtilization: \"a\" is not a list"),
+            (
+                r#""metricNamesForComputingUtilization": ["a", 1]"#,
+                "metricNamesForComputingUtilization[1]: 1 is not a string",
+            ),
+        ] {
+            let mistake = of(fields).expect_err(fields);
+            assert_eq!(mistake, format!("loadBalancingConfig[0].weighted_round_robin.{told}"));
+        }
+        let both = of(r#""errorUtilizationPenalty": -1, "metricNamesForComputingUtilization": [1, 2]"#);
+        assert!(both.expect_err("wrong").starts_with("3 mistakes"), "each is told");
     }
 
     /// A50

@@ -116,6 +116,11 @@ impl<'a> Field<'a> {
         self.value.as_f64().filter(|number| *number > 0.0).or_else(|| self.is_not("a number above 0"))
     }
 
+    /// A number of 0 or more.
+    pub(super) fn not_negative(&self) -> Option<f64> {
+        self.value.as_f64().filter(|number| *number >= 0.0).or_else(|| self.is_not("a number of 0 or more"))
+    }
+
     /// A length of time ([SC-04]).
     pub(super) fn duration(&self) -> Option<Duration> {
         let Value::String(text) = self.value else { return self.is_not("a string such as \"1.5s\"") };

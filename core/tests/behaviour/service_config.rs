@@ -291,7 +291,7 @@ fn a_channel_is_not_made_with_a_wrong_config_and_every_mistake_is_told() {
     assert_eq!(error.kind(), ErrorKind::BadOption);
     let wanted = [
         "option \"grpc.service_config\" cannot be used: 2 mistakes",
-        "loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\", \"round_robin\" or \"least_request\"",
+        "loadBalancingPolicy: \"no_such\" is not known; it may be \"pick_first\", \"round_robin\", \"weighted_round_robin\" or \"least_request\"",
         "methodConfig[0].timeout: \"5\" has no \"s\"; write for example \"5s\"",
     ];
     assert_eq!(error.message(), wanted.join("\n  "));

@@ -15,6 +15,7 @@ const LEAVES: &[&str] = &[
     "foreign",
     "generation",
     "line",
+    "load_report",
     "small_map",
     "random",
 ];

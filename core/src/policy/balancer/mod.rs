@@ -12,6 +12,7 @@ pub(crate) mod pick_first;
 pub(crate) mod round_robin;
 pub(crate) mod shuffle;
 pub(crate) mod tally;
+pub(crate) mod weighted_round_robin;
 
 use std::fmt::Debug;
 use std::rc::Rc;

@@ -40,7 +40,6 @@ pub(crate) struct Ready<K = ()> {
     /// Its connected subchannel.
     pub(crate) id: SubchannelId,
     pub(crate) tally: Rc<Tally>,
-    #[expect(dead_code, reason = "for a policy that keeps something")]
     pub(crate) kept: K,
 }
 

@@ -2,8 +2,12 @@
 //!
 //! It belongs to the endpoint, not to an address or a connection ([NAME-83]), so it outlasts both.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
+use std::rc::{Rc, Weak};
+
+use crate::load_report::LoadReport;
+use crate::time::Time;
 
 /// The tally of one endpoint.
 #[derive(Debug, Default)]
@@ -11,6 +15,14 @@ pub(crate) struct Tally {
     in_flight: Cell<u32>,
     succeeded: Cell<u64>,
     failed: Cell<u64>,
+    /// Who asked last to be told of the endpoint's load.
+    load_listener: RefCell<Option<Weak<dyn LoadListener>>>,
+}
+
+/// A policy that wants to know what servers say of their load.
+pub(crate) trait LoadListener: Debug {
+    /// A call ended with this report. Whether the policy's next deadline may be an earlier one now.
+    fn on_report(&self, now: Time, report: &LoadReport<'_>) -> bool;
 }
 
 impl Tally {
@@ -34,6 +46,11 @@ impl Tally {
     pub(crate) fn failed(&self) -> u64 {
         self.failed.get()
     }
+
+    /// Reports of load are read from now on and told to this one, as long as somebody keeps it.
+    pub(crate) fn listen(&self, listener: Weak<dyn LoadListener>) {
+        *self.load_listener.borrow_mut() = Some(listener);
+    }
 }
 
 /// A call that an endpoint has been given.
@@ -45,6 +62,11 @@ impl InFlight {
     pub(crate) fn on_ended(&self, is_ok: bool) {
         let count = if is_ok { &self.0.succeeded } else { &self.0.failed };
         count.set(count.get() + 1);
+    }
+
+    /// Who is to be told what the server said of its load; mostly nobody, and then nobody has to read it.
+    pub(crate) fn load_listener(&self) -> Option<Rc<dyn LoadListener>> {
+        self.0.load_listener.borrow().as_ref()?.upgrade()
     }
 }
 
@@ -70,5 +92,28 @@ mod tests {
         assert_eq!((tally.in_flight(), tally.succeeded(), tally.failed()), (0, 1, 0));
         tally.enter().on_ended(false);
         assert_eq!((tally.succeeded(), tally.failed()), (1, 1));
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl LoadListener for Nobody {
+        fn on_report(&self, _: Time, _: &LoadReport<'_>) -> bool {
+            false
+        }
+    }
+
+    /// [LB-49]
+    #[test]
+    fn load_is_told_to_the_one_who_asked_last_and_only_while_it_is_there() {
+        let tally = Rc::new(Tally::default());
+        let call = tally.enter();
+        assert!(call.load_listener().is_none());
+        let [first, second] = [(); 2].map(|()| Rc::new(Nobody) as Rc<dyn LoadListener>);
+        tally.listen(Rc::downgrade(&first));
+        tally.listen(Rc::downgrade(&second));
+        assert!(call.load_listener().is_some_and(|listener| Rc::ptr_eq(&listener, &second)));
+        drop(second);
+        assert!(call.load_listener().is_none());
     }
 }
