@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use linkspan_core::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use linkspan_core::{Code, State};
 
-use crate::peer::client::{becomes, call, channel, channel_with, response, time_passes};
+use crate::peer::client::{becomes, call, channel, channel_with, failure, response, time_passes};
 use crate::peer::run;
 use crate::peer::server::Server;
 
@@ -141,5 +143,53 @@ fn a_server_that_does_not_answer_gets_fewer_calls_by_least_request() {
         }
         answering.abort();
         assert!((1..=MOST).contains(&unanswered.len()), "{} of {CALLS}", unanswered.len());
+    });
+}
+
+/// [LB-48], [LB-49]
+#[test]
+fn servers_get_calls_by_the_load_they_tell_whatever_the_status() {
+    const CONFIG: &str = r#"{"loadBalancingConfig": [
+        {"weighted_round_robin": {"blackoutPeriod": "0s", "weightUpdatePeriod": "0.1s"}}
+    ]}"#;
+    const TRAILER: &str = "endpoint-load-metrics-bin";
+    // As protobuf has it: cpu_utilization is field 1, rps_fractional field 6, and both are doubles.
+    let load = |utilization: f64| {
+        let report = [&[0x09][..], &utilization.to_le_bytes(), &[0x31], &100_f64.to_le_bytes()].concat();
+        STANDARD_NO_PAD.encode(report)
+    };
+    let (calm_load, busy_load) = (load(0.25), load(1.0));
+    run(async {
+        let servers = [Server::start(), Server::start()];
+        let addresses = format!("{},{}", servers[0].address(), servers[1].address());
+        let channel = channel_with(&addresses, &[("grpc.service_config", CONFIG.into())]);
+        channel.state(true);
+        let (mut calm, mut busy) = (servers[0].accept().await, servers[1].accept().await);
+        while channel.metrics().connections.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // Until what was told has become weights.
+        let mut served = [0, 0];
+        while served != [40, 10] {
+            served = [0, 0];
+            for _ in 0..50 {
+                let call = call(&channel);
+                tokio::select! {
+                    mut request = calm.request() => {
+                        served[0] += 1;
+                        let mut answer = request.start();
+                        answer.message(b"");
+                        answer.end_with(&[("grpc-status", "0"), (TRAILER, &calm_load)]);
+                        response(call).await;
+                    }
+                    mut request = busy.request() => {
+                        served[1] += 1;
+                        let content_type = ("content-type", "application/grpc");
+                        request.answer_at_once(200, &[content_type, ("grpc-status", "14"), (TRAILER, &busy_load)]);
+                        failure(call, Code::Unavailable).await;
+                    }
+                }
+            }
+        }
     });
 }

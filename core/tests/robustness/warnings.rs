@@ -1,4 +1,4 @@
-//! Warnings a host's logger gets when connections are pinged more than is good. The logger is the process's, so each has its own.
+//! Warnings a host's logger gets: of connections that are pinged more than is good, of settings without effect. The logger is the process's, so each has its own.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -75,6 +75,30 @@ fn a_keepalive_time_below_the_least_is_told_once_and_so_is_a_lowered_least() {
             let told: Vec<_> = warned.try_iter().collect();
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(told[0].contains("linkspan.keepalive_min_time_ms"), "{told:?}");
+        });
+    });
+}
+
+/// Wherever in the config it stands, and by whichever channel.
+#[test]
+fn reports_of_load_beside_calls_are_told_once_to_be_missing() {
+    alone("warnings::reports_of_load_beside_calls_are_told_once_to_be_missing", "", || {
+        const CONFIG: &str = r#"{"loadBalancingConfig": [{"outlier_detection": {"childPolicy": [
+            {"weighted_round_robin": {"enableOobLoadReport": true}}
+        ]}}]}"#;
+        let warned = warnings();
+        run(async {
+            let server = Server::start();
+            for is_told in [true, false] {
+                let channel = channel_with(&server.address(), &[("grpc.service_config", CONFIG.into())]);
+                let call = call(&channel);
+                let mut connection = server.accept().await;
+                connection.request().await.answer(b"");
+                response(call).await;
+                let told: Vec<_> = warned.try_iter().collect();
+                assert_eq!(told.len(), usize::from(is_told), "{told:?}");
+                assert!(told.iter().all(|line| line.contains("\"enableOobLoadReport\" has no effect")), "{told:?}");
+            }
         });
     });
 }

@@ -10,6 +10,7 @@ mod resolving;
 mod restart;
 mod silence;
 mod streams;
+mod weights;
 
 use std::future::Future;
 use std::rc::Rc;

@@ -3,12 +3,15 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
-use super::Inner;
+use super::{Inner, Load};
+use crate::load_report::{LoadReport, TRAILER};
 use crate::runtime::Driver;
 use crate::simulation::{STREAM, UNARY, message_id};
 
@@ -50,7 +53,7 @@ async fn unary(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<B
     }
     if server.random.percent(answers.errors) {
         let mut trailers_only = head();
-        trailers_only.headers_mut().extend(status(9));
+        trailers_only.headers_mut().extend(end(9, answers.load));
         let _ = respond.send_response(trailers_only, true);
         return;
     }
@@ -59,7 +62,7 @@ async fn unary(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<B
         return sender.send_reset(Reason::INTERNAL_ERROR);
     }
     send(&mut sender, &message);
-    let _ = sender.send_trailers(status(0));
+    let _ = sender.send_trailers(end(0, answers.load));
 }
 
 /// Sends every message back, then OK.
@@ -84,11 +87,12 @@ async fn stream(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<
     if messages.is_broken {
         return;
     }
-    let _ = sender.send_trailers(status(0));
+    let _ = sender.send_trailers(end(0, answers.load));
 }
 
 fn note_run(server: &Inner, message: &[u8]) {
     let id = message_id(message);
+    server.runs.set(server.runs.get() + 1);
     server.note(format_args!("runs call {id}"));
     server.record.0.calls.borrow_mut().entry(id).or_default().push(server.driver.now());
 }
@@ -97,8 +101,15 @@ fn head() -> Response<()> {
     Response::builder().header("content-type", "application/grpc").body(()).expect("valid")
 }
 
-fn status(code: u8) -> HeaderMap {
-    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(code)))])
+/// The status and what is told with it.
+fn end(code: u8, load: Option<Load>) -> HeaderMap {
+    let mut end = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(code)))]);
+    if let Some(Load { queries_per_second, utilization }) = load {
+        let report = LoadReport { queries_per_second, cpu_utilization: utilization, ..LoadReport::default() };
+        let value = STANDARD_NO_PAD.encode(report.written());
+        end.insert(HeaderName::from_static(TRAILER), HeaderValue::try_from(value).expect("base64"));
+    }
+    end
 }
 
 fn send(sender: &mut SendStream<Bytes>, message: &Bytes) {

@@ -58,12 +58,21 @@ pub(crate) struct Answers {
     pub(crate) never: u64,
     /// Reset after the answer has begun.
     pub(crate) reset: u64,
+    /// What is told with every status.
+    pub(crate) load: Option<Load>,
+}
+
+/// How busy a server says it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) queries_per_second: f64,
+    pub(crate) utilization: f64,
 }
 
 impl Default for Answers {
     fn default() -> Self {
         let after = (Duration::from_micros(100), Duration::from_millis(5));
-        Self { after, errors: 0, refused: 0, never: 0, reset: 0 }
+        Self { after, errors: 0, refused: 0, never: 0, reset: 0, load: None }
     }
 }
 
@@ -116,6 +125,8 @@ pub(super) struct Inner {
     address: Address,
     script: RefCell<Script>,
     record: Record,
+    /// Calls that reached the application.
+    runs: Cell<usize>,
     random: Random,
     accepting: RefCell<Option<<SimulatedDriver as Driver>::Task>>,
     /// By number.
@@ -138,6 +149,7 @@ impl Server {
             address,
             script: RefCell::new(script),
             record: record.clone(),
+            runs: Cell::new(0),
             random: driver.random(),
             accepting: RefCell::default(),
             connections: RefCell::default(),
@@ -243,6 +255,11 @@ impl Server {
             self.0.note("thaws");
         }
         self.0.frozen.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// How many calls its application has got.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.runs.get()
     }
 
     /// How many connections it has.

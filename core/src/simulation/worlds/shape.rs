@@ -6,7 +6,7 @@ use crate::channel::options::{ChannelOptions, OptionValue, Preset};
 use crate::runtime::simulated::{Path, Random};
 use crate::simulation::channels::{NAMED, listed};
 use crate::simulation::options::options;
-use crate::simulation::server::{Answers, Policing, Script};
+use crate::simulation::server::{Answers, Load, Policing, Script};
 
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -71,8 +71,8 @@ impl Shape {
         let max_backoff = if cap == 0 { max_backoff } else { max_backoff.min(cap) };
         let keepalive = random.percent(40).then(|| set_keepalive(&mut set, random)).flatten();
         if random.percent(40) {
-            set.set("linkspan.lb_policy", random.one_of(&["pick_first", "round_robin", "least_request"]))
-                .expect("known");
+            let policies = ["pick_first", "round_robin", "weighted_round_robin", "least_request"];
+            set.set("linkspan.lb_policy", random.one_of(&policies)).expect("known");
         }
         let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
         let (initial_backoff, max_backoff) = (milliseconds(initial_backoff), milliseconds(max_backoff));
@@ -162,6 +162,9 @@ pub(super) fn script(random: &Random) -> Script {
             refused: random.one_of(&[0, 0, 5, 30]),
             never: random.one_of(&[0, 0, 5]),
             reset: random.one_of(&[0, 0, 5]),
+            load: random
+                .one_of(&[None, Some(0.2), Some(0.9)])
+                .map(|utilization| Load { queries_per_second: 100.0, utilization }),
         },
         ..Script::default()
     }
