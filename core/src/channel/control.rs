@@ -31,6 +31,7 @@ use crate::policy::balancer::weighted_round_robin::WeightedRoundRobin;
 use crate::policy::balancer::{FixedPicker, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::random::Random;
+use crate::resolver::Resolution;
 use crate::runtime::{Driver, sleep_until};
 use crate::service_config::balancing::BalancingConfig;
 use crate::state::State;
@@ -199,7 +200,7 @@ impl<D: Driver> Control<D> {
             // The deadline is asked for after every letter.
             Mail::LoadReported => {}
             Mail::Resolved(number, found) if self.resolving.on_answer(number) => match found {
-                Ok(addresses) => self.on_resolved(addresses),
+                Ok(resolution) => self.on_resolved(resolution),
                 Err(failure) => self.on_resolve_failed(failure),
             },
             // Of a look-up that was given up.
@@ -284,15 +285,16 @@ impl<D: Driver> Control<D> {
         }
     }
 
-    fn on_resolved(&mut self, addresses: Vec<Address>) {
+    fn on_resolved(&mut self, resolution: Resolution) {
         let now = self.driver.now();
-        self.resolving.on_success(now, !addresses.is_empty(), self.driver.random_unit());
+        let addresses: Vec<Address> = resolution.addresses().cloned().collect();
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
         let by_config = self.config.service_config.as_ref().and_then(|config| config.max_connections_per_subchannel);
         self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
-        let endpoints = self.endpoints.on_listed(addresses.into_iter().map(|address| Box::from([address])));
+        let endpoints = self.endpoints.on_listed(resolution.endpoints);
+        self.resolving.on_success(now, !endpoints.is_empty(), self.driver.random_unit());
         self.tell(|policy, actions| policy.on_endpoints(now, endpoints, actions));
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::address::Address;
 use crate::failure::Failure;
 use crate::policy::balancer::SubchannelId;
+use crate::resolver::Resolution;
 use crate::transport::connection::Connection;
 
 /// What the control task is told.
@@ -29,7 +29,7 @@ pub(super) enum Mail {
         linger: Option<Duration>,
     },
     /// The look-up with this number is over.
-    Resolved(u64, Result<Vec<Address>, Failure>),
+    Resolved(u64, Result<Resolution, Failure>),
     /// A dial is over, for this subchannel, under this connection's id.
     Dialed(SubchannelId, u64, Result<Connection, String>),
     /// The server wants fewer PINGs than come on the connection with this id, which had this keepalive time.

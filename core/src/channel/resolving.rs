@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
-use crate::address::Address;
 use crate::failure::Failure;
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
 use crate::policy::jitter::jittered;
-use crate::resolver;
 use crate::resolver::target::Endpoint;
+use crate::resolver::{self, Resolution};
 use crate::runtime::{Driver, Task};
 use crate::time::{Time, earliest};
 
@@ -147,11 +146,11 @@ impl<D: Driver> Resolving<D> {
 struct Answer {
     mailbox: Rc<Mailbox>,
     number: u64,
-    found: Option<Result<Vec<Address>, Failure>>,
+    found: Option<Result<Resolution, Failure>>,
 }
 
 impl Answer {
-    fn give(&mut self, found: Result<Vec<Address>, Failure>) {
+    fn give(&mut self, found: Result<Resolution, Failure>) {
         self.found = Some(found);
     }
 }

@@ -1,23 +1,66 @@
-//! From a target string to addresses.
+//! From a target string to the endpoints it stands for.
 
 pub(crate) mod target;
+
+use std::sync::Arc;
 
 use crate::address::Address;
 use crate::failure::Failure;
 use crate::runtime::Driver;
+use crate::service_config::ServiceConfig;
 use target::{Endpoint, Target};
 
+/// What a resolver says of a target.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resolution {
+    /// Each with its addresses; everything in the order it is to be used in ([NAME-80]).
+    pub(crate) endpoints: Vec<Box<[Address]>>,
+    /// What the service's owner wants of its callers, or what is wrong with it; `None` where the resolver says nothing of it.
+    #[expect(dead_code, reason = "no resolver has one yet")]
+    pub(crate) service_config: Option<Result<Arc<ServiceConfig>, String>>,
+}
+
+impl Resolution {
+    /// Addresses of which each is an endpoint of its own ([NAME-20], [NAME-41]).
+    pub(crate) fn of_each(addresses: impl IntoIterator<Item = Address>) -> Self {
+        Self { endpoints: addresses.into_iter().map(|address| Box::from([address])).collect(), service_config: None }
+    }
+
+    /// All of all endpoints.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.endpoints.iter().flatten()
+    }
+}
+
 /// Asks once. Literal targets are answered at once and never fail.
-pub(crate) async fn resolve<D: Driver>(driver: &D, target: &Target) -> Result<Vec<Address>, Failure> {
+pub(crate) async fn resolve<D: Driver>(driver: &D, target: &Target) -> Result<Resolution, Failure> {
     match &target.endpoint {
-        Endpoint::Fixed(addresses) => Ok(addresses.clone()),
+        Endpoint::Fixed(addresses) => Ok(Resolution::of_each(addresses.iter().cloned())),
         Endpoint::Name { host, port } => {
             let failed = |cause: String| Failure::ResolveFailed { target: format!("{host}:{port}"), cause };
             let found = driver.resolve(host, *port).await.map_err(|cause| failed(cause.to_string()))?;
             if found.is_empty() {
                 return Err(failed("no addresses".into()));
             }
-            Ok(found.into_iter().map(Address::Inet).collect())
+            Ok(Resolution::of_each(found.into_iter().map(Address::Inet)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::memory::MemoryDriver;
+
+    /// [NAME-80], [NAME-81]
+    #[test]
+    fn each_address_of_a_list_is_an_endpoint_in_the_lists_order() {
+        let target = Target::parse("ipv4:10.0.0.2:1,10.0.0.1:1").expect("valid");
+        MemoryDriver::run(|driver| async move {
+            let resolution = resolve(&driver, &target).await.expect("listed");
+            let endpoints: Vec<String> = resolution.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
+            assert_eq!(endpoints, ["[Inet(10.0.0.2:1)]", "[Inet(10.0.0.1:1)]"]);
+            assert_eq!(resolution.addresses().count(), 2);
+        });
     }
 }

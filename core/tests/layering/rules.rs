@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &[]),
     ("service_config", &["policy"]),
     ("runtime", &[]),
-    ("resolver", &["observe", "policy", "runtime"]),
+    ("resolver", &["observe", "policy", "service_config", "runtime"]),
     ("transport", &["observe", "policy", "runtime"]),
     ("channel", &["observe", "policy", "service_config", "runtime", "resolver", "transport"]),
     ("call", &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel"]),
