@@ -3,9 +3,10 @@
 use super::options::{ChannelOptions, Preset};
 use crate::error::{Error, ErrorKind};
 use crate::observe::log::{LogLevel, log};
+use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::pick_first::PickFirstConfig;
 use crate::service_config::ServiceConfig;
-use crate::service_config::balancing::{BalancingConfig, named, names};
+use crate::service_config::balancing::{named, names};
 
 /// The service config's policy, else the options', else the preset's ([LB-3]).
 ///

@@ -3,26 +3,16 @@
 use std::time::Duration;
 
 use super::fields::{self, Field, Object};
+use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::least_request::LeastRequestConfig;
 use crate::policy::balancer::outlier_detection::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use crate::policy::balancer::pick_first::PickFirstConfig;
 use crate::policy::balancer::weighted_round_robin::{MetricName, WeightedRoundRobinConfig};
 
-/// A policy with its settings.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum BalancingConfig {
-    PickFirst(PickFirstConfig),
-    RoundRobin,
-    WeightedRoundRobin(WeightedRoundRobinConfig),
-    LeastRequest(LeastRequestConfig),
-    /// Around another one.
-    OutlierDetection(OutlierOptions, Box<Self>),
-}
-
 /// Makes a policy's settings of a JSON object.
 type Reader = fn(&Object<'_>) -> Option<BalancingConfig>;
 
-/// The policies by their names, without `_experimental`. A new one is a line here and a variant above.
+/// The policies by their names, without `_experimental`. A new one is a line here and a variant of [`BalancingConfig`].
 const POLICIES: &[(&str, Reader)] = &[
     ("pick_first", pick_first),
     ("round_robin", |_| Some(BalancingConfig::RoundRobin)),

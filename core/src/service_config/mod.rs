@@ -13,8 +13,8 @@ mod duration;
 mod fields;
 pub(crate) mod methods;
 
+use crate::policy::balancer::config::BalancingConfig;
 use attempts::RetryThrottling;
-use balancing::BalancingConfig;
 pub(crate) use fields::Mistakes;
 use fields::Object;
 use methods::MethodConfigs;

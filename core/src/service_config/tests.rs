@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::balancing::BalancingConfig;
 use super::*;
 
 fn mistakes(text: &str) -> String {

@@ -3,6 +3,7 @@
 //! A policy cannot reach the channel. It *asks* for what it wants by pushing an [`LbAction`], and the control task carries the
 //! actions out in order before it tells the policy anything new.
 
+pub(crate) mod config;
 pub(crate) mod endpoint;
 mod ids;
 pub(crate) mod least_request;
