@@ -8,18 +8,17 @@ use crate::policy::balancer::pick_first::PickFirstConfig;
 use crate::service_config::ServiceConfig;
 use crate::service_config::balancing::{named, names};
 
-/// The service config's policy, else the options', else the preset's ([LB-3]).
+/// The service config's policy, else the channel's own ([LB-3]).
+pub(super) fn of<'a>(service_config: Option<&'a ServiceConfig>, own: &'a BalancingConfig) -> &'a BalancingConfig {
+    service_config.and_then(|config| config.balancing.as_ref()).unwrap_or(own)
+}
+
+/// The channel's own policy: the options', else the preset's ([LB-3]).
 ///
 /// # Errors
 /// [`ErrorKind::BadOption`] when our own option names none that there is, whether it would be used or not.
-pub(super) fn choose(
-    options: &ChannelOptions,
-    preset: Preset,
-    service_config: Option<&ServiceConfig>,
-) -> Result<BalancingConfig, Error> {
-    let by_options = by_options(options)?;
-    let by_config = service_config.and_then(|config| config.balancing.clone());
-    Ok(by_config.or(by_options).unwrap_or_else(|| match preset {
+pub(super) fn choose(options: &ChannelOptions, preset: Preset) -> Result<BalancingConfig, Error> {
+    Ok(by_options(options)?.unwrap_or_else(|| match preset {
         Preset::Grpc => pick_first(),
         Preset::Resilient => BalancingConfig::RoundRobin,
     }))
@@ -55,7 +54,7 @@ mod tests {
             options.set(key, *name).expect("text");
         }
         let config = config.map(|text| ServiceConfig::parse(text).expect(text));
-        choose(&options, preset, config.as_ref())
+        Ok(of(config.as_ref(), &choose(&options, preset)?).clone())
     }
 
     /// [LB-3]

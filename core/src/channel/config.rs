@@ -11,7 +11,7 @@ use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
-use crate::resolver::target::Target;
+use crate::resolver::target::{Endpoint, Target};
 use crate::runtime::{SocketOptions, environment};
 use crate::service_config::ServiceConfig;
 use crate::transport::credentials::Credentials;
@@ -36,9 +36,12 @@ pub(crate) struct ChannelConfig {
     pub(crate) dialect: Dialect,
     pub(crate) dial: DialRules,
     pub(crate) attempt_delay: Duration,
+    /// The policy where no service config names one.
     pub(crate) balancing: BalancingConfig,
-    /// What the application wants where its name's own config says nothing; nothing else brings one yet.
+    /// What the application wants where its name's own config says nothing.
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
+    /// Whether what the resolver says of service configs holds.
+    pub(crate) takes_resolvers_config: bool,
     /// `None` is never.
     pub(crate) idle_timeout: Option<Duration>,
     /// When a connection is replaced by a new one; `None` is never.
@@ -110,8 +113,9 @@ impl ChannelConfig {
                 timeout_grows_with_backoff: preset == Preset::Grpc,
                 probe_interval: unless_zero("linkspan.probe_interval_ms"),
             },
-            balancing: balancing::choose(options, preset, service_config.as_deref())?,
+            balancing: balancing::choose(options, preset)?,
             service_config,
+            takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
             pools: PoolRules::new(options, preset),
@@ -169,6 +173,12 @@ fn service_config(options: &ChannelOptions) -> Result<Option<Arc<ServiceConfig>>
     let parsed = options.text(key).map(ServiceConfig::parse).transpose();
     let refused = |mistakes| Error::new(ErrorKind::BadOption, format!("option {key:?} cannot be used: {mistakes}"));
     Ok(parsed.map_err(refused)?.map(Arc::new))
+}
+
+/// [NAME-57], [INV-7]: what DNS says holds only where that is asked for.
+fn takes_resolvers_config(options: &ChannelOptions, endpoint: &Endpoint) -> bool {
+    let is_disabled = options.flag("grpc.service_config_disable_resolution").unwrap_or(true);
+    matches!(endpoint, Endpoint::Name { .. }) && !is_disabled
 }
 
 /// `ratio, minimum per second`.

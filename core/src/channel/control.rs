@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shown;
+use super::balancing;
 use super::config::ChannelConfig;
+use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
 use super::mailbox::{Mail, Mailbox};
 use super::options::warn_once;
@@ -23,6 +25,7 @@ use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::endpoint::EndpointBook;
+use crate::policy::balancer::graceful_switch::GracefulSwitch;
 use crate::policy::balancer::least_request::LeastRequest;
 use crate::policy::balancer::outlier_detection::OutlierDetection;
 use crate::policy::balancer::pick_first::PickFirst;
@@ -74,7 +77,8 @@ pub(super) fn spawn<D: Driver>(
         mailbox,
         usage,
         resolving: Resolving::new(Arc::clone(&config)),
-        policy: new_policy(driver, &config, &config.balancing, &ids),
+        configuring: Configuring::new(&config),
+        policy: first_policy(driver, &config, &ids),
         endpoints: EndpointBook::default(),
         ids,
         idle: Idle::new(config.idle_timeout),
@@ -89,6 +93,12 @@ pub(super) fn spawn<D: Driver>(
         control.run().await;
         over.well();
     });
+}
+
+/// The policy of a channel whose resolver has said nothing yet.
+fn first_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> GracefulSwitch {
+    let balancing = balancing::of(config.service_config.as_deref(), &config.balancing);
+    GracefulSwitch::new(balancing.clone(), new_policy(driver, config, balancing, ids))
 }
 
 fn new_policy<D: Driver>(
@@ -134,7 +144,9 @@ struct Control<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     resolving: Resolving<D>,
-    policy: Box<dyn LbPolicy>,
+    /// `None` where the channel's own config holds, whatever the resolver says.
+    configuring: Option<Configuring>,
+    policy: GracefulSwitch,
     endpoints: EndpointBook,
     ids: SubchannelIds,
     idle: Idle,
@@ -267,7 +279,10 @@ impl<D: Driver> Control<D> {
     /// [CONN-10]: policy, resolver and connections are let go; streams that still run finish.
     fn go_idle(&mut self, now: Time) {
         let timeout = self.config.idle_timeout.unwrap_or_default();
-        self.policy = new_policy(&self.driver, &self.config, &self.config.balancing, &self.ids);
+        self.policy = first_policy(&self.driver, &self.config, &self.ids);
+        if let Some(configuring) = &mut self.configuring {
+            configuring.on_went_idle();
+        }
         self.endpoints = EndpointBook::default();
         self.subchannels.remove_all();
         self.resolving.forget();
@@ -285,17 +300,36 @@ impl<D: Driver> Control<D> {
         }
     }
 
-    fn on_resolved(&mut self, resolution: Resolution) {
+    fn on_resolved(&mut self, mut resolution: Resolution) {
         let now = self.driver.now();
+        let service_config = match &mut self.configuring {
+            None => None,
+            Some(configuring) => match configuring.on_resolved(resolution.service_config.take()) {
+                Ok(config) => Some(config),
+                Err(cause) => {
+                    let target = self.config.target.canonical.clone();
+                    return self.on_resolve_failed(Failure::ResolveFailed { target, cause });
+                }
+            },
+        };
         let addresses: Vec<Address> = resolution.addresses().cloned().collect();
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
-        let by_config = self.config.service_config.as_ref().and_then(|config| config.max_connections_per_subchannel);
+        let holding = service_config.as_ref().or(self.config.service_config.as_ref());
+        let by_config = holding.and_then(|config| config.max_connections_per_subchannel);
         self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
         let endpoints = self.endpoints.on_listed(resolution.endpoints);
         self.resolving.on_success(now, !endpoints.is_empty(), self.driver.random_unit());
-        self.tell(|policy, actions| policy.on_endpoints(now, endpoints, actions));
+        let (driver, config, ids) = (self.driver.clone(), Arc::clone(&self.config), self.ids.clone());
+        self.tell(|policy, actions| {
+            if let Some(service_config) = &service_config {
+                let balancing = balancing::of(Some(service_config), &config.balancing);
+                let make = |balancing: &BalancingConfig| new_policy(&driver, &config, balancing, &ids);
+                policy.switch_to(now, balancing, driver.random_unit(), make, actions);
+            }
+            policy.on_endpoints(now, endpoints, actions);
+        });
     }
 
     /// [NAME-44], [NAME-46]
@@ -378,9 +412,9 @@ impl<D: Driver> Control<D> {
     }
 
     /// Tells the policy something, carries out what it asks for and publishes what that changed.
-    fn tell(&mut self, event: impl FnOnce(&mut dyn LbPolicy, &mut Vec<LbAction>)) {
+    fn tell(&mut self, event: impl FnOnce(&mut GracefulSwitch, &mut Vec<LbAction>)) {
         let mut actions = Vec::new();
-        event(&mut *self.policy, &mut actions);
+        event(&mut self.policy, &mut actions);
         if actions.is_empty() {
             return;
         }

@@ -7,6 +7,7 @@
 mod authority;
 mod balancing;
 pub(crate) mod config;
+mod configuring;
 mod control;
 pub(crate) mod gate;
 mod keepalive;

@@ -364,6 +364,12 @@ const REGISTRY: &[OptionDoc] = &[
         "none",
         "The service config, as JSON: how calls are spread over addresses, and for methods a timeout, whether calls wait for ready, and message limits. One with a mistake makes no channel.",
     ),
+    boolean(
+        "grpc.service_config_disable_resolution",
+        true,
+        "true",
+        "Whether service configs that DNS has for a target are passed over. What a resolver of the host's own brings holds unless this is set to true.",
+    ),
     text(
         "grpc.lb_policy_name",
         "none",

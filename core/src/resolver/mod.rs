@@ -16,7 +16,6 @@ pub(crate) struct Resolution {
     /// Each with its addresses; everything in the order it is to be used in ([NAME-80]).
     pub(crate) endpoints: Vec<Box<[Address]>>,
     /// What the service's owner wants of its callers, or what is wrong with it; `None` where the resolver says nothing of it.
-    #[expect(dead_code, reason = "no resolver has one yet")]
     pub(crate) service_config: Option<Result<Arc<ServiceConfig>, String>>,
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::config::BalancingConfig;
 use super::petiole::{Petiole, Ready, Spread};
 use super::tally::Tally;
 use super::{PickArgs, PickResult, Picker, SubchannelIds};
@@ -13,7 +14,7 @@ pub(crate) type LeastRequest = Petiole<Fewest>;
 
 impl LeastRequest {
     pub(crate) fn least_request(ids: SubchannelIds, attempt_delay: Duration, config: LeastRequestConfig) -> Self {
-        Self::new(Fewest { choices: config.choice_count.min(MOST_CHOICES) }, ids, attempt_delay)
+        Self::new(Fewest::new(config), ids, attempt_delay)
     }
 }
 
@@ -38,6 +39,12 @@ pub(crate) struct Fewest {
     choices: u32,
 }
 
+impl Fewest {
+    fn new(config: LeastRequestConfig) -> Self {
+        Self { choices: config.choice_count.min(MOST_CHOICES) }
+    }
+}
+
 impl Spread for Fewest {
     type Kept = ();
 
@@ -45,6 +52,12 @@ impl Spread for Fewest {
 
     fn picker(&mut self, _: Time, ready: &[Ready]) -> Rc<dyn Picker> {
         Rc::new(FewestPicker { ready: ready.into(), choices: self.choices })
+    }
+
+    fn on_config(&mut self, config: &BalancingConfig) -> bool {
+        let BalancingConfig::LeastRequest(config) = config else { return false };
+        *self = Self::new(*config);
+        true
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod config;
 pub(crate) mod endpoint;
+pub(crate) mod graceful_switch;
 mod ids;
 pub(crate) mod least_request;
 pub(crate) mod outlier_detection;
@@ -18,6 +19,7 @@ pub(crate) mod weighted_round_robin;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use config::BalancingConfig;
 use endpoint::Endpoint;
 pub(crate) use ids::{SubchannelId, SubchannelIds};
 use tally::Tally;
@@ -54,6 +56,11 @@ pub(crate) enum Health {
 pub(crate) trait LbPolicy: Debug {
     /// The resolver listed these endpoints, in its order, each once.
     fn on_endpoints(&mut self, now: Time, endpoints: Vec<Endpoint>, actions: &mut Vec<LbAction>);
+    /// The policy is to go on with these settings; endpoints are listed right after. `false` when it cannot, because they are another policy's or
+    /// because it does not change them while it runs: nothing has changed then. `unit` is a random fraction.
+    fn on_config(&mut self, _now: Time, _config: &BalancingConfig, _unit: f64, _actions: &mut Vec<LbAction>) -> bool {
+        false
+    }
     /// A subchannel changed its state.
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>);
     /// Whether calls may use a subchannel's connection changed ([LB-21]). At first they may.

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(crate) use sweep::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use sweep::{Host, sweep};
 
+use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
 use super::tally::Tally;
 use super::{Health, LbAction, LbPolicy, SubchannelId};
@@ -43,10 +44,14 @@ struct Watched {
 }
 
 impl OutlierDetection {
-    /// An interval of nothing would leave time for nothing else.
     pub(crate) fn new(options: OutlierOptions, child: Box<dyn LbPolicy>, random: Random) -> Self {
-        let options = OutlierOptions { interval: options.interval.max(LEAST_INTERVAL), ..options };
+        let options = Self::bounded(options);
         Self { options, child, watched: Vec::new(), next_sweep: None, random }
+    }
+
+    /// An interval of nothing would leave time for nothing else.
+    fn bounded(options: OutlierOptions) -> OutlierOptions {
+        OutlierOptions { interval: options.interval.max(LEAST_INTERVAL), ..options }
     }
 
     /// Tells the child something, and watches what it makes of its endpoints.
@@ -76,6 +81,36 @@ impl OutlierDetection {
         // Known before it can become READY.
         for id in unhealthy {
             self.child.on_health(now, id, Health::Unhealthy, actions);
+        }
+    }
+
+    /// [LB-87]
+    fn on_options(&mut self, now: Time, options: OutlierOptions, actions: &mut Vec<LbAction>) {
+        let before = std::mem::replace(&mut self.options, Self::bounded(options));
+        let interval = self.options.interval;
+        if !self.options.is_on() {
+            self.next_sweep = None;
+            self.let_all_back(now, actions);
+        } else if !before.is_on() {
+            // What was seen while nobody looked counts for nothing.
+            for watched in &mut self.watched {
+                let _ = watched.take_interval();
+            }
+            self.next_sweep = Some(now + interval);
+        } else if let Some(at) = &mut self.next_sweep {
+            let elapsed = before.interval.saturating_sub(at.since(now));
+            *at = now + interval.saturating_sub(elapsed);
+        }
+    }
+
+    fn let_all_back(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        for watched in &mut self.watched {
+            watched.multiplier = 0;
+            if watched.ejected_at.take().is_some() {
+                for id in &watched.subchannels {
+                    self.child.on_health(now, *id, Health::Healthy, actions);
+                }
+            }
         }
     }
 
@@ -139,6 +174,16 @@ impl LbPolicy for OutlierDetection {
             self.next_sweep.get_or_insert(now + self.options.interval);
         }
         self.tell(now, actions, |child, actions| child.on_endpoints(now, endpoints, actions));
+    }
+
+    fn on_config(&mut self, now: Time, config: &BalancingConfig, unit: f64, actions: &mut Vec<LbAction>) -> bool {
+        let BalancingConfig::OutlierDetection(options, of_child) = config else { return false };
+        let mut has_taken = false;
+        self.tell(now, actions, |child, actions| has_taken = child.on_config(now, of_child, unit, actions));
+        if has_taken {
+            self.on_options(now, options.clone(), actions);
+        }
+        has_taken
     }
 
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
 use super::pick_first::PickFirst;
 use super::tally::Tally;
@@ -32,6 +33,8 @@ pub(crate) trait Spread: Debug {
     fn next_deadline(&self) -> Option<Time> {
         None
     }
+    /// New settings, for the pickers to come; `false` when they are another policy's.
+    fn on_config(&mut self, config: &BalancingConfig) -> bool;
 }
 
 /// An endpoint that is READY.
@@ -181,6 +184,10 @@ impl<S: Spread> LbPolicy for Petiole<S> {
         for mut gone in before {
             gone.policy.drop_all(actions);
         }
+    }
+
+    fn on_config(&mut self, _: Time, config: &BalancingConfig, _: f64, _: &mut Vec<LbAction>) -> bool {
+        self.spread.on_config(config)
     }
 
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
 use super::shuffle::Shuffle;
 use super::tally::Tally;
@@ -248,6 +249,14 @@ impl LbPolicy for PickFirst {
             Phase::Idle if !was_waiting => {}
             Phase::Idle | Phase::Pass { .. } | Phase::Failing { .. } => self.start_pass(now, actions),
         }
+    }
+
+    fn on_config(&mut self, _: Time, config: &BalancingConfig, unit: f64, _: &mut Vec<LbAction>) -> bool {
+        let BalancingConfig::PickFirst(settings) = config else { return false };
+        if settings.shuffle_address_list != self.shuffle.is_some() {
+            self.shuffle = settings.shuffle_address_list.then(|| Shuffle::new(unit));
+        }
+        true
     }
 
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::config::BalancingConfig;
 use super::petiole::{Petiole, Ready, Spread};
 use super::tally::Tally;
 use super::{PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
@@ -36,6 +37,10 @@ impl Spread for InTurn {
     fn picker(&mut self, _: Time, ready: &[Ready]) -> Rc<dyn Picker> {
         let ready = ready.iter().map(|endpoint| endpoint.id).collect();
         Rc::new(InTurnPicker { ready, next: Rc::clone(&self.next) })
+    }
+
+    fn on_config(&mut self, config: &BalancingConfig) -> bool {
+        *config == BalancingConfig::RoundRobin
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) use metric::MetricName;
 use stride::Stride;
 use weight::{Reports, Weight};
 
+use super::config::BalancingConfig;
 use super::petiole::{Petiole, Ready, Spread};
 use super::tally::{LoadListener, Tally};
 use super::{PickArgs, PickResult, Picker, SubchannelIds};
@@ -129,6 +130,12 @@ impl Spread for ByWeight {
         {
             *picker.stride.borrow_mut() = self.schedule(now, &picker.ready);
         }
+    }
+
+    fn on_config(&mut self, config: &BalancingConfig) -> bool {
+        let BalancingConfig::WeightedRoundRobin(config) = config else { return false };
+        self.reports.on_config(config);
+        true
     }
 
     fn next_deadline(&self) -> Option<Time> {

@@ -149,6 +149,63 @@ fn without_a_rule_nothing_is_looked_at() {
     assert_eq!(bench.picked(), [1, 2]);
 }
 
+impl Bench {
+    /// New options; whether the policy takes them.
+    fn options(&mut self, now: u64, options: OutlierOptions) -> bool {
+        let config = BalancingConfig::OutlierDetection(options, Box::new(BalancingConfig::RoundRobin));
+        let mut has_taken = false;
+        self.told(|policy, actions| has_taken = policy.on_config(at(now), &config, 0.0, actions));
+        has_taken
+    }
+}
+
+/// [LB-87]
+#[test]
+fn a_config_without_a_rule_lets_all_back_at_once_and_forgets_how_often_they_went() {
+    let mut bench = Bench::new(strict(), 3);
+    bench.call(2, false);
+    bench.time(10);
+    assert_eq!(bench.picked(), [1, 3]);
+    assert!(bench.options(11, OutlierOptions::default()));
+    assert_eq!(bench.picked(), [1, 2, 3]);
+    assert_eq!(bench.policy.next_deadline(), None);
+    assert!(bench.policy.watched.iter().all(|watched| watched.multiplier == 0));
+}
+
+/// [LB-87]
+#[test]
+fn the_first_rule_starts_the_timer_and_what_was_before_counts_for_nothing() {
+    let mut bench = Bench::new(OutlierOptions::default(), 3);
+    bench.call(2, false);
+    assert!(bench.options(5, strict()));
+    assert_eq!(bench.policy.next_deadline(), Some(at(15)));
+    bench.time(15);
+    assert_eq!(bench.picked(), [1, 2, 3]);
+    bench.call(2, false);
+    bench.time(25);
+    assert_eq!(bench.picked(), [1, 3]);
+}
+
+/// [LB-87]
+#[test]
+fn a_new_interval_counts_from_the_last_sweep() {
+    for (interval, next) in [(20, 20), (3, 4), (6, 6)] {
+        let mut bench = Bench::new(strict(), 3);
+        assert!(bench.options(4, OutlierOptions { interval: Duration::from_secs(interval), ..strict() }));
+        assert_eq!(bench.policy.next_deadline(), Some(at(next)), "{interval} s");
+    }
+}
+
+/// [LB-87]: ejections outlast a change of the rules.
+#[test]
+fn other_rules_leave_who_is_ejected_ejected() {
+    let mut bench = Bench::new(strict(), 3);
+    bench.call(2, false);
+    bench.time(10);
+    assert!(bench.options(11, OutlierOptions { max_ejection_percent: 50, ..strict() }));
+    assert_eq!(bench.picked(), [1, 3]);
+}
+
 /// The loop that asks for the next deadline must come to do something else.
 #[test]
 fn an_interval_of_nothing_is_a_short_one() {

@@ -1,6 +1,6 @@
 //! The weight of one endpoint: what its last report made it, and whether that counts now ([LB-41] to [LB-43]).
 
-use std::cell::Cell;
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
 use super::WeightedRoundRobinConfig;
@@ -12,18 +12,23 @@ use crate::time::Time;
 /// What the endpoints of a policy have in common: how reports are read, and whether one has come.
 #[derive(Debug)]
 pub(super) struct Reports {
-    config: WeightedRoundRobinConfig,
+    config: RefCell<WeightedRoundRobinConfig>,
     /// A weight was reported since the last schedule was made.
     are_new: Cell<bool>,
 }
 
 impl Reports {
     pub(super) fn new(config: WeightedRoundRobinConfig) -> Self {
-        Self { config, are_new: Cell::new(false) }
+        Self { config: RefCell::new(config), are_new: Cell::new(false) }
     }
 
-    pub(super) fn config(&self) -> &WeightedRoundRobinConfig {
-        &self.config
+    pub(super) fn config(&self) -> Ref<'_, WeightedRoundRobinConfig> {
+        self.config.borrow()
+    }
+
+    /// Weights that were reported before stay what they are until the next report, or until they expire by the new config.
+    pub(super) fn on_config(&self, config: &WeightedRoundRobinConfig) {
+        self.config.borrow_mut().clone_from(config);
     }
 
     pub(super) fn are_new(&self) -> bool {
@@ -80,7 +85,7 @@ impl Weight {
 impl LoadListener for Weight {
     /// [LB-42]
     fn on_report(&self, now: Time, report: &LoadReport<'_>) -> bool {
-        let Some(value) = weight_of(report, self.reports.config()) else { return false };
+        let Some(value) = weight_of(report, &self.reports.config()) else { return false };
         self.value.set(value);
         self.updated.set(Some(now));
         if self.non_empty_since.get().is_none() {
