@@ -62,6 +62,13 @@ pub(crate) enum Failure {
         /// Why.
         cause: String,
     },
+    /// The host's own resolver failed, or a resolver's service config cannot be used.
+    ResolverFailed {
+        /// The target.
+        target: String,
+        /// Why.
+        cause: String,
+    },
     /// The connection ended under the call.
     ConnectionLost {
         /// How it ended.
@@ -143,6 +150,7 @@ impl Failure {
             | Self::ConnectFailed { .. }
             | Self::Unhealthy
             | Self::ResolveFailed { .. }
+            | Self::ResolverFailed { .. }
             | Self::ConnectionLost { .. }
             | Self::Refused { .. } => Code::Unavailable,
             Self::StreamReset { http2_code } => code_of_reset(*http2_code),
@@ -197,6 +205,7 @@ impl Failure {
                 Dialect::GrpcJs => format!("No connection established. Last error: {last_error}"),
             },
             Self::Unhealthy => "no address that is connected is healthy".into(),
+            Self::ResolverFailed { target, cause } => format!("the resolver of {target} failed: {cause}"),
             Self::ResolveFailed { target, cause } => match dialect {
                 Dialect::Native | Dialect::Grpcio => format!("DNS resolution failed for {target}: {cause}"),
                 Dialect::GrpcJs => format!("Name resolution failed for target {target}: {cause}"),

@@ -58,6 +58,8 @@ pub use observe::events::ChannelEvent;
 pub use observe::log::{LogLevel, Logger, set_logger};
 pub use observe::sums::EngineMetrics;
 pub use observe::trail::Sent;
+pub use resolver::host::{Resolver, ResolverFactory, ResolverTarget};
+pub use resolver::results::{ResolverAddress, ResolverSender, ResolverUpdate};
 pub use runtime::fork::process_has_forked;
 pub use state::State;
 pub use status::{Code, Status};

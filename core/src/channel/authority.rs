@@ -78,7 +78,7 @@ mod tests {
         for (key, value) in set {
             options.set(key, *value).expect("text");
         }
-        let names = ServerNames::new(&Target::parse(target).expect(target), credentials, &options)?;
+        let names = ServerNames::new(&Target::parse(target, &|_| None).expect(target), credentials, &options)?;
         Ok((names.authority.to_string(), names.for_tls))
     }
 

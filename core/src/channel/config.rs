@@ -11,6 +11,7 @@ use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
+use crate::resolver::schemes::Schemes;
 use crate::resolver::target::{Endpoint, Target};
 use crate::runtime::{SocketOptions, environment};
 use crate::service_config::ServiceConfig;
@@ -66,8 +67,17 @@ pub(crate) struct ChannelConfig {
 impl ChannelConfig {
     /// # Errors
     /// [`ErrorKind::BadTarget`] or [`ErrorKind::BadOption`], saying what to change.
-    pub(crate) fn new(target: &str, credentials: &Credentials, options: &ChannelOptions) -> Result<Self, Error> {
-        let parsed = Target::parse(target)?;
+    pub(crate) fn new(
+        target: &str,
+        credentials: &Credentials,
+        options: &ChannelOptions,
+        schemes: &Schemes,
+    ) -> Result<Self, Error> {
+        let find = |scheme: &str| {
+            let registered = options.resolver(scheme).or_else(|| schemes.find(scheme))?;
+            Some(Arc::clone(&registered.factory))
+        };
+        let parsed = Target::parse(target, &find)?;
         let names = ServerNames::new(&parsed, credentials, options)?;
         let request = RequestTemplate::new(credentials.is_secure(), names.authority, &user_agent(options))?;
         let preset = options.preset()?;
@@ -175,10 +185,14 @@ fn service_config(options: &ChannelOptions) -> Result<Option<Arc<ServiceConfig>>
     Ok(parsed.map_err(refused)?.map(Arc::new))
 }
 
-/// [NAME-57], [INV-7]: what DNS says holds only where that is asked for.
+/// [NAME-57], [INV-7]: what DNS says holds only where that is asked for, what a resolver of the host's own says unless it is refused.
 fn takes_resolvers_config(options: &ChannelOptions, endpoint: &Endpoint) -> bool {
-    let is_disabled = options.flag("grpc.service_config_disable_resolution").unwrap_or(true);
-    matches!(endpoint, Endpoint::Name { .. }) && !is_disabled
+    let is_disabled = options.flag("grpc.service_config_disable_resolution");
+    match endpoint {
+        Endpoint::Fixed(_) => false,
+        Endpoint::Name { .. } => is_disabled == Some(false),
+        Endpoint::OfHost(_) => is_disabled != Some(true),
+    }
 }
 
 /// `ratio, minimum per second`.
@@ -261,7 +275,7 @@ mod tests {
         for (key, value) in set {
             options.set(key, *value).expect(key);
         }
-        ChannelConfig::new("localhost:1", &Credentials::insecure(), &options).expect("valid")
+        ChannelConfig::new("localhost:1", &Credentials::insecure(), &options, &Schemes::default()).expect("valid")
     }
 
     /// [WIRE-101]
@@ -353,7 +367,7 @@ mod tests {
         let with = |text: &str| {
             let mut options = ChannelOptions::new();
             options.set("linkspan.retry_budget", text).expect("text");
-            ChannelConfig::new("localhost:1", &Credentials::insecure(), &options)
+            ChannelConfig::new("localhost:1", &Credentials::insecure(), &options, &Schemes::default())
                 .map(|config| config.transparent_retry.budget)
         };
         let default = Some(BudgetOptions { ratio: 0.2, min_per_second: 10.0 });

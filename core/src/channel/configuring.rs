@@ -60,6 +60,7 @@ impl Configuring {
 mod tests {
     use super::*;
     use crate::channel::options::ChannelOptions;
+    use crate::resolver::schemes::Schemes;
     use crate::transport::credentials::Credentials;
 
     fn configuring(own: Option<&str>) -> Configuring {
@@ -68,7 +69,8 @@ mod tests {
         if let Some(own) = own {
             options.set("grpc.service_config", own).expect("text");
         }
-        let config = ChannelConfig::new("name:1", &Credentials::insecure(), &options).expect("valid");
+        let config =
+            ChannelConfig::new("name:1", &Credentials::insecure(), &options, &Schemes::default()).expect("valid");
         Configuring::new(&Arc::new(config)).expect("it listens")
     }
 

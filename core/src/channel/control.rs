@@ -308,7 +308,7 @@ impl<D: Driver> Control<D> {
                 Ok(config) => Some(config),
                 Err(cause) => {
                     let target = self.config.target.canonical.clone();
-                    return self.on_resolve_failed(Failure::ResolveFailed { target, cause });
+                    return self.on_resolve_failed(Failure::ResolverFailed { target, cause });
                 }
             },
         };
@@ -320,7 +320,13 @@ impl<D: Driver> Control<D> {
         let by_config = holding.and_then(|config| config.max_connections_per_subchannel);
         self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
         let endpoints = self.endpoints.on_listed(resolution.endpoints);
-        self.resolving.on_success(now, !endpoints.is_empty(), self.driver.random_unit());
+        let is_accepted = !endpoints.is_empty();
+        self.resolving.on_success(now, is_accepted, self.driver.random_unit());
+        if !is_accepted {
+            // [LB-16]
+            let target = self.config.target.canonical.clone();
+            self.showing.on_resolve_failed(Failure::ResolverFailed { target, cause: "it found no endpoints".into() });
+        }
         let (driver, config, ids) = (self.driver.clone(), Arc::clone(&self.config), self.ids.clone());
         self.tell(|policy, actions| {
             if let Some(service_config) = &service_config {

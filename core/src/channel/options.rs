@@ -1,13 +1,15 @@
 //! Options as a user sets them: a key and a value, checked against the registry at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::registry::{self, OptionKind};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::generation::PerProcess;
 use crate::observe::log::{LogLevel, log};
+use crate::resolver::host::ResolverFactory;
+use crate::resolver::schemes::Registered;
 use crate::runtime::environment;
 
 /// Which set of defaults holds where an option is not set.
@@ -78,6 +80,7 @@ impl OptionValue {
 #[derive(Clone, Debug, Default)]
 pub struct ChannelOptions {
     values: BTreeMap<&'static str, OptionValue>,
+    resolvers: Vec<Registered>,
     preset: Preset,
     dialect: Dialect,
     language: Option<&'static str>,
@@ -137,6 +140,25 @@ impl ChannelOptions {
             (Some(_), _) => {}
         }
         Ok(())
+    }
+
+    /// Has targets of this scheme resolved by a resolver of the host's own, on this channel; it counts before one that the engine has for the
+    /// scheme.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadOption`] for what is no scheme and for schemes that are built in, [`ErrorKind::State`] when it was done before.
+    pub fn add_resolver(&mut self, scheme: &str, factory: Arc<dyn ResolverFactory>) -> Result<(), Error> {
+        let registered = Registered::new(scheme, factory)?;
+        if self.resolvers.iter().any(|known| known.is_same(&registered)) {
+            return Err(registered.taken());
+        }
+        self.resolvers.push(registered);
+        Ok(())
+    }
+
+    /// `scheme` in lower case.
+    pub(super) fn resolver(&self, scheme: &str) -> Option<&Registered> {
+        self.resolvers.iter().find(|registered| registered.is_for(scheme))
     }
 
     /// The face's own set of defaults; the option `linkspan.preset` wins over it.

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
 use crate::policy::jitter::jittered;
+use crate::resolver::hosted::Asking;
 use crate::resolver::target::Endpoint;
 use crate::resolver::{self, Resolution};
 use crate::runtime::{Driver, Task};
@@ -19,8 +20,10 @@ pub(super) struct Resolving<D: Driver> {
     /// Whose target it is.
     config: Arc<ChannelConfig>,
     backoff: Backoff,
-    /// The look-up under way.
+    /// The look-up under way; of a host's resolver there is one for as long as the channel is in use.
     task: Option<D::Task>,
+    /// How a host's resolver is asked again.
+    asking: Rc<Asking>,
     /// Of the look-up started last.
     number: u64,
     last_started: Option<Time>,
@@ -41,6 +44,7 @@ impl<D: Driver> Resolving<D> {
             // [NAME-44]: the same shape as connecting, with the specification's numbers.
             backoff: Backoff::new(BackoffOptions::default()),
             task: None,
+            asking: Rc::default(),
             number: 0,
             last_started: None,
             due: None,
@@ -60,17 +64,32 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        if self.task.is_some() { None } else { earliest([self.due, self.refresh_at]) }
+        if self.is_looking_up() { None } else { earliest([self.due, self.refresh_at]) }
+    }
+
+    /// Whether an answer must come before anything else is asked.
+    fn is_looking_up(&self) -> bool {
+        self.task.is_some() && !self.is_of_host()
+    }
+
+    fn is_of_host(&self) -> bool {
+        matches!(self.config.target.endpoint, Endpoint::OfHost(_))
+    }
+
+    /// Whether asking is for the host's resolver to limit: it is there.
+    fn is_hosts_to_limit(&self) -> bool {
+        self.is_of_host() && self.task.is_some() && !self.asking.has_ended()
     }
 
     /// Addresses are wanted: now, or when the rate limit or the backoff allows ([NAME-43]).
     pub(super) fn on_wanted(&mut self, driver: &D, mailbox: &Rc<Mailbox>) {
         let is_literal = matches!(self.config.target.endpoint, Endpoint::Fixed(_));
         // [NAME-21]: literal addresses stay as they are.
-        if self.task.is_some() || (is_literal && self.has_result) {
+        if self.is_looking_up() || (is_literal && self.has_result) {
             return;
         }
-        let earliest = self.last_started.map_or(Time::ZERO, |started| started + self.config.dns_min_interval);
+        let limited = self.last_started.filter(|_| !self.is_hosts_to_limit());
+        let earliest = limited.map_or(Time::ZERO, |started| started + self.config.dns_min_interval);
         self.due = Some(self.due.map_or(earliest, |due| due.max(earliest)));
         self.look_up_if_due(driver, mailbox);
     }
@@ -91,34 +110,44 @@ impl<D: Driver> Resolving<D> {
 
     fn look_up_if_due(&mut self, driver: &D, mailbox: &Rc<Mailbox>) {
         let now = driver.now();
-        if self.task.is_some() || self.due.is_none_or(|due| due > now) {
+        if self.is_looking_up() || self.due.is_none_or(|due| due > now) {
             return;
         }
         (self.due, self.refresh_at) = (None, None);
         self.last_started = Some(now);
+        if self.task.is_some() {
+            return self.asking.again();
+        }
         let (task_driver, config, mailbox) = (driver.clone(), Arc::clone(&self.config), Rc::clone(mailbox));
         self.number += 1;
-        let mut answer = Answer { mailbox, number: self.number, found: None };
+        self.asking = Rc::default();
+        let (mut answer, asking) = (Answer::new(mailbox, self.number), Rc::clone(&self.asking));
         self.task = Some(driver.spawn(async move {
-            let found = resolver::resolve(&task_driver, &config.target).await;
-            answer.give(found);
+            resolver::resolve(&task_driver, &config.target, &asking, |found| answer.give(found)).await;
         }));
     }
 
-    /// A look-up is over. Whether its answer is waited for.
+    /// A look-up has an answer, the last it has unless it is a host's. Whether it is waited for.
     pub(super) fn on_answer(&mut self, number: u64) -> bool {
-        number == self.number && self.task.take().is_some()
+        let is_waited_for = number == self.number && self.task.is_some();
+        if is_waited_for && !self.is_of_host() {
+            self.task = None;
+        }
+        is_waited_for
     }
 
     /// `unit` is a random fraction.
     pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, unit: f64) {
         self.has_result = true;
-        let is_name = !matches!(self.config.target.endpoint, Endpoint::Fixed(_));
+        let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. });
         let interval = self.config.dns_refresh.filter(|_| is_name);
         self.refresh_at = interval.map(|interval| now + jittered(interval, SPREAD, unit));
         // [NAME-45]
         if is_accepted {
+            self.due = None;
             self.backoff.on_reset();
+        } else {
+            self.on_failure(now, unit);
         }
     }
 
@@ -142,22 +171,28 @@ impl<D: Driver> Resolving<D> {
     }
 }
 
-/// Posts what was found when the task ends; a task that ends without finding anything says that.
+/// Posts what was found; a task that ends without finding anything says that.
 struct Answer {
     mailbox: Rc<Mailbox>,
     number: u64,
-    found: Option<Result<Resolution, Failure>>,
+    is_given: bool,
 }
 
 impl Answer {
+    fn new(mailbox: Rc<Mailbox>, number: u64) -> Self {
+        Self { mailbox, number, is_given: false }
+    }
+
     fn give(&mut self, found: Result<Resolution, Failure>) {
-        self.found = Some(found);
+        self.is_given = true;
+        self.mailbox.post(Mail::Resolved(self.number, found));
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let given_up = || Err(Failure::Internal { text: "the look-up was given up".into() });
-        self.mailbox.post(Mail::Resolved(self.number, self.found.take().unwrap_or_else(given_up)));
+        if !self.is_given {
+            self.give(Err(Failure::Internal { text: "the look-up was given up".into() }));
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! From a target string to the endpoints it stands for.
 
+pub(crate) mod host;
+pub(crate) mod hosted;
+pub(crate) mod results;
+pub(crate) mod schemes;
 pub(crate) mod target;
 
 use std::sync::Arc;
@@ -8,6 +12,7 @@ use crate::address::Address;
 use crate::failure::Failure;
 use crate::runtime::Driver;
 use crate::service_config::ServiceConfig;
+use hosted::Asking;
 use target::{Endpoint, Target};
 
 /// What a resolver says of a target.
@@ -31,19 +36,27 @@ impl Resolution {
     }
 }
 
-/// Asks once. Literal targets are answered at once and never fail.
-pub(crate) async fn resolve<D: Driver>(driver: &D, target: &Target) -> Result<Resolution, Failure> {
+/// Finds what a target stands for, and tells it: once, and a host's own resolver as often as it likes.
+pub(crate) async fn resolve<D: Driver>(
+    driver: &D,
+    target: &Target,
+    asking: &Asking,
+    mut on_result: impl FnMut(Result<Resolution, Failure>),
+) {
     match &target.endpoint {
-        Endpoint::Fixed(addresses) => Ok(Resolution::of_each(addresses.iter().cloned())),
-        Endpoint::Name { host, port } => {
-            let failed = |cause: String| Failure::ResolveFailed { target: format!("{host}:{port}"), cause };
-            let found = driver.resolve(host, *port).await.map_err(|cause| failed(cause.to_string()))?;
-            if found.is_empty() {
-                return Err(failed("no addresses".into()));
-            }
-            Ok(Resolution::of_each(found.into_iter().map(Address::Inet)))
-        }
+        Endpoint::Fixed(addresses) => on_result(Ok(Resolution::of_each(addresses.iter().cloned()))),
+        Endpoint::Name { host, port } => on_result(look_up(driver, host, *port).await),
+        Endpoint::OfHost(hosted) => hosted.run(asking, on_result).await,
     }
+}
+
+async fn look_up<D: Driver>(driver: &D, host: &str, port: u16) -> Result<Resolution, Failure> {
+    let failed = |cause: String| Failure::ResolveFailed { target: format!("{host}:{port}"), cause };
+    let found = driver.resolve(host, port).await.map_err(|cause| failed(cause.to_string()))?;
+    if found.is_empty() {
+        return Err(failed("no addresses".into()));
+    }
+    Ok(Resolution::of_each(found.into_iter().map(Address::Inet)))
 }
 
 #[cfg(test)]
@@ -54,9 +67,11 @@ mod tests {
     /// [NAME-80], [NAME-81]
     #[test]
     fn each_address_of_a_list_is_an_endpoint_in_the_lists_order() {
-        let target = Target::parse("ipv4:10.0.0.2:1,10.0.0.1:1").expect("valid");
+        let target = Target::parse("ipv4:10.0.0.2:1,10.0.0.1:1", &|_| None).expect("valid");
         MemoryDriver::run(|driver| async move {
-            let resolution = resolve(&driver, &target).await.expect("listed");
+            let mut found = Vec::new();
+            resolve(&driver, &target, &Asking::default(), |result| found.push(result.expect("listed"))).await;
+            let [resolution] = &found[..] else { panic!("told {} times", found.len()) };
             let endpoints: Vec<String> = resolution.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
             assert_eq!(endpoints, ["[Inet(10.0.0.2:1)]", "[Inet(10.0.0.1:1)]"]);
             assert_eq!(resolution.addresses().count(), 2);

@@ -8,11 +8,16 @@ mod host;
 mod literals;
 mod local;
 mod names;
-mod uri;
+pub(super) mod uri;
 
+use std::sync::Arc;
+
+use super::host::{ResolverFactory, ResolverTarget};
+use super::hosted::Hosted;
 use crate::address::Address;
 use crate::error::{Error, ErrorKind};
 use uri::Uri;
+pub(super) use uri::is_scheme;
 
 /// A target taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,23 +40,49 @@ pub(crate) enum Endpoint {
         host: String,
         port: u16,
     },
+    /// For a resolver of the host's own.
+    OfHost(Arc<Hosted>),
 }
 
 /// The schemes there are ([NAME-24]).
 const SCHEMES: &str = "dns:, ipv4:, ipv6:, unix:, unix-abstract:, vsock: and passthrough:";
 
+/// Whether the scheme, which is in lower case, is one of them.
+pub(super) fn is_built_in(scheme: &str) -> bool {
+    matches!(scheme, "dns" | "ipv4" | "ipv6" | "unix" | "unix-abstract" | "vsock" | "passthrough")
+}
+
+/// A resolver of the host's own for the scheme, which is in lower case.
+pub(crate) type Find<'a> = &'a dyn Fn(&str) -> Option<Arc<dyn ResolverFactory>>;
+
 impl Target {
-    /// Parses a target.
+    /// Parses a target. Schemes that are not ours are looked for with `find`.
     ///
     /// # Errors
     /// [`ErrorKind::BadTarget`] with the target, what is wrong with it, and what would be right; [`ErrorKind::Unsupported`] for a socket this
     /// system does not have.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        read(text).map_err(|refusal| Error::new(refusal.kind, format!("target {text:?} {}", refusal.what)))
+    pub(crate) fn parse(text: &str, find: Find<'_>) -> Result<Self, Error> {
+        read(text, find).map_err(|refusal| refusal.of("target", text))
+    }
+
+    /// Parses what stands for one address in a target, or a name that the system looks up when it is dialed.
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub(crate) fn parse_address(text: &str) -> Result<Address, Error> {
+        let one = |target: Self| match target.endpoint {
+            Endpoint::Name { host, port } => Ok(Address::Unresolved { host: host.into(), port }),
+            Endpoint::Fixed(addresses) => match <[Address; 1]>::try_from(addresses) {
+                Ok([address]) => Ok(address),
+                Err(_) => Err(Refusal::from("lists several; write each by itself")),
+            },
+            Endpoint::OfHost(_) => Err(Refusal::from("has to be resolved itself; write what it stands for")),
+        };
+        read(text, &|_| None).and_then(one).map_err(|refusal| refusal.of("address", text))
     }
 }
 
-fn read(text: &str) -> Result<Target, Refusal> {
+fn read(text: &str, find: Find<'_>) -> Result<Target, Refusal> {
     if text.is_empty() {
         return Err("is empty; give for example \"localhost:50051\"".into());
     }
@@ -67,12 +98,22 @@ fn read(text: &str) -> Result<Target, Refusal> {
         "unix" => local::unix(uri.path("unix")?),
         "unix-abstract" => local::unix_abstract(uri.path("unix-abstract")?),
         "vsock" => local::vsock(uri.endpoint("vsock")?),
-        unknown if uri.authority.is_some() => Err(Refusal::from(format!(
-            "has the unknown scheme {unknown:?}; this build knows {SCHEMES}; a name needs none, write \"host:port\""
-        ))),
-        // [NAME-2]: `localhost:50051` is a name and a port, not a scheme.
-        _ => names::dns(whole),
+        other => match find(other) {
+            Some(factory) => of_host(text, &uri, factory),
+            None if uri.authority.is_some() => Err(Refusal::from(format!(
+                "has the unknown scheme {other:?}; this build knows {SCHEMES}; a name needs none, write \"host:port\""
+            ))),
+            // [NAME-2]: `localhost:50051` is a name and a port, not a scheme.
+            None => names::dns(whole),
+        },
     }
+}
+
+fn of_host(text: &str, uri: &Uri<'_>, factory: Arc<dyn ResolverFactory>) -> Result<Target, Refusal> {
+    let target = ResolverTarget::new(text, uri)?;
+    let authority = factory.default_authority(&target);
+    let endpoint = Endpoint::OfHost(Arc::new(Hosted { target, factory }));
+    Ok(Target { canonical: text.to_owned(), authority, endpoint })
 }
 
 /// What is wrong with a target, and what would be right; the target itself is said before it.
@@ -83,6 +124,10 @@ struct Refusal {
 }
 
 impl Refusal {
+    fn of(self, what: &str, text: &str) -> Error {
+        Error::new(self.kind, format!("{what} {text:?} {}", self.what))
+    }
+
     fn unsupported(what: String) -> Self {
         Self { kind: ErrorKind::Unsupported, what }
     }

@@ -8,6 +8,7 @@
 mod calls;
 mod channels;
 mod directed;
+mod hosted;
 mod invariants;
 mod options;
 mod server;

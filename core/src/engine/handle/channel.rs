@@ -49,7 +49,7 @@ impl Channel {
         if engine.is_shut_down() {
             return Err(Error::new(ErrorKind::Closed, "the engine is shut down; make a new one"));
         }
-        let config = ChannelConfig::new(target, credentials, options)?;
+        let config = ChannelConfig::new(target, credentials, options, engine.schemes())?;
         Ok(Self(ChannelCore::new(next_id(), engine, config)))
     }
 

@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::generation::PerProcess;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::sums::{EngineMetrics, EngineSums};
+use crate::resolver::host::ResolverFactory;
+use crate::resolver::schemes::{Registered, Schemes};
 
 /// A function an engine's thread runs.
 pub type ThreadHook = Arc<dyn Fn() + Send + Sync>;
@@ -45,6 +47,8 @@ pub struct Engine(Arc<EngineInner>);
 
 struct EngineInner {
     id: u64,
+    /// Resolvers of the host's own.
+    schemes: Schemes,
     /// What threads change: a forked child begins anew.
     shared: PerProcess<Shared>,
 }
@@ -65,7 +69,7 @@ impl Engine {
 
     fn with(options: EngineOptions) -> Self {
         let shared = Shared { queue: SubmitQueue::new(options), sums: EngineSums::default() };
-        Self(Arc::new(EngineInner { id: next_id(), shared: PerProcess::new(shared) }))
+        Self(Arc::new(EngineInner { id: next_id(), schemes: Schemes::default(), shared: PerProcess::new(shared) }))
     }
 
     /// The process's own engine, for channels that ask for no other.
@@ -90,6 +94,20 @@ impl Engine {
 
     pub(in crate::engine) fn queue(&self) -> &Arc<SubmitQueue> {
         &self.parts().queue
+    }
+
+    /// Has targets of this scheme resolved by a resolver of the host's own, on all channels that are made on this engine from now on. It stays for
+    /// as long as the engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadOption`](crate::ErrorKind::BadOption) for what is no scheme and for schemes that are built in,
+    /// [`ErrorKind::State`](crate::ErrorKind::State) when the scheme has one.
+    pub fn register_resolver(&self, scheme: &str, factory: Arc<dyn ResolverFactory>) -> Result<(), Error> {
+        self.0.schemes.add(Registered::new(scheme, factory)?)
+    }
+
+    pub(in crate::engine) fn schemes(&self) -> &Schemes {
+        &self.0.schemes
     }
 
     /// Closes every channel with this grace, see [`Channel::close`](super::Channel::close), and refuses new ones.

@@ -4,16 +4,16 @@ use super::Refusal;
 
 /// `scheme:[//authority]path`, still encoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Uri<'a> {
-    pub(super) scheme: &'a str,
+pub(in crate::resolver) struct Uri<'a> {
+    pub(in crate::resolver) scheme: &'a str,
     /// What stands between `//` and the next `/`.
-    pub(super) authority: Option<&'a str>,
+    pub(in crate::resolver) authority: Option<&'a str>,
     path: &'a str,
 }
 
 impl<'a> Uri<'a> {
     /// `None` for a text that has no scheme.
-    pub(super) fn split(text: &'a str) -> Option<Self> {
+    pub(in crate::resolver) fn split(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once(':')?;
         if !is_scheme(scheme) {
             return None;
@@ -24,6 +24,11 @@ impl<'a> Uri<'a> {
         let end = after_slashes.find('/').unwrap_or(after_slashes.len());
         let (authority, path) = after_slashes.split_at(end);
         Some(Self { scheme, authority: Some(authority), path })
+    }
+
+    /// With all its slashes.
+    pub(in crate::resolver) fn whole_path(&self) -> &'a str {
+        self.path
     }
 
     pub(super) fn has_path(&self) -> bool {
@@ -72,7 +77,7 @@ pub(super) fn without_query(text: &str) -> Result<&str, Refusal> {
     Ok(text)
 }
 
-fn is_scheme(scheme: &str) -> bool {
+pub(in crate::resolver) fn is_scheme(scheme: &str) -> bool {
     let mut bytes = scheme.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))

@@ -3,6 +3,7 @@
 mod age;
 mod backoff;
 mod deploys;
+mod hosted;
 mod idle;
 mod outliers;
 mod pings;
