@@ -81,7 +81,7 @@ pub(super) async fn open<D: Driver>(
             }
             Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),
             Pick::Queue => {}
-            Pick::Fail(failure) if !spec.wait_for_ready => {
+            Pick::Fail(failure) if !spec.waits_for_ready() => {
                 progress.phase.set(phase_of(&snapshot));
                 channel.on_call_waits();
                 return Err(failure);
@@ -107,10 +107,10 @@ fn phase_of(snapshot: &Snapshot) -> Phase {
 }
 
 /// A call that waits for a connection or for a stream on one, counted.
-struct Waiting<'a>(&'a ChannelCounters);
+pub(super) struct Waiting<'a>(&'a ChannelCounters);
 
 impl<'a> Waiting<'a> {
-    fn enter<D: Driver>(channel: &'a LocalChannel<D>) -> Result<Self, Failure> {
+    pub(super) fn enter<D: Driver>(channel: &'a LocalChannel<D>) -> Result<Self, Failure> {
         let counters = channel.counters();
         if let Some(limit) = channel.config().max_queued_calls.filter(|limit| counters.calls_queued.read() >= *limit) {
             return Err(Failure::TooManyQueued { limit });

@@ -53,16 +53,12 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Progress {
     pub(super) fn start<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Self {
-        let of_call = match spec.timeout {
-            Timeout::ChannelDefault => channel.config().default_timeout,
-            Timeout::None => None,
-            Timeout::After(timeout) => Some(timeout),
-            Timeout::AlreadyPast => Some(Duration::ZERO),
-        };
-        let of_method = spec.method.config.as_ref().and_then(|config| config.timeout);
-        // [SC-20]
-        let timeout = [of_call, of_method].into_iter().flatten().min();
-        Self::begin(channel.driver().now(), timeout.filter(|timeout| *timeout <= LONGEST_TIMEOUT))
+        Self::begin(channel.driver().now(), timeout(channel, spec))
+    }
+
+    /// The call was given its method's config, which may leave it less time; it counts from the start of the call ([SC-20]).
+    pub(super) fn on_configured<D: Driver>(&mut self, channel: &LocalChannel<D>, spec: &CallSpec) {
+        self.timeout = timeout(channel, spec);
     }
 
     fn begin(started: Time, timeout: Option<Duration>) -> Self {
@@ -80,6 +76,11 @@ impl Progress {
 
     fn deadline(&self) -> Option<Time> {
         self.timeout.map(|timeout| self.started + timeout)
+    }
+
+    /// Whether the deadline has passed.
+    pub(super) fn is_late<D: Driver>(&self, driver: &D) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= driver.now())
     }
 
     /// When the call was made.
@@ -142,7 +143,7 @@ impl Progress {
         }
     }
 
-    fn deadline_exceeded(&self) -> Failure {
+    pub(super) fn deadline_exceeded(&self) -> Failure {
         Failure::DeadlineExceeded { timeout: self.timeout }
     }
 
@@ -153,35 +154,45 @@ impl Progress {
         &self,
         driver: &D,
         inbox: &Inbox,
-        mut work: Pin<&mut impl Future<Output = Outcome>>,
+        work: Pin<&mut impl Future<Output = Outcome>>,
     ) -> Outcome {
-        // [WIRE-43]
-        if self.timeout == Some(Duration::ZERO) {
+        let outcome = match self.supervised(driver, inbox, work).await {
+            Ok(outcome) => outcome,
+            Err(failure) => return self.local(failure),
+        };
+        // [WIRE-166]: the server noticed our deadline before we did.
+        let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
+        if is_cancel && self.is_late(driver) {
             return self.local(self.deadline_exceeded());
         }
+        outcome
+    }
+
+    /// The same for a part of a call's work.
+    pub(super) async fn supervised<T, D: Driver>(
+        &self,
+        driver: &D,
+        inbox: &Inbox,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Failure> {
+        // [WIRE-43]
+        if self.timeout == Some(Duration::ZERO) {
+            return Err(self.deadline_exceeded());
+        }
         let mut over = pin!(sleep_until(driver, self.deadline()));
-        let outcome = poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             if let Poll::Ready(cancel) = inbox.poll_cancelled(cx) {
                 return Poll::Ready(Err(self.failure_of(cancel)));
             }
-            if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(outcome));
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
             }
             over.as_mut().poll(cx).map(|()| {
                 self.on_deadline(driver);
                 Err(self.deadline_exceeded())
             })
         });
-        let outcome = match outcome.await {
-            Ok(outcome) => outcome,
-            Err(failure) => return self.local(failure),
-        };
-        // [WIRE-166]: the server noticed our deadline before we did.
-        let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
-        if is_cancel && self.deadline().is_some_and(|deadline| deadline <= driver.now()) {
-            return self.local(self.deadline_exceeded());
-        }
-        outcome
+        ended.await
     }
 
     /// Nothing read since the stream was opened, or since the call began to wait for a place, is evidence against the connection.
@@ -251,6 +262,19 @@ fn tell_load(now: Time, in_flight: &InFlight, ending: &Ending) -> bool {
     let Ending::Peer { trailing, .. } = ending else { return false };
     let report = trailing.get(load_report::TRAILER).and_then(|message| LoadReport::read(message));
     report.is_some_and(|report| listener.on_report(now, &report))
+}
+
+/// The shorter of the call's and its method's ([SC-20]).
+fn timeout<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Option<Duration> {
+    let of_call = match spec.timeout {
+        Timeout::ChannelDefault => channel.config().default_timeout,
+        Timeout::None => None,
+        Timeout::After(timeout) => Some(timeout),
+        Timeout::AlreadyPast => Some(Duration::ZERO),
+    };
+    let of_method = spec.method.config.as_ref().and_then(|config| config.timeout);
+    let timeout = [of_call, of_method].into_iter().flatten().min();
+    timeout.filter(|timeout| *timeout <= LONGEST_TIMEOUT)
 }
 
 fn connect_trail<D: Driver>(channel: &LocalChannel<D>) -> Option<Rc<ConnectTrail>> {

@@ -4,6 +4,7 @@
 //! that says where it was. Whoever drops it resets its stream and touches nobody else.
 
 mod attempt;
+mod configured;
 mod ending;
 pub(crate) mod inbox;
 mod limits;
@@ -94,7 +95,8 @@ pub(crate) struct CallSpec {
     pub(crate) method: Method,
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Timeout,
-    pub(crate) wait_for_ready: bool,
+    /// What the call itself says.
+    pub(crate) wait_for_ready: Option<bool>,
     pub(crate) authority: Option<Authority>,
     pub(crate) max_receive_bytes: Option<u64>,
     pub(crate) skip_initial: bool,
@@ -106,17 +108,22 @@ impl CallSpec {
     /// The method or the authority cannot be used.
     pub(crate) fn new(request: CallRequest, methods: &Methods) -> Result<Self, Error> {
         let method = methods.find(&request.method)?;
-        let of_method = method.config.as_ref().and_then(|config| config.wait_for_ready);
         Ok(Self {
             method,
             metadata: request.metadata,
             timeout: request.timeout,
-            wait_for_ready: request.wait_for_ready.or(of_method).unwrap_or(false),
+            wait_for_ready: request.wait_for_ready,
             authority: request.authority.as_deref().map(parse_authority).transpose()?,
             max_receive_bytes: request.max_receive_bytes,
             skip_initial: request.skip_initial,
             single_response: request.single_response,
         })
+    }
+
+    /// [CONN-20], [CONN-23]
+    fn waits_for_ready(&self) -> bool {
+        let of_method = || self.method.config.as_ref().and_then(|config| config.wait_for_ready);
+        self.wait_for_ready.or_else(of_method).unwrap_or(false)
     }
 }
 

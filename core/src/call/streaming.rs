@@ -10,7 +10,7 @@ use super::inbox::{Inbox, Outgoing};
 use super::quota::SendQuota;
 use super::replay::Replay;
 use super::unary::due;
-use super::{CallEnd, CallSpec, attempt, limits};
+use super::{CallEnd, CallSpec, attempt, configured, limits};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -30,13 +30,18 @@ pub(crate) trait StreamEvents {
 /// Runs the call to its end. `is_empty` half-closes with the headers: no message will come.
 pub(crate) async fn run<D: Driver>(
     channel: &LocalChannel<D>,
-    spec: &CallSpec,
+    spec: &mut CallSpec,
     is_empty: bool,
     inbox: &Inbox,
     quota: &SendQuota,
     events: &impl StreamEvents,
 ) -> CallEnd {
-    let (progress, replay) = (Progress::start(channel, spec), Replay::default());
+    let (mut progress, replay) = (Progress::start(channel, spec), Replay::default());
+    if channel.config().takes_resolvers_config
+        && let Err(outcome) = configured::bind(channel, spec, &mut progress, inbox).await
+    {
+        return progress.end(channel, outcome);
+    }
     let owed = Cell::new(None);
     let running = Running { channel, spec, is_empty, inbox, quota, owed, events, progress: &progress, replay: &replay };
     let outcome = {

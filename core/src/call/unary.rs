@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::ending::Progress;
 use super::inbox::Inbox;
-use super::{CallSpec, UnaryEnd, attempt, limits};
+use super::{CallSpec, UnaryEnd, attempt, configured, limits};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -20,11 +20,17 @@ use crate::transport::{Ending, Outcome};
 /// Runs the call to its end.
 pub(crate) async fn run<D: Driver>(
     channel: &LocalChannel<D>,
-    spec: &CallSpec,
+    spec: &mut CallSpec,
     message: Bytes,
     inbox: &Inbox,
 ) -> UnaryEnd {
-    let progress = Progress::start(channel, spec);
+    let mut progress = Progress::start(channel, spec);
+    if channel.config().takes_resolvers_config
+        && let Err(outcome) = configured::bind(channel, spec, &mut progress, inbox).await
+    {
+        return UnaryEnd { end: progress.end(channel, outcome), initial: None, message: None };
+    }
+    let spec = &*spec;
     let received = RefCell::new(Received::default());
     let outcome = {
         let attempts = pin!(attempts(channel, spec, &message, &progress, &received));

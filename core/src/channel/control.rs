@@ -327,6 +327,9 @@ impl<D: Driver> Control<D> {
             let target = self.config.target.canonical.clone();
             self.showing.on_resolve_failed(Failure::ResolverFailed { target, cause: "it found no endpoints".into() });
         }
+        if let Some(service_config) = &service_config {
+            self.showing.on_configured(Arc::clone(service_config));
+        }
         let (driver, config, ids) = (self.driver.clone(), Arc::clone(&self.config), self.ids.clone());
         self.tell(|policy, actions| {
             if let Some(service_config) = &service_config {
@@ -336,6 +339,10 @@ impl<D: Driver> Control<D> {
             }
             policy.on_endpoints(now, endpoints, actions);
         });
+        if service_config.is_some() {
+            // Also when the policy does nothing: calls see the config.
+            self.publish();
+        }
     }
 
     /// [NAME-44], [NAME-46]

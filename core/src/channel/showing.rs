@@ -14,6 +14,7 @@ use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::{AttemptNote, ConnectTrail};
 use crate::policy::balancer::{FixedPicker, PickResult, Picker};
 use crate::policy::connectivity::steps;
+use crate::service_config::ServiceConfig;
 use crate::state::State;
 use crate::time::Time;
 
@@ -33,6 +34,8 @@ pub(super) struct Showing {
     notes: VecDeque<AttemptNote>,
     /// Why the change that is being carried out happens.
     cause: Cause,
+    /// What holds for calls, where resolvers bring it.
+    service_config: Option<Arc<ServiceConfig>>,
 }
 
 /// Why a state changes.
@@ -64,6 +67,7 @@ impl Showing {
             is_past: false,
             notes: VecDeque::new(),
             cause: Cause::default(),
+            service_config: None,
         }
     }
 
@@ -94,10 +98,15 @@ impl Showing {
         (self.failure, self.is_past) = (Some(failure), false);
     }
 
+    /// Calls that start from the next snapshot on follow this config.
+    pub(super) fn on_configured(&mut self, service_config: Arc<ServiceConfig>) {
+        self.service_config = Some(service_config);
+    }
+
     /// The channel starts from nothing again.
     pub(super) fn on_went_idle(&mut self) {
         self.notes.clear();
-        self.failure = None;
+        (self.failure, self.service_config) = (None, None);
     }
 
     /// A connection is usable: what failed before is history.
@@ -136,7 +145,16 @@ impl Showing {
         let is_told = !self.is_past || self.state == State::TransientFailure;
         let failure = self.failure.clone().filter(|_| is_told);
         let picker = Rc::clone(&self.picker);
-        self.publisher.publish(Snapshot::new(self.state, picker, connections, failure, trail, is_resolving));
+        let service_config = self.service_config.clone();
+        self.publisher.publish(Snapshot::new(
+            self.state,
+            picker,
+            connections,
+            failure,
+            trail,
+            is_resolving,
+            service_config,
+        ));
     }
 
     /// The channel is closed: nothing is picked any more.

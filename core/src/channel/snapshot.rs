@@ -1,11 +1,13 @@
 //! What calls read: state, picker and ready connections, published together and never changed ([LB-9]).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::observe::trail::ConnectTrail;
 use crate::policy::balancer::tally::{InFlight, Tally};
 use crate::policy::balancer::{FixedPicker, Lack, PickArgs, PickResult, Picker, SubchannelId};
+use crate::service_config::ServiceConfig;
 use crate::state::State;
 use crate::transport::pool::Pool;
 
@@ -20,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) trail: Option<Rc<ConnectTrail>>,
     /// Whether addresses are still being looked for.
     pub(crate) is_resolving: bool,
+    /// What holds for calls that start now; kept only where resolvers bring it, and `None` until the first has said something.
+    pub(crate) service_config: Option<Arc<ServiceConfig>>,
 }
 
 /// A subchannel calls may use.
@@ -52,6 +56,7 @@ impl Snapshot {
             failure: None,
             trail: None,
             is_resolving: false,
+            service_config: None,
         }
     }
 
@@ -66,8 +71,9 @@ impl Snapshot {
         failure: Option<Failure>,
         trail: Option<Rc<ConnectTrail>>,
         is_resolving: bool,
+        service_config: Option<Arc<ServiceConfig>>,
     ) -> Self {
-        Self { state, picker, connections, failure, trail, is_resolving }
+        Self { state, picker, connections, failure, trail, is_resolving, service_config }
     }
 
     /// Where a call goes; not to the connection `refused` it, where there is another.

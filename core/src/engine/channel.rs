@@ -81,7 +81,9 @@ impl ChannelCore {
 impl Shared {
     fn on(engine: &Engine, config: &ChannelConfig, shown: Shown) -> Self {
         engine.enlist(&shown.counters);
-        let methods = Methods::new(config.service_config.clone());
+        // Where the resolver may bring another one, calls are told theirs when they start.
+        let fixed = config.service_config.clone().filter(|_| !config.takes_resolvers_config);
+        let methods = Methods::new(fixed);
         Self { queue: Arc::clone(engine.queue()), shown: Arc::new(shown), methods }
     }
 }

@@ -275,7 +275,7 @@ impl<D: Driver> Loop<D> {
     }
 
     fn start_unary(&self, call: UnaryCall) {
-        let UnaryCall { id, channel: core, spec, message, slot } = call;
+        let UnaryCall { id, channel: core, mut spec, message, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
@@ -283,12 +283,12 @@ impl<D: Driver> Loop<D> {
         let (inbox, running) = self.running.enter_call(id, core.id());
         self.driver.spawn(async move {
             let _running = running;
-            slot.finish_unary(unary::run(&channel, &spec, message, &inbox).await);
+            slot.finish_unary(unary::run(&channel, &mut spec, message, &inbox).await);
         });
     }
 
     fn start_stream(&self, call: StreamCall) {
-        let StreamCall { id, channel: core, spec, first, is_empty, credit, quota, slot } = call;
+        let StreamCall { id, channel: core, mut spec, first, is_empty, credit, quota, slot } = call;
         let Some(channel) = self.open(&core) else {
             return slot.refuse(core.config().dialect);
         };
@@ -300,7 +300,7 @@ impl<D: Driver> Loop<D> {
         }
         self.driver.spawn(async move {
             let _running = running;
-            let end = streaming::run(&channel, &spec, is_empty, &inbox, &quota, &slot).await;
+            let end = streaming::run(&channel, &mut spec, is_empty, &inbox, &quota, &slot).await;
             slot.finish_stream(end);
         });
     }
@@ -374,13 +374,13 @@ struct LocalCalls<D: Driver> {
 }
 
 impl<D: Driver> Calls for LocalCalls<D> {
-    fn unary(&self, spec: CallSpec, message: Bytes) -> LocalTask<UnaryEnd> {
+    fn unary(&self, mut spec: CallSpec, message: Bytes) -> LocalTask<UnaryEnd> {
         let (inbox, running) = self.running.enter_call(next_id(), self.core.id());
         let counted = Counted::start(Arc::clone(self.core.shown()));
         let channel = self.channel.clone();
         Box::pin(async move {
             let _running = running;
-            let end = unary::run(&channel, &spec, message, &inbox).await;
+            let end = unary::run(&channel, &mut spec, message, &inbox).await;
             counted.end(end.end.status.code());
             end
         })

@@ -97,7 +97,6 @@ impl MethodPath {
         PathAndQuery::try_from(text).map(Self).map_err(|_| refuse("has a character that no path has"))
     }
 
-    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -11,6 +11,7 @@ mod resolving;
 mod restart;
 mod silence;
 mod streams;
+mod switching;
 mod weights;
 
 use std::future::Future;
