@@ -150,6 +150,8 @@ mod tests {
             ("no number of calls", f64::NAN, 0.0, 0.5),
             ("not busy", 100.0, 0.0, 0.0),
             ("less than not busy", 100.0, 0.0, -0.5),
+            ("not busy, with errors", 100.0, 50.0, 0.0),
+            ("less than not busy, with errors", 100.0, 100.0, -0.5),
             ("busy without a number", 100.0, 0.0, f64::NAN),
             ("busy without bound", 100.0, 0.0, f64::INFINITY),
             ("calls without bound", f64::INFINITY, 0.0, 0.5),
