@@ -183,6 +183,23 @@ fn weights_survive_a_new_list_and_the_picker_for_it_knows_them_at_once() {
     bench.is_spread([100, 0, 300, 200]);
 }
 
+/// [LB-5], [LB-44]
+#[test]
+fn new_settings_keep_the_weights_and_hold_from_the_list_that_follows_on() {
+    let mut bench = Bench::new(WeightedRoundRobinConfig::default(), 2);
+    bench.report(100, 1, 100.0);
+    bench.report(100, 2, 300.0);
+    bench.time(1_000);
+    bench.is_spread([100, 100]);
+    let config = BalancingConfig::WeightedRoundRobin(without_blackout());
+    bench.told(|policy, actions| {
+        assert!(policy.on_config(at(1_100), &config, 0.0, actions));
+        assert!(!policy.on_config(at(1_100), &BalancingConfig::RoundRobin, 0.0, actions), "another policy's");
+    });
+    bench.listed(1_100, [1, 2]);
+    bench.is_spread([100, 300]);
+}
+
 /// [LB-44]
 #[test]
 fn an_endpoint_that_was_away_is_a_new_one() {
