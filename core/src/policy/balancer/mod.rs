@@ -87,6 +87,14 @@ pub(crate) struct PickArgs<'a> {
     pub(crate) metadata: &'a Metadata,
 }
 
+impl PickArgs<'static> {
+    /// For no call, to learn what a picker answers that answers all calls alike.
+    pub(crate) const fn of_no_call() -> Self {
+        const NOTHING: &Metadata = &Metadata::new();
+        Self { random_unit: &|| 0.0, metadata: NOTHING }
+    }
+}
+
 /// The answer of a pick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PickResult {
@@ -125,13 +133,11 @@ fn word(action: &LbAction) -> String {
         LbAction::Remove(id) => format!("remove {}", id.number()),
         LbAction::Connect(id) => format!("connect {}", id.number()),
         LbAction::Reresolve => "re-resolve".into(),
-        LbAction::Publish(state, picker) => {
-            match picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() }) {
-                PickResult::Complete(id) => format!("{state} pick {}", id.number()),
-                PickResult::Queue => format!("{state} queue"),
-                PickResult::Fail(Lack::Connection) => format!("{state} fail"),
-                PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
-            }
-        }
+        LbAction::Publish(state, picker) => match picker.pick(&PickArgs::of_no_call()) {
+            PickResult::Complete(id) => format!("{state} pick {}", id.number()),
+            PickResult::Queue => format!("{state} queue"),
+            PickResult::Fail(Lack::Connection) => format!("{state} fail"),
+            PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
+        },
     }
 }

@@ -12,7 +12,6 @@ use super::endpoint::Endpoint;
 use super::pick_first::PickFirst;
 use super::tally::Tally;
 use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
-use crate::metadata::Metadata;
 use crate::state::State;
 use crate::time::{Time, earliest};
 
@@ -146,8 +145,7 @@ impl<S: Spread> Child<S> {
                 continue;
             };
             self.state = state;
-            (self.ready, self.lack) = match picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() })
-            {
+            (self.ready, self.lack) = match picker.pick(&PickArgs::of_no_call()) {
                 PickResult::Complete(id) => (Some(id), Lack::Connection),
                 PickResult::Queue => (None, Lack::Connection),
                 PickResult::Fail(lack) => (None, lack),

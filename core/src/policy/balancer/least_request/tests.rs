@@ -1,7 +1,6 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::metadata::Metadata;
 use crate::policy::balancer::SubchannelId;
 use crate::policy::balancer::tally::InFlight;
 
@@ -24,7 +23,7 @@ fn picked(picker: &dyn Picker, endpoints: usize, drawn: &[usize]) -> u64 {
         let draw = drawn[next.replace(next.get() + 1)];
         (draw as f64 + 0.5) / endpoints as f64
     };
-    let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit, metadata: &Metadata::new() })
+    let PickResult::Complete(id) = picker.pick(&PickArgs { random_unit: &random_unit, ..PickArgs::of_no_call() })
     else {
         panic!("none")
     };

@@ -2,7 +2,6 @@ use std::cell::Cell;
 
 use super::*;
 use crate::address::Address;
-use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::{PickArgs, PickResult, Picker, SubchannelIds, word};
@@ -74,7 +73,7 @@ impl Bench {
         let picker = self.picker.as_ref().expect("published");
         let next = Cell::new(0.0);
         let random_unit = || next.replace(next.get());
-        let pick = || match picker.pick(&PickArgs { random_unit: &random_unit, metadata: &Metadata::new() }) {
+        let pick = || match picker.pick(&PickArgs { random_unit: &random_unit, ..PickArgs::of_no_call() }) {
             PickResult::Complete(id) => Some(id.number()),
             PickResult::Queue | PickResult::Fail(_) => None,
         };

@@ -1,6 +1,5 @@
 use super::*;
 use crate::address::Address;
-use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::{LbAction, LbPolicy, word};
 use crate::state::State;
@@ -60,7 +59,7 @@ fn picks(bench: &mut Bench, count: usize) -> Vec<u64> {
     bench.policy.publish(NOW, &mut actions);
     let Some(LbAction::Publish(_, picker)) = actions.pop() else { panic!("nothing published") };
     let id = |pick| if let PickResult::Complete(id) = pick { id.number() } else { panic!("{pick:?}") };
-    (0..count).map(|_| id(picker.pick(&PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() }))).collect()
+    (0..count).map(|_| id(picker.pick(&PickArgs::of_no_call()))).collect()
 }
 
 /// [LB-25], [CONN-76]
