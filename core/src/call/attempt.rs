@@ -32,7 +32,8 @@ pub(super) async fn open<D: Driver>(
     let mut looks_at = if progress.refused_by().is_some() { channel.driver().now() } else { progress.started() };
     let mut has_moved_on = false;
     let random_unit = || channel.driver().random_unit();
-    let args = PickArgs { random_unit: &random_unit, metadata: &spec.metadata };
+    let connection_wanted = || channel.on_connection_wanted();
+    let args = PickArgs { random_unit: &random_unit, metadata: &spec.metadata, connection_wanted: &connection_wanted };
     loop {
         match snapshot.pick(&args, progress.refused_by()) {
             Pick::Ready(subchannel, pool, in_flight) => {

@@ -205,6 +205,7 @@ impl<D: Driver> Control<D> {
             Mail::Wake(words) => self.on_wake(words),
             Mail::ResetBackoff => self.on_reset_backoff(),
             Mail::CallWaits => self.subchannels.on_call_waits(self.driver.now()),
+            Mail::ConnectionWanted => self.on_connection_wanted(),
             Mail::GateOpened => {
                 self.subchannels.on_gate_opened(self.driver.now());
                 self.publish();
@@ -273,6 +274,17 @@ impl<D: Driver> Control<D> {
             self.resolving.on_wanted(&self.driver, &self.mailbox);
             self.showing.set(now, State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
             self.publish();
+        }
+    }
+
+    /// [LB-8]
+    fn on_connection_wanted(&mut self) {
+        let now = self.driver.now();
+        let was_idle = self.showing.state() == State::Idle;
+        self.showing.because("a call was started".to_owned());
+        self.tell(|policy, actions| policy.on_connection_wanted(now, actions));
+        if was_idle && self.showing.state() != State::Idle {
+            self.idle.on_left_idle(now);
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Mail {
     ResetBackoff,
     /// A call needs a connection, the first for a while.
     CallWaits,
+    /// Picks asked the policy for connections.
+    ConnectionWanted,
     /// An address the channel waits for can be dialed.
     GateOpened,
     /// A server told its load, and the policy's next deadline may be an earlier one now.
@@ -54,7 +56,8 @@ impl Mailbox {
     pub(super) fn post(&self, mail: Mail) {
         let mut letters = self.letters.borrow_mut();
         let is_wish = |mail: &Mail| {
-            matches!(mail, Mail::Wake(_) | Mail::ResetBackoff | Mail::CallWaits | Mail::GateOpened | Mail::LoadReported)
+            use Mail::{CallWaits, ConnectionWanted, GateOpened, LoadReported, ResetBackoff, Wake};
+            matches!(mail, Wake(_) | ResetBackoff | CallWaits | ConnectionWanted | GateOpened | LoadReported)
         };
         let same = |waiting: &Mail| std::mem::discriminant(waiting) == std::mem::discriminant(&mail);
         if !(is_wish(&mail) && letters.iter().any(same)) {

@@ -1,8 +1,8 @@
 //! A channel on its loop: the control task with all its state, the snapshot calls read, the options.
 //!
 //! One task owns the resolver's result, the balancing policy and every subchannel; everybody else sees the snapshot. A call
-//! messages the control task only to wake an IDLE channel, and when it is the first for a while that waits for a connection or whose
-//! server told its load to a policy that asked for it.
+//! messages the control task only to wake an IDLE channel, when its pick asks for a connection, and when it is the first for a while that
+//! waits for one or whose server told its load to a policy that asked for it.
 
 mod authority;
 mod balancing;
@@ -161,6 +161,11 @@ impl<D: Driver> LocalChannel<D> {
     /// A call waits, or somebody asked to connect: an IDLE channel starts connecting.
     pub(crate) fn wake(&self, cause: &'static str) {
         self.0.mailbox.post(Mail::Wake(cause));
+    }
+
+    /// Picks asked for connections.
+    pub(crate) fn on_connection_wanted(&self) {
+        self.0.mailbox.post(Mail::ConnectionWanted);
     }
 
     /// A call found no connection.

@@ -171,6 +171,11 @@ impl LbPolicy for GracefulSwitch {
         self.tell_owner(id, actions, |policy, actions| policy.on_health(now, id, health, actions));
     }
 
+    /// The pickers of one that is pending are not shown.
+    fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        self.tell_current(actions, |policy, actions| policy.on_connection_wanted(now, actions));
+    }
+
     /// One that is pending is not IDLE: it would have taken over.
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         self.tell_current(actions, |policy, actions| policy.on_exit_idle(now, actions));

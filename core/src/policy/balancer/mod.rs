@@ -65,6 +65,8 @@ pub(crate) trait LbPolicy: Debug {
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>);
     /// Whether calls may use a subchannel's connection changed ([LB-21]). At first they may.
     fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>);
+    /// Picks asked for connections ([LB-8]).
+    fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>);
     /// A call waits, or the user asked to connect, and the policy had gone IDLE.
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>);
     /// The time given by [`LbPolicy::next_deadline`] came.
@@ -85,13 +87,17 @@ pub(crate) struct PickArgs<'a> {
     /// What the call's caller sends with it.
     #[allow(dead_code, reason = "for policies that choose by what a call carries")]
     pub(crate) metadata: &'a Metadata,
+    /// Tells the control task that picks asked for connections. A pick that asks leaves its wish where its policy finds it, so that many
+    /// calls with the same wish are one.
+    #[allow(dead_code, reason = "for policies that connect what is picked")]
+    pub(crate) connection_wanted: &'a dyn Fn(),
 }
 
 impl PickArgs<'static> {
     /// For no call, to learn what a picker answers that answers all calls alike.
     pub(crate) const fn of_no_call() -> Self {
         const NOTHING: &Metadata = &Metadata::new();
-        Self { random_unit: &|| 0.0, metadata: NOTHING }
+        Self { random_unit: &|| 0.0, metadata: NOTHING, connection_wanted: &|| () }
     }
 }
 

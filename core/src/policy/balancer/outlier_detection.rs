@@ -197,6 +197,10 @@ impl LbPolicy for OutlierDetection {
         }
     }
 
+    fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        self.tell(now, actions, |child, actions| child.on_connection_wanted(now, actions));
+    }
+
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         self.tell(now, actions, |child, actions| child.on_exit_idle(now, actions));
     }

@@ -202,6 +202,9 @@ impl<S: Spread> LbPolicy for Petiole<S> {
         }
     }
 
+    /// It connects whatever there is.
+    fn on_connection_wanted(&mut self, _: Time, _: &mut Vec<LbAction>) {}
+
     /// It never is idle: the channel drops it instead.
     fn on_exit_idle(&mut self, _: Time, _: &mut Vec<LbAction>) {}
 

@@ -308,6 +308,9 @@ impl LbPolicy for PickFirst {
     /// [LB-21]: the only choice is not left out.
     fn on_health(&mut self, _: Time, _: SubchannelId, _: Health, _: &mut Vec<LbAction>) {}
 
+    /// Its picks ask for nothing.
+    fn on_connection_wanted(&mut self, _: Time, _: &mut Vec<LbAction>) {}
+
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         if self.phase == Phase::Idle && !self.addresses.is_empty() {
             self.start_pass(now, actions);

@@ -1,7 +1,6 @@
 use super::*;
 use crate::address::Address;
 use crate::load_report::LoadReport;
-use crate::metadata::Metadata;
 use crate::policy::balancer::endpoint::{Endpoint, EndpointBook};
 use crate::policy::balancer::{LbAction, LbPolicy, SubchannelId, word};
 use crate::state::State;
@@ -85,8 +84,7 @@ impl Bench {
         let picker = self.picker.as_ref().expect("published");
         let mut counts = [0; N];
         for _ in 0..calls {
-            let args = PickArgs { random_unit: &|| 0.0, metadata: &Metadata::new() };
-            let PickResult::Complete(id) = picker.pick(&args) else { panic!("none") };
+            let PickResult::Complete(id) = picker.pick(&PickArgs::of_no_call()) else { panic!("none") };
             counts[usize::try_from(id.number()).expect("small") - 1] += 1;
         }
         counts
