@@ -53,6 +53,13 @@ pub(crate) enum Failure {
         /// The address and cause of the last failure.
         last_error: String,
     },
+    /// No endpoint that a call could go to by its place on the ring could be connected ([LB-64]).
+    RingFailed {
+        /// The address and cause of the last failure.
+        last_error: String,
+    },
+    /// Calls are to be sent by a header's value, and nothing says by which header's ([LB-63]).
+    NoRequestHash,
     /// Addresses are connected, and none of them is fit to be used.
     Unhealthy,
     /// The name could not be resolved.
@@ -148,6 +155,7 @@ impl Failure {
             Self::ChannelClosedWhileRunning | Self::Forked => Code::Cancelled,
             Self::ChannelClosed
             | Self::ConnectFailed { .. }
+            | Self::RingFailed { .. }
             | Self::Unhealthy
             | Self::ResolveFailed { .. }
             | Self::ResolverFailed { .. }
@@ -162,7 +170,16 @@ impl Failure {
             Self::HttpStatus { http, .. } => code_of_http_status(*http),
             Self::NoStatus { .. } => Code::Unknown,
             Self::NoMessage | Self::SecondMessage => Code::Unimplemented,
-            Self::Protocol { .. } | Self::Internal { .. } => Code::Internal,
+            Self::NoRequestHash | Self::Protocol { .. } | Self::Internal { .. } => Code::Internal,
+        }
+    }
+
+    /// The same failure where a call's place on the ring says which endpoints it could go to.
+    #[must_use]
+    pub(crate) fn on_ring(self) -> Self {
+        match self {
+            Self::ConnectFailed { last_error } => Self::RingFailed { last_error },
+            other => other,
         }
     }
 
@@ -204,6 +221,12 @@ impl Failure {
                 }
                 Dialect::GrpcJs => format!("No connection established. Last error: {last_error}"),
             },
+            Self::RingFailed { last_error } => {
+                format!("ring hash cannot find a connected endpoint; last failure: {last_error}")
+            }
+            Self::NoRequestHash => {
+                "ring_hash does not know by which header to send calls; name it in the service config, as requestHashHeader".into()
+            }
             Self::Unhealthy => "no address that is connected is healthy".into(),
             Self::ResolverFailed { target, cause } => format!("the resolver of {target} failed: {cause}"),
             Self::ResolveFailed { target, cause } => match dialect {

@@ -104,7 +104,11 @@ pub fn is_reserved(key: &str) -> bool {
     )
 }
 
-fn check_key(key: &str) -> Result<(), Error> {
+/// Whether this may be the name of an entry.
+///
+/// # Errors
+/// [`ErrorKind::Metadata`] naming the key and the rule it breaks.
+pub(crate) fn check_key(key: &str) -> Result<(), Error> {
     let refuse = |rule: &str| Err(Error::new(ErrorKind::Metadata, format!("metadata key {key:?} {rule}")));
     if key.is_empty() {
         return refuse("is empty; give it a name");

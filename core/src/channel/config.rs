@@ -39,6 +39,7 @@ pub(crate) struct ChannelConfig {
     pub(crate) attempt_delay: Duration,
     /// The policy where no service config names one.
     pub(crate) balancing: BalancingConfig,
+    pub(crate) ring_size_cap: u32,
     /// What the application wants where its name's own config says nothing.
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
     /// Whether what the resolver says of service configs holds.
@@ -124,6 +125,7 @@ impl ChannelConfig {
                 probe_interval: unless_zero("linkspan.probe_interval_ms"),
             },
             balancing: balancing::choose(options, preset)?,
+            ring_size_cap: unsigned_32("grpc.lb.ring_hash.ring_size_cap"),
             service_config,
             takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),

@@ -29,6 +29,7 @@ use crate::policy::balancer::graceful_switch::GracefulSwitch;
 use crate::policy::balancer::least_request::LeastRequest;
 use crate::policy::balancer::outlier_detection::OutlierDetection;
 use crate::policy::balancer::pick_first::PickFirst;
+use crate::policy::balancer::ring_hash::RingHash;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::weighted_round_robin::WeightedRoundRobin;
@@ -128,6 +129,10 @@ fn new_policy<D: Driver>(
             }
             let (delay, unit) = (config.attempt_delay, driver.random_unit());
             Box::new(WeightedRoundRobin::weighted_round_robin(ids.clone(), delay, unit, settings.clone()))
+        }
+        BalancingConfig::RingHash(settings) => {
+            let random = Random::new(driver.random_unit().to_bits());
+            Box::new(RingHash::new(settings, config.ring_size_cap, ids.clone(), config.attempt_delay, random))
         }
         BalancingConfig::OutlierDetection(settings, child) => {
             let child = new_policy(driver, config, child, ids);
@@ -325,6 +330,7 @@ impl<D: Driver> Control<D> {
             },
         };
         let addresses: Vec<Address> = resolution.addresses().cloned().collect();
+        let is_first = !self.resolving.has_result();
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
         self.showing.because(found);
@@ -354,6 +360,10 @@ impl<D: Driver> Control<D> {
         if service_config.is_some() {
             // Also when the policy does nothing: calls see the config.
             self.publish();
+        }
+        // The channel left IDLE for a call, whose pick says what to connect, or else because it was asked to (A117).
+        if is_first && self.showing.state() == State::Idle && !self.activity().has_calls {
+            self.tell(|policy, actions| policy.on_exit_idle(now, actions));
         }
     }
 

@@ -376,6 +376,14 @@ const REGISTRY: &[OptionDoc] = &[
         "The same as linkspan.lb_policy, which wins; a policy that is not known is replaced by pick_first.",
     ),
     int(
+        "grpc.lb.ring_hash.ring_size_cap",
+        "entries",
+        (1, 8_388_608),
+        [4_096, 4_096],
+        "4096",
+        "Rings of ring_hash are no larger, whatever the service config says. An entry takes 16 bytes; with fewer entries than endpoints some endpoints get no calls.",
+    ),
+    int(
         "grpc.client_idle_timeout_ms",
         "ms",
         (0, I32_MAX),

@@ -97,6 +97,7 @@ impl Snapshot {
             Picked::Ready(to) => Pick::Ready(to.id, Rc::clone(&to.pool), to.tally.enter()),
             Picked::Queue => Pick::Queue,
             Picked::Fail(failure) => Pick::Fail(failure.clone()),
+            Picked::FailOnRing(failure) => Pick::Fail(failure.clone().on_ring()),
         }
     }
 
@@ -114,7 +115,9 @@ impl Snapshot {
             },
             PickResult::Queue => Picked::Queue,
             PickResult::Fail(Lack::Connection) => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),
+            PickResult::Fail(Lack::RingMember) => self.failure.as_ref().map_or(Picked::Queue, Picked::FailOnRing),
             PickResult::Fail(Lack::Health) => Picked::Fail(&Failure::Unhealthy),
+            PickResult::Fail(Lack::RequestHash) => Picked::Fail(&Failure::NoRequestHash),
         }
     }
 }
@@ -124,4 +127,6 @@ enum Picked<'a> {
     Ready(&'a Connected),
     Queue,
     Fail(&'a Failure),
+    /// None on the ring could be connected, the last of them because of this.
+    FailOnRing(&'a Failure),
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::fields::{self, Field, Object};
+use crate::metadata::{check_key, is_binary};
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::least_request::LeastRequestConfig;
 use crate::policy::balancer::outlier_detection::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use crate::policy::balancer::pick_first::PickFirstConfig;
+use crate::policy::balancer::ring_hash::{RingHashConfig, RingSizes};
 use crate::policy::balancer::weighted_round_robin::{MetricName, WeightedRoundRobinConfig};
 
 /// Makes a policy's settings of a JSON object.
@@ -18,6 +20,7 @@ const POLICIES: &[(&str, Reader)] = &[
     ("round_robin", |_| Some(BalancingConfig::RoundRobin)),
     ("weighted_round_robin", weighted_round_robin),
     ("least_request", least_request),
+    ("ring_hash", ring_hash),
     ("outlier_detection", outlier_detection),
 ];
 
@@ -27,7 +30,9 @@ const EXPERIMENTAL: &[&str] =
 
 /// A policy by its name alone; `None` when there is none, or it cannot do without settings.
 pub(crate) fn named(name: &str) -> Option<BalancingConfig> {
-    fields::read_nothing(reader(name)?).ok()
+    let policy = fields::read_nothing(reader(name)?).ok();
+    // As it is without settings, each call fails.
+    policy.filter(|policy| *policy != BalancingConfig::RingHash(RingHashConfig::default()))
 }
 
 /// The names that [`named`] knows, to be told to people.
@@ -128,6 +133,37 @@ fn least_request(object: &Object<'_>) -> Option<BalancingConfig> {
     let default = LeastRequestConfig::default().choice_count;
     let choices = object.field("choiceCount").map_or(Some(default), |field| field.unsigned(2..=u32::MAX));
     Some(BalancingConfig::LeastRequest(LeastRequestConfig { choice_count: choices? }))
+}
+
+/// A42's and A76's fields, defaults and limits.
+fn ring_hash(object: &Object<'_>) -> Option<BalancingConfig> {
+    const MOST: u32 = 8_388_608;
+    let default = RingHashConfig::default().sizes;
+    // Nothing is 0 here, as in protobuf.
+    let size = |name, default| number(object, name, 0, MOST).map(|size| if size == 0 { default } else { size });
+    let (min, max) = (size("minRingSize", default.min), size("maxRingSize", default.max));
+    let header = object.field("requestHashHeader").map_or(Some(None), |field| request_hash_header(&field));
+    let sizes = RingSizes { min: min?, max: max? };
+    if sizes.min > sizes.max {
+        let RingSizes { min, max } = sizes;
+        return object.mistake(format!("maxRingSize, {max}, must not be less than minRingSize, {min}"));
+    }
+    Some(BalancingConfig::RingHash(RingHashConfig { sizes, request_hash_header: header? }))
+}
+
+/// [LB-63]; an empty one is none.
+fn request_hash_header(field: &Field<'_>) -> Option<Option<String>> {
+    let name = field.text()?.to_ascii_lowercase();
+    if name.is_empty() {
+        return Some(None);
+    }
+    if let Err(refused) = check_key(&name) {
+        return field.mistake(refused.message());
+    }
+    if is_binary(&name) {
+        return field.mistake(format!("{} has bytes as values; name a header whose values are text", field.shown()));
+    }
+    Some(Some(name))
 }
 
 /// A50's fields, defaults and limits.
@@ -231,11 +267,11 @@ mod tests {
             ("{}", ": an object is not a list"),
             (
                 "[]",
-                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\" or \"outlier_detection\"",
+                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\" or \"outlier_detection\"",
             ),
             (
                 r#"[{"a": {}}, {"Round_Robin": {}}]"#,
-                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\" or \"outlier_detection\"",
+                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\" or \"outlier_detection\"",
             ),
             ("[{}]", "[0]: it must have exactly one field, and has 0"),
             (r#"[{"a": {}}, {"b": {}, "c": {}}]"#, "[1]: it must have exactly one field, and has 2"),
@@ -337,6 +373,51 @@ mod tests {
         }
         let both = of(r#""errorUtilizationPenalty": -1, "metricNamesForComputingUtilization": [1, 2]"#);
         assert!(both.expect_err("wrong").starts_with("3 mistakes"), "each is told");
+    }
+
+    fn ring_hash_of(min: u32, max: u32, header: Option<&str>) -> BalancingConfig {
+        let sizes = RingSizes { min, max };
+        BalancingConfig::RingHash(RingHashConfig { sizes, request_hash_header: header.map(str::to_owned) })
+    }
+
+    /// [LB-61], [LB-63], A76
+    #[test]
+    fn ring_hash_has_sizes_with_defaults_and_limits_and_a_header_of_text() {
+        let of = |fields: &str| chosen_of(&format!(r#"[{{"ring_hash_experimental": {{{fields}}}}}]"#));
+        let table = [
+            ("", ring_hash_of(1_024, 4_096, None)),
+            (r#""minRingSize": 0, "maxRingSize": 0"#, ring_hash_of(1_024, 4_096, None)),
+            (r#""minRingSize": 8388608, "maxRingSize": 8388608"#, ring_hash_of(8_388_608, 8_388_608, None)),
+            (r#""minRingSize": 1, "maxRingSize": 1"#, ring_hash_of(1, 1, None)),
+            (r#""requestHashHeader": """#, ring_hash_of(1_024, 4_096, None)),
+            (r#""requestHashHeader": "X-User.Id_1""#, ring_hash_of(1_024, 4_096, Some("x-user.id_1"))),
+        ];
+        for (fields, wanted) in table {
+            assert_eq!(of(fields), Ok(Some(wanted)), "{fields}");
+        }
+        let place = "loadBalancingConfig[0].ring_hash_experimental";
+        for (fields, told) in [
+            (r#""minRingSize": 8388609"#, ".minRingSize: 8388609 is not a whole number from 0 to 8388608"),
+            (r#""maxRingSize": -1"#, ".maxRingSize: -1 is not a whole number from 0 to 8388608"),
+            (r#""minRingSize": 4097"#, ": maxRingSize, 4096, must not be less than minRingSize, 4097"),
+            (r#""maxRingSize": 1023"#, ": maxRingSize, 1023, must not be less than minRingSize, 1024"),
+            (r#""requestHashHeader": 1"#, ".requestHashHeader: 1 is not a string"),
+            (
+                r#""requestHashHeader": "a key""#,
+                ".requestHashHeader: metadata key \"a key\" has a character outside 0-9 a-z _ - .",
+            ),
+            (
+                r#""requestHashHeader": ":path""#,
+                ".requestHashHeader: metadata key \":path\" starts with ':'; pseudo-headers are set by the engine",
+            ),
+            (
+                r#""requestHashHeader": "Key-Bin""#,
+                ".requestHashHeader: \"Key-Bin\" has bytes as values; name a header whose values are text",
+            ),
+        ] {
+            assert_eq!(of(fields), Err(format!("{place}{told}")), "{fields}");
+        }
+        assert_eq!(named("ring_hash"), None, "calls would all fail");
     }
 
     /// A50

@@ -13,6 +13,7 @@ use super::{STREAM, UNARY, message, message_id};
 use crate::call::{CallEnd, CallRequest, Timeout};
 use crate::engine::completion::{Event, Reply};
 use crate::engine::{CallHandle, Channel};
+use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::runtime::Driver;
 use crate::runtime::simulated::{Journal, Now};
@@ -27,11 +28,16 @@ pub(crate) struct Plan {
     pub(crate) size: usize,
     /// A unary call with none; a stream with that many messages.
     pub(crate) messages: Option<u32>,
+    /// What the header [`KEY`] says.
+    pub(crate) key: Option<u8>,
 }
+
+/// The name of a header.
+pub(crate) const KEY: &str = "x-key";
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(10)), wait_for_ready: false, size: 16, messages: None }
+        Self { timeout: Some(Duration::from_secs(10)), wait_for_ready: false, size: 16, messages: None, key: None }
     }
 }
 
@@ -52,6 +58,8 @@ pub(crate) struct End {
     pub(crate) at: Time,
     pub(crate) code: Code,
     pub(crate) text: String,
+    /// The address of the server it reached.
+    pub(crate) peer: Option<Arc<str>>,
     pub(crate) sent: Sent,
     pub(crate) is_local: bool,
     /// Whether the answers are those to its messages.
@@ -110,8 +118,8 @@ impl Reported {
         let code = end.status.code();
         self.journal.note(format_args!("call {id} ends {code:?} {:?}: {}", end.sent, end.status.message()));
         let text = end.status.message().to_owned();
-        let (at, sent, is_local) = (self.now.time(), end.sent, end.local);
-        self.with(|state| state.ends.push(End { at, code, text, sent, is_local, is_right }));
+        let (at, peer, sent, is_local) = (self.now.time(), end.peer.clone(), end.sent, end.local);
+        self.with(|state| state.ends.push(End { at, code, text, peer, sent, is_local, is_right }));
         self.ended.notify_one();
         self.progressed.notify_one();
     }
@@ -166,7 +174,12 @@ impl World {
 }
 
 fn request(method: &str, plan: Plan) -> CallRequest {
+    let mut metadata = Metadata::new();
+    if let Some(key) = plan.key {
+        metadata.append(KEY, key.to_string()).expect("good metadata");
+    }
     CallRequest {
+        metadata,
         timeout: plan.timeout.map_or(Timeout::None, Timeout::After),
         wait_for_ready: Some(plan.wait_for_ready),
         ..CallRequest::new(method)

@@ -1,14 +1,18 @@
 //! Calls spread over several servers, and what becomes of them when one is lost.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use linkspan_core::{Code, State};
+use linkspan_core::{CallOptions, Channel, Code, Metadata, State};
+use tokio::task::JoinHandle;
 
-use crate::peer::client::{becomes, call, channel, channel_with, failure, response, time_passes};
+use crate::peer::client::{Unary, becomes, call, call_with, channel, channel_with, failure, response, time_passes};
 use crate::peer::run;
-use crate::peer::server::Server;
+use crate::peer::server::{ReservedPort, Server};
 
 /// [LB-25], [LB-28], [CONN-76]
 #[test]
@@ -191,5 +195,108 @@ fn servers_get_calls_by_the_load_they_tell_whatever_the_status() {
                 }
             }
         }
+    });
+}
+
+const RING_HASH: &str = r#"{"loadBalancingConfig": [{"ring_hash_experimental": {"requestHashHeader": "X-User"}}]}"#;
+
+/// A server that answers each call with its name, and how many connections it was given.
+fn named(server: Server, name: &'static str) -> (JoinHandle<()>, Rc<Cell<usize>>) {
+    let accepted = Rc::<Cell<usize>>::default();
+    let count = Rc::clone(&accepted);
+    let serving = crate::peer::beside(async move {
+        loop {
+            let mut connection = server.accept().await;
+            count.set(count.get() + 1);
+            crate::peer::beside(async move {
+                loop {
+                    connection.request().await.answer(name.as_bytes());
+                }
+            });
+        }
+    });
+    (serving, accepted)
+}
+
+fn call_of(channel: &Channel, user: &str) -> JoinHandle<Unary> {
+    let mut metadata = Metadata::new();
+    metadata.append("x-user", user.to_owned()).expect("good metadata");
+    call_with(channel, "", CallOptions { metadata, ..CallOptions::default() })
+}
+
+/// [LB-62], [LB-63], [LB-66]
+#[test]
+fn calls_with_the_same_header_go_to_the_same_server_and_others_are_spread() {
+    run(calls_keep_their_servers(RING_HASH));
+}
+
+/// [LB-8]
+#[test]
+fn what_calls_ask_of_a_ring_gets_through_the_policy_around_it() {
+    run(calls_keep_their_servers(
+        r#"{"loadBalancingConfig": [{"outlier_detection_experimental": {"childPolicy": [
+            {"ring_hash_experimental": {"requestHashHeader": "x-user"}}
+        ]}}]}"#,
+    ));
+}
+
+async fn calls_keep_their_servers(config: &str) {
+    let servers = [Server::start(), Server::start(), Server::start()];
+    let addresses = servers.each_ref().map(Server::address).join(",");
+    let servers: Vec<_> = servers.into_iter().zip(["a", "b", "c"]).map(|(server, name)| named(server, name)).collect();
+    let channel = channel_with(&addresses, &[("grpc.service_config", config.into())]);
+    let first = response(call_of(&channel, "0")).await.message;
+    assert_eq!(servers.iter().map(|(_, accepted)| accepted.get()).sum::<usize>(), 1, "one server is called");
+    // So many that no server is left without, whatever the ports make of the ring.
+    let mut homes = vec![first];
+    for user in 1..60 {
+        homes.push(response(call_of(&channel, &user.to_string())).await.message);
+    }
+    for (user, home) in homes.iter().enumerate() {
+        assert_eq!(response(call_of(&channel, &user.to_string())).await.message, *home, "user {user}");
+    }
+    assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 3);
+    assert!(servers.iter().all(|(_, accepted)| accepted.get() == 1));
+    servers.iter().for_each(|(serving, _)| serving.abort());
+}
+
+/// [LB-63]
+#[test]
+fn a_call_fails_at_once_where_the_ring_has_no_header_to_go_by() {
+    run(async {
+        let server = Server::start();
+        let config = r#"{"loadBalancingConfig": [{"ring_hash_experimental": {}}]}"#;
+        let channel = channel_with(&server.address(), &[("grpc.service_config", config.into())]);
+        let failed = failure(call_of(&channel, "0"), Code::Internal).await;
+        assert!(failed.to_string().contains("requestHashHeader"), "{failed}");
+        assert!(!server.has_waiting_connection());
+    });
+}
+
+/// [LB-64]
+#[test]
+fn a_call_fails_when_no_server_of_the_ring_can_be_reached() {
+    run(async {
+        let ports = [ReservedPort::new(), ReservedPort::new()];
+        let addresses = ports.each_ref().map(ReservedPort::address).join(",");
+        let channel = channel_with(&addresses, &[("grpc.service_config", RING_HASH.into())]);
+        let failed = failure(call_of(&channel, "0"), Code::Unavailable).await;
+        let words = "ring hash cannot find a connected endpoint; last failure: 127.0.0.1:";
+        assert!(failed.to_string().contains(words), "{failed}");
+    });
+}
+
+/// A117
+#[test]
+fn a_ring_that_is_asked_to_connect_connects_one_server() {
+    run(async {
+        let servers = [Server::start(), Server::start(), Server::start()];
+        let addresses = servers.each_ref().map(Server::address).join(",");
+        let servers: Vec<_> = servers.into_iter().map(|server| named(server, "")).collect();
+        let channel = channel_with(&addresses, &[("grpc.service_config", RING_HASH.into())]);
+        channel.state(true);
+        becomes(&channel, State::Ready).await;
+        assert_eq!(servers.iter().map(|(_, accepted)| accepted.get()).sum::<usize>(), 1);
+        servers.iter().for_each(|(serving, _)| serving.abort());
     });
 }

@@ -3,6 +3,7 @@
 use super::least_request::LeastRequestConfig;
 use super::outlier_detection::OutlierOptions;
 use super::pick_first::PickFirstConfig;
+use super::ring_hash::RingHashConfig;
 use super::weighted_round_robin::WeightedRoundRobinConfig;
 
 /// A policy with its settings.
@@ -12,6 +13,7 @@ pub(crate) enum BalancingConfig {
     RoundRobin,
     WeightedRoundRobin(WeightedRoundRobinConfig),
     LeastRequest(LeastRequestConfig),
+    RingHash(RingHashConfig),
     /// Around another one.
     OutlierDetection(OutlierOptions, Box<Self>),
 }

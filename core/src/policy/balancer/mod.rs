@@ -11,6 +11,7 @@ pub(crate) mod least_request;
 pub(crate) mod outlier_detection;
 mod petiole;
 pub(crate) mod pick_first;
+pub(crate) mod ring_hash;
 pub(crate) mod round_robin;
 pub(crate) mod shuffle;
 pub(crate) mod tally;
@@ -85,11 +86,9 @@ pub(crate) struct PickArgs<'a> {
     /// A random fraction, another one each time.
     pub(crate) random_unit: &'a dyn Fn() -> f64,
     /// What the call's caller sends with it.
-    #[allow(dead_code, reason = "for policies that choose by what a call carries")]
     pub(crate) metadata: &'a Metadata,
     /// Tells the control task that picks asked for connections. A pick that asks leaves its wish where its policy finds it, so that many
     /// calls with the same wish are one.
-    #[allow(dead_code, reason = "for policies that connect what is picked")]
     pub(crate) connection_wanted: &'a dyn Fn(),
 }
 
@@ -119,6 +118,10 @@ pub(crate) enum Lack {
     Connection,
     /// What is connected is not healthy.
     Health,
+    /// None of the endpoints on the ring could be connected.
+    RingMember,
+    /// The call's place on the ring: no header is named that says it.
+    RequestHash,
 }
 
 /// A picker whose answer never changes.
@@ -144,6 +147,8 @@ fn word(action: &LbAction) -> String {
             PickResult::Queue => format!("{state} queue"),
             PickResult::Fail(Lack::Connection) => format!("{state} fail"),
             PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
+            PickResult::Fail(Lack::RingMember) => format!("{state} no ring member"),
+            PickResult::Fail(Lack::RequestHash) => format!("{state} no request hash"),
         },
     }
 }

@@ -9,6 +9,7 @@ mod outliers;
 mod pings;
 mod resolving;
 mod restart;
+mod ring;
 mod silence;
 mod streams;
 mod switching;

@@ -18,7 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const LIMIT: u32 = 100;
 const CALLS: usize = 250;
-const PATIENCE: Plan = Plan { timeout: Some(Duration::from_secs(60)), wait_for_ready: false, size: 16, messages: None };
+const PATIENCE: Plan =
+    Plan { timeout: Some(Duration::from_secs(60)), wait_for_ready: false, size: 16, messages: None, key: None };
 
 fn answers_after(length: Duration) -> Answers {
     Answers { after: (length, length), ..Answers::default() }

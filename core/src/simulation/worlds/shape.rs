@@ -73,6 +73,8 @@ impl Shape {
         if random.percent(40) {
             let policies = ["pick_first", "round_robin", "weighted_round_robin", "least_request"];
             set.set("linkspan.lb_policy", random.one_of(&policies)).expect("known");
+        } else if random.percent(20) {
+            set.set("grpc.service_config", RING_HASH).expect("text");
         }
         let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
         let (initial_backoff, max_backoff) = (milliseconds(initial_backoff), milliseconds(max_backoff));
@@ -98,6 +100,9 @@ impl Shape {
         }
     }
 }
+
+/// Half of the calls have a key.
+const RING_HASH: &str = r#"{"loadBalancingConfig": [{"ring_hash_experimental": {"requestHashHeader": "x-key"}}]}"#;
 
 /// Turns keepalive on; time and timeout together, if connections without calls are pinged too.
 fn set_keepalive(set: &mut ChannelOptions, random: &Random) -> Option<Duration> {

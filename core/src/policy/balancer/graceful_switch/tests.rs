@@ -6,6 +6,7 @@ use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::least_request::{LeastRequest, LeastRequestConfig};
 use crate::policy::balancer::outlier_detection::{OutlierDetection, OutlierOptions};
 use crate::policy::balancer::pick_first::{PickFirst, PickFirstConfig};
+use crate::policy::balancer::ring_hash::RingHash;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
@@ -37,6 +38,7 @@ fn make(config: &BalancingConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
             Box::new(WeightedRoundRobin::weighted_round_robin(ids, delay, 0.0, settings.clone()))
         }
         BalancingConfig::LeastRequest(settings) => Box::new(LeastRequest::least_request(ids, delay, *settings)),
+        BalancingConfig::RingHash(settings) => Box::new(RingHash::new(settings, 4_096, ids, delay, Random::new(1))),
         BalancingConfig::OutlierDetection(options, child) => {
             Box::new(OutlierDetection::new(options.clone(), make(child, &ids), Random::new(1)))
         }
