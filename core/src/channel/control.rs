@@ -29,6 +29,7 @@ use crate::policy::balancer::graceful_switch::GracefulSwitch;
 use crate::policy::balancer::least_request::LeastRequest;
 use crate::policy::balancer::outlier_detection::OutlierDetection;
 use crate::policy::balancer::pick_first::PickFirst;
+use crate::policy::balancer::random_subsetting::RandomSubsetting;
 use crate::policy::balancer::ring_hash::RingHash;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
@@ -133,6 +134,11 @@ fn new_policy<D: Driver>(
         BalancingConfig::RingHash(settings) => {
             let random = Random::new(driver.random_unit().to_bits());
             Box::new(RingHash::new(settings, config.ring_size_cap, ids.clone(), config.attempt_delay, random))
+        }
+        BalancingConfig::RandomSubsetting(settings, child) => {
+            let child = new_policy(driver, config, child, ids);
+            let seed = Random::new(driver.random_unit().to_bits()).bits();
+            Box::new(RandomSubsetting::new(*settings, seed, child))
         }
         BalancingConfig::OutlierDetection(settings, child) => {
             let child = new_policy(driver, config, child, ids);

@@ -8,6 +8,7 @@ use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::least_request::LeastRequestConfig;
 use crate::policy::balancer::outlier_detection::{FailurePercentageEjection, OutlierOptions, SuccessRateEjection};
 use crate::policy::balancer::pick_first::PickFirstConfig;
+use crate::policy::balancer::random_subsetting::RandomSubsettingConfig;
 use crate::policy::balancer::ring_hash::{RingHashConfig, RingSizes};
 use crate::policy::balancer::weighted_round_robin::{MetricName, WeightedRoundRobinConfig};
 
@@ -21,6 +22,7 @@ const POLICIES: &[(&str, Reader)] = &[
     ("weighted_round_robin", weighted_round_robin),
     ("least_request", least_request),
     ("ring_hash", ring_hash),
+    ("random_subsetting", random_subsetting),
     ("outlier_detection", outlier_detection),
 ];
 
@@ -166,6 +168,14 @@ fn request_hash_header(field: &Field<'_>) -> Option<Option<String>> {
     Some(Some(name))
 }
 
+/// [LB-110]
+fn random_subsetting(object: &Object<'_>) -> Option<BalancingConfig> {
+    let child = object.required("childPolicy").and_then(|list| read_list(&list));
+    let subset_size = object.required("subsetSize").and_then(|field| field.unsigned(1..=u32::MAX));
+    let config = RandomSubsettingConfig { subset_size: subset_size? };
+    Some(BalancingConfig::RandomSubsetting(config, Box::new(child?)))
+}
+
 /// A50's fields, defaults and limits.
 fn outlier_detection(object: &Object<'_>) -> Option<BalancingConfig> {
     let child = object.required("childPolicy").and_then(|list| read_list(&list));
@@ -267,11 +277,11 @@ mod tests {
             ("{}", ": an object is not a list"),
             (
                 "[]",
-                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\" or \"outlier_detection\"",
+                ": it names no policy; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\", \"random_subsetting\" or \"outlier_detection\"",
             ),
             (
                 r#"[{"a": {}}, {"Round_Robin": {}}]"#,
-                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\" or \"outlier_detection\"",
+                ": it names \"a\", \"Round_Robin\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\", \"random_subsetting\" or \"outlier_detection\"",
             ),
             ("[{}]", "[0]: it must have exactly one field, and has 0"),
             (r#"[{"a": {}}, {"b": {}, "c": {}}]"#, "[1]: it must have exactly one field, and has 2"),
@@ -418,6 +428,24 @@ mod tests {
             assert_eq!(of(fields), Err(format!("{place}{told}")), "{fields}");
         }
         assert_eq!(named("ring_hash"), None, "calls would all fail");
+    }
+
+    /// [LB-110]
+    #[test]
+    fn random_subsetting_has_a_size_and_a_child() {
+        let of = |fields: &str| chosen_of(&format!(r#"[{{"random_subsetting_experimental": {{{fields}}}}}]"#));
+        let child = r#""childPolicy": [{"round_robin": {}}]"#;
+        let config = RandomSubsettingConfig { subset_size: 20 };
+        let wanted = BalancingConfig::RandomSubsetting(config, Box::new(BalancingConfig::RoundRobin));
+        assert_eq!(of(&format!(r#"{child}, "subsetSize": 20"#)), Ok(Some(wanted)));
+        for (fields, told) in [
+            (child.to_owned(), ".subsetSize: it is missing"),
+            (format!(r#"{child}, "subsetSize": 0"#), ".subsetSize: 0 is not a whole number from 1 to 4294967295"),
+            (r#""subsetSize": 20"#.to_owned(), ".childPolicy: it is missing"),
+        ] {
+            let place = "loadBalancingConfig[0].random_subsetting_experimental";
+            assert_eq!(of(&fields), Err(format!("{place}{told}")), "{fields}");
+        }
     }
 
     /// A50

@@ -54,7 +54,7 @@ fn every_mistake_of_a_config_is_told_at_once() {
     }"#;
     let wanted = [
         "11 mistakes",
-        "loadBalancingConfig: it names \"no_such\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\" or \"outlier_detection\"",
+        "loadBalancingConfig: it names \"no_such\", none of which is known; it may name \"pick_first\", \"round_robin\", \"weighted_round_robin\", \"least_request\", \"ring_hash\", \"random_subsetting\" or \"outlier_detection\"",
         "methodConfig[2]: 7 is not an object",
         "methodConfig[0].waitForReady: \"yes\" is not true or false",
         "methodConfig[0].timeout: \"5\" has no \"s\"; write for example \"5s\"",

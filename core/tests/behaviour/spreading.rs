@@ -230,12 +230,14 @@ fn calls_with_the_same_header_go_to_the_same_server_and_others_are_spread() {
     run(calls_keep_their_servers(RING_HASH));
 }
 
-/// [LB-8]
+/// [LB-8], [LB-110]
 #[test]
-fn what_calls_ask_of_a_ring_gets_through_the_policy_around_it() {
+fn what_calls_ask_of_a_ring_gets_through_the_policies_around_it() {
     run(calls_keep_their_servers(
-        r#"{"loadBalancingConfig": [{"outlier_detection_experimental": {"childPolicy": [
-            {"ring_hash_experimental": {"requestHashHeader": "x-user"}}
+        r#"{"loadBalancingConfig": [{"random_subsetting_experimental": {"subsetSize": 3, "childPolicy": [
+            {"outlier_detection_experimental": {"childPolicy": [
+                {"ring_hash_experimental": {"requestHashHeader": "x-user"}}
+            ]}}
         ]}}]}"#,
     ));
 }

@@ -3,6 +3,7 @@
 use super::least_request::LeastRequestConfig;
 use super::outlier_detection::OutlierOptions;
 use super::pick_first::PickFirstConfig;
+use super::random_subsetting::RandomSubsettingConfig;
 use super::ring_hash::RingHashConfig;
 use super::weighted_round_robin::WeightedRoundRobinConfig;
 
@@ -14,6 +15,8 @@ pub(crate) enum BalancingConfig {
     WeightedRoundRobin(WeightedRoundRobinConfig),
     LeastRequest(LeastRequestConfig),
     RingHash(RingHashConfig),
+    /// Around another one.
+    RandomSubsetting(RandomSubsettingConfig, Box<Self>),
     /// Around another one.
     OutlierDetection(OutlierOptions, Box<Self>),
 }

@@ -11,6 +11,7 @@ pub(crate) mod least_request;
 pub(crate) mod outlier_detection;
 mod petiole;
 pub(crate) mod pick_first;
+pub(crate) mod random_subsetting;
 pub(crate) mod ring_hash;
 pub(crate) mod round_robin;
 pub(crate) mod shuffle;

@@ -6,6 +6,7 @@ use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::least_request::{LeastRequest, LeastRequestConfig};
 use crate::policy::balancer::outlier_detection::{OutlierDetection, OutlierOptions};
 use crate::policy::balancer::pick_first::{PickFirst, PickFirstConfig};
+use crate::policy::balancer::random_subsetting::RandomSubsetting;
 use crate::policy::balancer::ring_hash::RingHash;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
@@ -39,6 +40,9 @@ fn make(config: &BalancingConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
         }
         BalancingConfig::LeastRequest(settings) => Box::new(LeastRequest::least_request(ids, delay, *settings)),
         BalancingConfig::RingHash(settings) => Box::new(RingHash::new(settings, 4_096, ids, delay, Random::new(1))),
+        BalancingConfig::RandomSubsetting(settings, child) => {
+            Box::new(RandomSubsetting::new(*settings, 1, make(child, &ids)))
+        }
         BalancingConfig::OutlierDetection(options, child) => {
             Box::new(OutlierDetection::new(options.clone(), make(child, &ids), Random::new(1)))
         }
