@@ -100,6 +100,7 @@ impl<D: Driver> Subchannels<D> {
             ask_gate_at: None,
         };
         self.slots.insert(id, slot);
+        self.settings.counters.subchannels.enter();
     }
 
     pub(super) fn remove(&mut self, id: SubchannelId) {
@@ -118,6 +119,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
     fn let_go(&self, mut slot: Slot) {
+        self.settings.counters.subchannels.leave();
         self.gate.leave(&slot.address);
         slot.members.drain_all();
         if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(dialing.connection)) {

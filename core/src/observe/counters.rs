@@ -53,6 +53,7 @@ pub(crate) struct ChannelCounters {
     pub(crate) calls_by_code: [Counter; 17],
     pub(crate) calls_in_flight: Gauge,
     pub(crate) calls_queued: Gauge,
+    pub(crate) subchannels: Gauge,
     pub(crate) retries: Counter,
     pub(crate) messages_sent: Counter,
     pub(crate) messages_received: Counter,

@@ -127,6 +127,7 @@ fn check_leaks(world: &World) {
         let left = [
             ("calls in flight", metrics.calls_in_flight),
             ("queued calls", metrics.calls_queued),
+            ("subchannels", metrics.subchannels),
             ("connections", metrics.connections.len() as u64),
         ];
         for (what, count) in left {

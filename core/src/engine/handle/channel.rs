@@ -150,6 +150,7 @@ impl Channel {
             calls_failed: counters.calls_failed(),
             calls_in_flight: counters.calls_in_flight.read(),
             calls_queued: counters.calls_queued.read(),
+            subchannels: counters.subchannels.read(),
             retries: counters.retries.read(),
             keepalive_pings: counters.keepalive_pings.read(),
             keepalives_failed: counters.keepalives_failed.read(),
@@ -279,6 +280,8 @@ pub struct ChannelMetrics {
     pub calls_in_flight: u64,
     /// Calls among them that wait for a connection.
     pub calls_queued: u64,
+    /// Addresses the channel uses now: each has a subchannel, connected or not.
+    pub subchannels: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
     /// PINGs sent because nothing was read for the keepalive time.

@@ -2,6 +2,7 @@
 
 mod age;
 mod backoff;
+mod churn;
 mod deploys;
 mod hosted;
 mod idle;
