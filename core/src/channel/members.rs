@@ -34,8 +34,14 @@ struct Member {
 /// A look at whether a connection is used.
 struct Spare {
     at: Time,
-    /// How many streams it had opened at the last look.
-    streams_then: u32,
+    /// How many streams it had opened at the last look; `None` if one was open then.
+    streams_then: Option<u32>,
+}
+
+impl Spare {
+    fn look(at: Time, connection: &Connection) -> Self {
+        Self { at, streams_then: (connection.streams() == 0).then(|| connection.streams_opened()) }
+    }
 }
 
 /// Why a connection is dialed.
@@ -116,7 +122,7 @@ impl Members {
         earliest(self.list.iter().flat_map(times))
     }
 
-    /// Time passed. The connections that are not needed: those that are more than are kept and have had no call since the last look.
+    /// Time passed. The connections that are not needed: those that are more than are kept and have had no stream since the last look.
     pub(super) fn on_time(&mut self, now: Time) -> Vec<u64> {
         let mut unused = Vec::new();
         for member in &mut self.list {
@@ -124,11 +130,11 @@ impl Members {
                 member.successor.get_or_insert_with(|| "it has reached its age".to_owned());
             }
             let Some(spare) = member.spare.as_mut().filter(|spare| spare.at <= now) else { continue };
-            let streams = member.connection.streams_opened();
-            if member.connection.streams() == 0 && streams == spare.streams_then {
+            let next = Spare::look(now + self.shrink_after, &member.connection);
+            if next.streams_then.is_some() && next.streams_then == spare.streams_then {
                 unused.push(member.connection.id());
             }
-            *spare = Spare { at: now + self.shrink_after, streams_then: streams };
+            *spare = next;
         }
         unused
     }
@@ -151,8 +157,7 @@ impl Members {
             if !sizes.is_spare(place) {
                 member.spare = None;
             } else if member.spare.is_none() {
-                let streams_then = member.connection.streams_opened();
-                member.spare = Some(Spare { at: now + self.shrink_after, streams_then });
+                member.spare = Some(Spare::look(now + self.shrink_after, &member.connection));
             }
         }
     }

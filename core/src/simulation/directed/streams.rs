@@ -73,6 +73,24 @@ fn calls_above_the_limit_get_further_connections_and_those_go_when_they_are_not_
     });
 }
 
+/// It is looked at while a stream is open, and next when that has just ended.
+#[test]
+fn a_further_connection_stays_for_as_long_as_it_was_told_after_its_last_stream() {
+    every_seed(10, |world: World| async move {
+        let server = slow_server(&world);
+        let shrink = ("linkspan.connection_shrink_after_ms", 4_000.into());
+        let channel = world.channel(&listed([1]), &options(Preset::Resilient, [shrink]));
+        world.all_succeed(&many_calls(&world, &channel, PATIENCE)).await;
+        for (rest, connections) in [(MILLISECOND * 3_900, 3), (MILLISECOND * 4_200, 1)] {
+            world.sleep(rest).await;
+            if server.connections() != connections {
+                let now = world.driver().now().since_start();
+                world.wrong(format_args!("{} connections after {now:?}, not {connections}", server.connections()));
+            }
+        }
+    });
+}
+
 /// [CONN-120], [WIRE-244]
 #[test]
 fn without_further_connections_calls_wait_in_their_order_and_their_deadlines_say_for_what() {
