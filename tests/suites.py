@@ -98,6 +98,16 @@ LONG_FAULTS = [
     )
 ]
 
+# Servers and balancers that nobody here wrote, told with figures as the faults are; from the venv, because they call from their own process.
+SCENARIOS = [
+    suite(f"scenario-{name}", f"{PYTHON} tests/scenarios/run.py {name}", shows_output=True) for name in ("stream-limit", "outliers")
+]
+# HAProxy is looked for by the scenario itself.
+LONG_SCENARIOS = [
+    suite(f"soak-{name}", f"{PYTHON} tests/scenarios/run.py --long --keep {name}", shows_output=True)
+    for name in ("stream-limit", "outliers", "virtual-ip")
+]
+
 # What a call costs may not grow unseen, and whatever measures it must go on working.
 BUDGETS = [
     suite("budget", "python3 tests/bench/budget.py", shows_output=True),
@@ -123,13 +133,14 @@ PRODUCTS = [
     suite("demo", "python3 tests/demo/run.py", shows_output=True),
 ]
 
-SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *FAULTS, *BUDGETS, *SOAK, *LONG_FAULTS, *PRODUCTS]}
+SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *BUDGETS, *SOAK, *LONG_FAULTS, *LONG_SCENARIOS, *PRODUCTS]}
 
 GROUPS = {
     "lint": [each.name for each in LINTS],
-    "test": [each.name for each in [BUILD, *TESTS, *FAULTS]],
+    "test": [each.name for each in [BUILD, *TESTS, *FAULTS, *SCENARIOS]],
     "faults": [each.name for each in FAULTS],
+    "scenarios": [each.name for each in SCENARIOS],
     "interop": [each.name for each in INTEROP],
-    "soak": [each.name for each in [BUILD, *SOAK, *LONG_FAULTS]],
-    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *FAULTS, *BUDGETS, *PRODUCTS]],
+    "soak": [each.name for each in [BUILD, *SOAK, *LONG_FAULTS, *LONG_SCENARIOS]],
+    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *BUDGETS, *PRODUCTS]],
 }

@@ -1,4 +1,4 @@
-"""Starts the fault server and the proxy of tests/server/faults, and tells them what to do.
+"""Starts the fault server and the proxy of tests/server/faults, and grpcio's servers, and tells them what to do.
 
 The commands are those of their sources: `server.set(max_connection_age_ms=5000)`, `server.do("goaway", code=11)`,
 `proxy.do("black_hole")`. Each returns when it was obeyed. The first line and the commands are lines of a pipe, so any
@@ -10,7 +10,7 @@ import json
 import subprocess
 import time
 
-from server.running import ROOT, START_GUARD_SECONDS, read_line
+from server.running import ROOT, START_GUARD_SECONDS, VENV_PYTHON, read_line
 
 TEST_SERVER = ROOT / "target" / "release" / "test-server"
 
@@ -21,15 +21,15 @@ ANSWER_GUARD_SECONDS = 120
 class _Scripted:
     """One process; leaving the `with` block ends it. `address` is host:port."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *command):
         self._process = subprocess.Popen(
-            [str(part) for part in (TEST_SERVER, *arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         line = read_line(self._process.stdout, START_GUARD_SECONDS)
         word, _, self.address = line.strip().partition(" ")
         if word != "LISTENING":
             self.stop()
-            raise RuntimeError(f"{TEST_SERVER} did not say where it listens; its first line was {line!r}")
+            raise RuntimeError(f"{command[0]} did not say where it listens; its first line was {line!r}")
 
     @property
     def port(self):
@@ -83,7 +83,7 @@ class FaultServer(_Scripted):
     """A server of grpc.testing.TestService that follows every rule until it is told not to."""
 
     def __init__(self, name="faults", **behaviour):
-        super().__init__("serve", "--name", name)
+        super().__init__(TEST_SERVER, "serve", "--name", name)
         if behaviour:
             self.set(**behaviour)
 
@@ -109,4 +109,24 @@ class Proxy(_Scripted):
     """Relays byte streams to one address until it is told not to."""
 
     def __init__(self, to):
-        super().__init__("proxy", "--to", to)
+        super().__init__(TEST_SERVER, "proxy", "--to", to)
+
+
+class GrpcioServers(_Scripted):
+    """So many grpcio servers, in one process of their own. `address` is all of theirs, joined by commas."""
+
+    def __init__(self, servers, max_streams=None):
+        limit = () if max_streams is None else ("--max-streams", max_streams)
+        super().__init__(VENV_PYTHON, ROOT / "tests" / "server" / "grpcio_servers.py", "--servers", servers, *limit)
+
+    @property
+    def addresses(self):
+        return self.address.split(",")
+
+    def calls(self):
+        """How many calls each server got so far."""
+        return [server["calls"] for server in self.counts()["servers"]]
+
+    def let_fail_every_second_call(self, *numbers):
+        """Of these servers, counted from 0; the others fail none."""
+        self._tell({"set": {"halves": numbers}})
