@@ -21,6 +21,7 @@ mod liveness;
 mod metadata;
 mod on_loop;
 mod replacing;
+mod resolvers;
 mod service_config;
 mod spreading;
 mod streams;
