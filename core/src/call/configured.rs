@@ -27,7 +27,6 @@ pub(super) async fn bind<D: Driver>(
     inbox: &Inbox,
 ) -> Result<(), Outcome> {
     let current = channel.snapshot().service_config.clone();
-    let has_waited = current.is_none();
     let service_config = match current {
         Some(config) => config,
         // In a box: what few calls wait for is not to make all calls larger.
@@ -35,9 +34,6 @@ pub(super) async fn bind<D: Driver>(
     };
     spec.method.config = service_config.methods.of(spec.method.path.as_str()).cloned();
     progress.on_configured(channel, spec);
-    if has_waited && progress.is_late(channel.driver()) {
-        return Err(progress.local(progress.deadline_exceeded()));
-    }
     Ok(())
 }
 

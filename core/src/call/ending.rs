@@ -79,7 +79,7 @@ impl Progress {
     }
 
     /// Whether the deadline has passed.
-    pub(super) fn is_late<D: Driver>(&self, driver: &D) -> bool {
+    fn is_late<D: Driver>(&self, driver: &D) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= driver.now())
     }
 
@@ -143,7 +143,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn deadline_exceeded(&self) -> Failure {
+    fn deadline_exceeded(&self) -> Failure {
         Failure::DeadlineExceeded { timeout: self.timeout }
     }
 
