@@ -5,6 +5,8 @@ pub(crate) mod hosted;
 pub(crate) mod results;
 pub(crate) mod schemes;
 pub(crate) mod target;
+#[cfg_attr(not(test), expect(dead_code, reason = "the look-up of TXT records comes later"))]
+pub(crate) mod txt;
 
 use std::sync::Arc;
 

@@ -181,6 +181,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The names of the fields there are.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.fields.keys().map(String::as_str)
+    }
+
     /// Says what is wrong with the whole.
     pub(super) fn mistake<T>(&self, what: impl fmt::Display) -> Option<T> {
         self.whole.mistake(what)
