@@ -1,12 +1,14 @@
 //! Processes that fork while an engine runs: the child goes on with what it inherited, and the parent notices nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use linkspan_core::{
     CallError, CallOptions, CallRequest, Channel, Code, Completion, CompletionQueue, Credentials, Engine, ErrorKind,
-    Reply, State, Waited, process_generation, process_has_forked,
+    Reply, Resolver, ResolverFactory, ResolverSender, ResolverTarget, ResolverUpdate, State, Waited,
+    process_generation, process_has_forked,
 };
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -136,6 +138,68 @@ fn a_child_goes_on_with_its_own_connection_and_the_parent_with_its_own() {
             assert!(matches!(queue.wait(&mut Vec::new(), 1, Some(GUARD)), Waited::Ready(1)));
             round_trip(&channel, &mut connection).await;
             assert_eq!(channel.metrics().connect_attempts, 1);
+        });
+    });
+}
+
+/// A resolver that says its one address and keeps its sender, as a program does that tells its channels where to go.
+struct Kept {
+    address: String,
+    senders: Mutex<Vec<ResolverSender>>,
+}
+
+struct Quiet;
+
+impl Resolver for Quiet {}
+
+impl ResolverFactory for Kept {
+    fn start(&self, _: &ResolverTarget, results: ResolverSender) -> Result<Box<dyn Resolver>, String> {
+        results.update(self.update());
+        self.senders.lock().expect("whole").push(results);
+        Ok(Box::new(Quiet))
+    }
+}
+
+impl Kept {
+    fn update(&self) -> ResolverUpdate {
+        ResolverUpdate::of_each([self.address.parse().expect("an address")])
+    }
+}
+
+/// [NAME-24]
+#[test]
+fn a_child_starts_resolvers_of_its_own_and_the_parents_say_nothing_there() {
+    alone("forks::a_child_starts_resolvers_of_its_own_and_the_parents_say_nothing_there", "", || {
+        run(async {
+            let server = Server::start();
+            let kept = Arc::new(Kept { address: server.address(), senders: Mutex::default() });
+            let engine = Engine::shared();
+            engine.register_resolver("kept", Arc::clone(&kept) as Arc<dyn ResolverFactory>).expect("a scheme");
+            let channel = || Channel::new("kept:a", &Credentials::insecure(), &options(&[])).expect("a channel");
+            let inherited = channel();
+            let first = call(&inherited);
+            let mut connection = server.accept().await;
+            connection.request().await.answer(b"served");
+            response(first).await;
+
+            let parents = kept.senders.lock().expect("whole")[0].clone();
+            let child = child(|| {
+                assert!(parents.is_closed() && !parents.update(kept.update()) && !parents.error("unheard"));
+                // One that was there and one that is made here.
+                for channel in [&inherited, &channel()] {
+                    call_alone(channel);
+                }
+                assert_eq!(kept.senders.lock().expect("whole").len(), 3);
+                assert!(engine.register_resolver("kept", Arc::clone(&kept) as Arc<dyn ResolverFactory>).is_err());
+            });
+            for _ in 0..2 {
+                let mut childs = server.accept().await;
+                childs.request().await.answer(b"served");
+                beside(async move { childs.next_request().await.is_none() });
+            }
+            ends_well(child).await;
+            assert!(!parents.is_closed() && parents.update(kept.update()));
+            round_trip(&inherited, &mut connection).await;
         });
     });
 }
