@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One place a connection can be opened to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,27 @@ pub(crate) enum Address {
         host: Box<str>,
         port: u16,
     },
+    /// What a proxy is asked to connect to. Its socket is opened to the proxy.
+    Tunnel(Box<Tunnel>),
+}
+
+/// A way through an HTTP proxy: after its answer to CONNECT, all bytes are the destination's ([CONN-175]).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Tunnel {
+    pub(crate) proxy: SocketAddr,
+    /// `host:port`, as the proxy is told.
+    pub(crate) destination: Box<str>,
+    pub(crate) authorization: Option<ProxyAuthorization>,
+}
+
+/// The value of Proxy-Authorization. It is for the proxy alone, and nothing shows it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ProxyAuthorization(pub(crate) Arc<str>);
+
+impl fmt::Debug for ProxyAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyAuthorization(..)")
+    }
 }
 
 /// The families Happy Eyeballs takes turns between ([CONN-61]).
@@ -43,6 +65,7 @@ impl Address {
     #[must_use]
     pub(crate) fn family(&self) -> Family {
         match self {
+            Self::Tunnel(tunnel) => Self::Inet(tunnel.proxy).family(),
             Self::Inet(SocketAddr::V4(_)) => Family::V4,
             Self::Inet(SocketAddr::V6(_)) => Family::V6,
             Self::Unresolved { host, .. } if host.contains(':') => Family::V6,
@@ -67,6 +90,25 @@ impl fmt::Display for Address {
             Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
             Self::Unresolved { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Unresolved { host, port } => write!(f, "{host}:{port}"),
+            Self::Tunnel(tunnel) => write!(f, "{} via proxy {}", tunnel.destination, tunnel.proxy),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tunnel_is_called_by_both_its_ends_and_never_tells_what_opens_it() {
+        let tunnel = Tunnel {
+            proxy: ([10, 0, 0, 9], 3128).into(),
+            destination: "svc.example:443".into(),
+            authorization: Some(ProxyAuthorization("Basic c2VjcmV0".into())),
+        };
+        let address = Address::Tunnel(Box::new(tunnel));
+        assert_eq!(address.to_string(), "svc.example:443 via proxy 10.0.0.9:3128");
+        assert_eq!(address.family(), Family::V4);
+        assert!(!format!("{address:?}").contains("c2VjcmV0"));
     }
 }

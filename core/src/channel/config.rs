@@ -11,6 +11,7 @@ use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
+use crate::resolver::proxy::by_address::AddressProxy;
 use crate::resolver::schemes::Schemes;
 use crate::resolver::target::{Endpoint, Target};
 use crate::runtime::{SocketOptions, environment};
@@ -24,14 +25,16 @@ use super::authority::ServerNames;
 use super::options::{ChannelOptions, Preset};
 use super::pools::PoolRules;
 use super::windows::Windows;
-use super::{balancing, keepalive};
+use super::{balancing, keepalive, proxies};
 
 /// Everything a channel was made with.
 #[derive(Clone)]
 pub(crate) struct ChannelConfig {
     /// As the user gave it.
     pub(crate) given_target: String,
+    /// Through the channel's proxy where it has one.
     pub(crate) target: Target,
+    pub(crate) address_proxy: Option<AddressProxy>,
     pub(crate) connection: Arc<ConnectionOptions>,
     pub(crate) request: RequestTemplate,
     pub(crate) dialect: Dialect,
@@ -82,6 +85,8 @@ impl ChannelConfig {
         let names = ServerNames::new(&parsed, credentials, options)?;
         let request = RequestTemplate::new(credentials.is_secure(), names.authority, &user_agent(options))?;
         let preset = options.preset()?;
+        // [CONN-190]
+        let proxies = proxies::proxies(options, environment::proxy)?;
         let service_config = service_config(options)?;
         let number = |key: &str| options.number(key, preset);
         // The registry's ranges keep these from saturating.
@@ -155,7 +160,8 @@ impl ChannelConfig {
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
-            target: parsed,
+            target: proxies.lead(parsed),
+            address_proxy: proxies.for_addresses,
         })
     }
 }
@@ -191,7 +197,7 @@ fn service_config(options: &ChannelOptions) -> Result<Option<Arc<ServiceConfig>>
 fn takes_resolvers_config(options: &ChannelOptions, endpoint: &Endpoint) -> bool {
     let is_disabled = options.flag("grpc.service_config_disable_resolution");
     match endpoint {
-        Endpoint::Fixed(_) => false,
+        Endpoint::Fixed(_) | Endpoint::Proxied(_) => false,
         Endpoint::Name { .. } => is_disabled == Some(false),
         Endpoint::OfHost(_) => is_disabled != Some(true),
     }

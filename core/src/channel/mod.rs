@@ -16,6 +16,7 @@ mod mailbox;
 mod members;
 pub(crate) mod options;
 mod pools;
+mod proxies;
 pub(crate) mod registry;
 mod resolving;
 mod showing;

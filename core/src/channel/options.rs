@@ -1,6 +1,7 @@
 //! Options as a user sets them: a key and a value, checked against the registry at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::registry::{self, OptionKind};
@@ -77,13 +78,31 @@ impl OptionValue {
 }
 
 /// The options of a channel.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ChannelOptions {
     values: BTreeMap<&'static str, OptionValue>,
     resolvers: Vec<Registered>,
     preset: Preset,
     dialect: Dialect,
     language: Option<&'static str>,
+}
+
+impl fmt::Debug for ChannelOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A proxy's URL may hold a password.
+        let shown = |(key, value): (&&'static str, &OptionValue)| match *key {
+            "grpc.http_proxy" => (*key, "..".into()),
+            _ => (*key, value.clone()),
+        };
+        let values: BTreeMap<_, _> = self.values.iter().map(shown).collect();
+        f.debug_struct("ChannelOptions")
+            .field("values", &values)
+            .field("resolvers", &self.resolvers)
+            .field("preset", &self.preset)
+            .field("dialect", &self.dialect)
+            .field("language", &self.language)
+            .finish()
+    }
 }
 
 impl ChannelOptions {
@@ -334,6 +353,15 @@ mod tests {
         }
         assert_eq!(options.text("grpc.default_authority"), Some("one"));
         assert_eq!(options.text("grpc.primary_user_agent"), Some("one two"));
+    }
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        let mut options = ChannelOptions::new();
+        options.set("grpc.http_proxy", "http://user:secret@proxy.example").expect("text");
+        options.set("grpc.default_authority", "svc.example").expect("text");
+        let shown = format!("{options:?}");
+        assert!(shown.contains("svc.example") && !shown.contains("secret"), "{shown}");
     }
 
     /// [OPT-4]

@@ -371,6 +371,27 @@ const REGISTRY: &[OptionDoc] = &[
         "Whether service configs that DNS has for a target are passed over. What a resolver of the host's own brings holds unless this is set to true.",
     ),
     text(
+        "grpc.http_proxy",
+        "the first of the environment variables grpc_proxy, https_proxy and http_proxy that is set",
+        "The HTTP proxy that is asked, by CONNECT, for a way to the server: \"http://host:port\" or \"http://user:password@host:port\", with characters that mean something in a URL percent-encoded; the port is 80 unless given, and \"\" is none. For dns, ipv4 and ipv6 targets; the server's name is the proxy's to look up, TLS is with the server. What the environment variable no_grpc_proxy, or else no_proxy, lists is reached without it.",
+    ),
+    boolean(
+        "grpc.enable_http_proxy",
+        true,
+        "true",
+        "Whether proxies are used; false takes none, whatever options and environment say.",
+    ),
+    text(
+        "grpc.address_http_proxy",
+        "that of the environment variable GRPC_ADDRESS_HTTP_PROXY",
+        "An HTTP proxy, \"address:port\", for those of the server's addresses that grpc.address_http_proxy_enabled_addresses lists. It is for addresses found without grpc.http_proxy.",
+    ),
+    text(
+        "grpc.address_http_proxy_enabled_addresses",
+        "that of the environment variable GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES",
+        "The addresses, and ranges as \"10.0.0.0/8\", parted by commas, that are reached through grpc.address_http_proxy; without it none are.",
+    ),
+    text(
         "grpc.lb_policy_name",
         "none",
         "The same as linkspan.lb_policy, which wins; a policy that is not known is replaced by pick_first.",

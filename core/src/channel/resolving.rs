@@ -123,7 +123,11 @@ impl<D: Driver> Resolving<D> {
         self.asking = Rc::default();
         let (mut answer, asking) = (Answer::new(mailbox, self.number), Rc::clone(&self.asking));
         self.task = Some(driver.spawn(async move {
-            resolver::resolve(&task_driver, &config.target, &asking, |found| answer.give(found)).await;
+            let lead = |found: Resolution| match &config.address_proxy {
+                Some(proxy) => found.changed(|address| proxy.lead(address)),
+                None => found,
+            };
+            resolver::resolve(&task_driver, &config.target, &asking, |found| answer.give(found.map(lead))).await;
         }));
     }
 

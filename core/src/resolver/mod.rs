@@ -2,12 +2,14 @@
 
 pub(crate) mod host;
 pub(crate) mod hosted;
+pub(crate) mod proxy;
 pub(crate) mod results;
 pub(crate) mod schemes;
 pub(crate) mod target;
 #[cfg_attr(not(test), expect(dead_code, reason = "the look-up of TXT records comes later"))]
 pub(crate) mod txt;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -32,6 +34,14 @@ impl Resolution {
         Self { endpoints: addresses.into_iter().map(|address| Box::from([address])).collect(), service_config: None }
     }
 
+    /// With each address changed so.
+    pub(crate) fn changed(mut self, change: impl Fn(Address) -> Address) -> Self {
+        for address in self.endpoints.iter_mut().flatten() {
+            *address = change(address.clone());
+        }
+        self
+    }
+
     /// All of all endpoints.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.endpoints.iter().flatten()
@@ -47,18 +57,28 @@ pub(crate) async fn resolve<D: Driver>(
 ) {
     match &target.endpoint {
         Endpoint::Fixed(addresses) => on_result(Ok(Resolution::of_each(addresses.iter().cloned()))),
-        Endpoint::Name { host, port } => on_result(look_up(driver, host, *port).await),
+        Endpoint::Name { host, port } => {
+            let found = look_up(driver, host, *port, "").await;
+            on_result(found.map(|found| Resolution::of_each(found.into_iter().map(Address::Inet))));
+        }
+        // [CONN-175]: the names of servers are the proxy's to look up.
+        Endpoint::Proxied(proxied) => {
+            let (host, port) = proxied.proxy();
+            let found = look_up(driver, host, port, "the proxy ").await;
+            on_result(found.map(|found| Resolution::of_each(proxied.addresses(&found))));
+        }
         Endpoint::OfHost(hosted) => hosted.run(asking, on_result).await,
     }
 }
 
-async fn look_up<D: Driver>(driver: &D, host: &str, port: u16) -> Result<Resolution, Failure> {
-    let failed = |cause: String| Failure::ResolveFailed { target: format!("{host}:{port}"), cause };
+/// `what` is said before the name when it is not found.
+async fn look_up<D: Driver>(driver: &D, host: &str, port: u16, what: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let failed = |cause: String| Failure::ResolveFailed { target: format!("{what}{host}:{port}"), cause };
     let found = driver.resolve(host, port).await.map_err(|cause| failed(cause.to_string()))?;
     if found.is_empty() {
         return Err(failed("no addresses".into()));
     }
-    Ok(Resolution::of_each(found.into_iter().map(Address::Inet)))
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! addresses (`literals.rs`), sockets of this machine (`local.rs`). A text that is refused is shown with what is wrong with it and with what would be
 //! right.
 
-mod host;
+pub(super) mod host;
 mod literals;
 mod local;
 mod names;
@@ -16,6 +16,7 @@ use super::host::{ResolverFactory, ResolverTarget};
 use super::hosted::Hosted;
 use crate::address::Address;
 use crate::error::{Error, ErrorKind};
+use crate::resolver::proxy::Proxied;
 use uri::Uri;
 pub(super) use uri::is_scheme;
 
@@ -34,6 +35,8 @@ pub(crate) struct Target {
 pub(crate) enum Endpoint {
     /// Addresses that stay as they are; nothing to resolve ([NAME-21]).
     Fixed(Vec<Address>),
+    /// What lies behind a proxy whose name is to be resolved. No text says so: the channel's settings do.
+    Proxied(Proxied),
     /// A name for the system's resolver.
     Name {
         /// Without brackets.
@@ -76,9 +79,16 @@ impl Target {
                 Ok([address]) => Ok(address),
                 Err(_) => Err(Refusal::from("lists several; write each by itself")),
             },
-            Endpoint::OfHost(_) => Err(Refusal::from("has to be resolved itself; write what it stands for")),
+            Endpoint::Proxied(_) | Endpoint::OfHost(_) => {
+                Err(Refusal::from("has to be resolved itself; write what it stands for"))
+            }
         };
         read(text, &|_| None).and_then(one).map_err(|refusal| refusal.of("address", text))
+    }
+
+    /// Whether its scheme is one of those whose servers a proxy may be asked for ([CONN-174]).
+    pub(super) fn may_be_proxied(&self) -> bool {
+        ["dns:", "ipv4:", "ipv6:"].iter().any(|scheme| self.canonical.starts_with(scheme))
     }
 }
 
@@ -118,7 +128,7 @@ fn of_host(text: &str, uri: &Uri<'_>, factory: Arc<dyn ResolverFactory>) -> Resu
 
 /// What is wrong with a target, and what would be right; the target itself is said before it.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     kind: ErrorKind,
     what: String,
 }

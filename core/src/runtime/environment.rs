@@ -24,6 +24,14 @@ pub(crate) fn kubernetes(name: &'static str) -> Option<String> {
     value.map(|value| value.to_string_lossy().into_owned())
 }
 
+/// `grpc_proxy` and its like: which proxies a channel uses, read when it is made ([CONN-190]). One that is set to nothing is set.
+pub(crate) fn proxy(name: &'static str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var_os(name);
+    // What is no text is not understood, and says so.
+    value.map(|value| value.to_string_lossy().into_owned())
+}
+
 /// `LINKSPAN_BUDGET_CALLS`: how many calls the programs of `engine/budget.rs` make.
 #[cfg(test)]
 pub(crate) fn budget_calls() -> Option<usize> {

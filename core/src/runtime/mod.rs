@@ -42,7 +42,7 @@ pub(crate) trait Driver: Clone + 'static {
     /// Completes at `deadline`, or at once when it is past.
     fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static;
 
-    /// Opens a socket; a host that is not resolved is looked up first. Dropping the future gives up the attempt.
+    /// Opens a socket, for a tunnel to its proxy; a host that is not resolved is looked up first. Dropping the future gives up the attempt.
     fn connect(
         &self,
         address: &Address,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,6 +19,8 @@ use super::connection::{Connection, Moving};
 use super::credentials::{Tls, server_name};
 use super::message::Outbound;
 use super::pings::Pings;
+use super::proxy;
+use super::rewound::Rewound;
 use super::tap::{Seen, Tap};
 use super::wire::Wire;
 use crate::address::Address;
@@ -121,9 +124,9 @@ async fn attempt<D: Driver>(
     phase: &Cell<&'static str>,
 ) -> Result<Dialed<D::Socket>, String> {
     let started = driver.now();
-    let socket = driver.connect(address, settings.options.socket).await.map_err(|cause| cause.to_string())?;
+    let socket = open(driver, address, settings.options.socket, phase).await?;
     let connected = driver.now();
-    let local_address = socket.local_address().map(|address| address.to_string());
+    let local_address = socket.get_ref().local_address().map(|address| address.to_string());
 
     let stream = match &settings.options.tls {
         None => MaybeTls::Plain(socket),
@@ -198,10 +201,27 @@ async fn attempt<D: Driver>(
     Ok(Dialed { connection, moving })
 }
 
+/// A way for bytes to the server: a socket, and for a tunnel what the proxy does before they are the server's.
+async fn open<D: Driver>(
+    driver: &D,
+    address: &Address,
+    options: SocketOptions,
+    phase: &Cell<&'static str>,
+) -> Result<Rewound<D::Socket>, String> {
+    let socket = driver.connect(address, options).await;
+    let Address::Tunnel(tunnel) = address else {
+        return socket.map(|socket| Rewound::new(socket, Bytes::new())).map_err(|cause| cause.to_string());
+    };
+    let socket = socket.map_err(|cause| format!("the proxy cannot be reached: {cause}"))?;
+    phase.set("the proxy's answer to CONNECT");
+    // Boxed, because it is rare.
+    Box::pin(proxy::connect(socket, tunnel)).await
+}
+
 /// A socket, plain or under TLS.
 pub(crate) enum MaybeTls<S> {
-    Plain(S),
-    Tls(Box<TlsStream<S>>),
+    Plain(Rewound<S>),
+    Tls(Box<TlsStream<Rewound<S>>>),
 }
 
 impl<S: Socket> AsyncRead for MaybeTls<S> {

@@ -11,6 +11,8 @@ pub(crate) mod message;
 mod pings;
 mod places;
 pub(crate) mod pool;
+mod proxy;
+mod rewound;
 pub(crate) mod stream;
 mod tap;
 pub(crate) mod tls;

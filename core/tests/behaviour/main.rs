@@ -20,6 +20,7 @@ mod limits;
 mod liveness;
 mod metadata;
 mod on_loop;
+mod proxies;
 mod replacing;
 mod resolvers;
 mod service_config;

@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::peer::client::{call, failure, options, response};
+use crate::peer::proxy::Proxy;
 use crate::peer::server::{Connection, Server};
 use crate::peer::{beside, run};
 use crate::targets::listen_abstractly;
@@ -159,6 +160,27 @@ fn the_name_asked_for_is_the_targets_or_the_one_given_instead() {
             request.answer(b"");
             response(call).await;
         }
+    });
+}
+
+/// [CONN-178]
+#[test]
+fn tls_is_with_the_server_behind_the_proxy() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup { names: &["service.invalid"], ..Setup::default() });
+        let mut proxy = Proxy::to("service.invalid:443", &server.server.address()).await;
+        let set = [("grpc.http_proxy", proxy.url().as_str().into())];
+        let channel = channel("service.invalid", trusting(&authority), &set);
+        let call = call(&channel);
+        let stream = server.shake_hands().await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.server_name(), Some("service.invalid"));
+        let mut connection = Connection::serve(stream, &h2::server::Builder::new()).await;
+        let request = connection.request().await;
+        assert_eq!(request.head.uri.authority().expect("an authority"), "service.invalid");
+        request.answer(b"secret");
+        assert_eq!(response(call).await.message, "secret");
+        assert!(proxy.request().await.starts_with("CONNECT service.invalid:443 HTTP/1.1\r\n"));
     });
 }
 

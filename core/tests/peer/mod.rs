@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test is a host with a runtime of its own")]
 
 pub(crate) mod client;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
 

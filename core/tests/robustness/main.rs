@@ -12,5 +12,6 @@ mod hangs;
 mod memory;
 mod own_process;
 mod panics;
+mod proxies;
 mod storms;
 mod warnings;

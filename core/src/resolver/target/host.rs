@@ -14,7 +14,7 @@ const LONGEST_ZONE: usize = 15;
 
 /// A host, and a port if one was given.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct HostPort {
+pub(in crate::resolver) struct HostPort {
     /// As it was written, without brackets.
     written: String,
     pub(super) host: Host,
@@ -22,7 +22,7 @@ pub(super) struct HostPort {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub(in crate::resolver) enum Host {
     Name,
     Ip(IpAddr),
     /// An IPv6 address that is good on one network only.
@@ -31,14 +31,14 @@ pub(super) enum Host {
 
 /// Which network ([NAME-10]).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Zone {
+pub(in crate::resolver) enum Zone {
     Number(u32),
     Interface(String),
 }
 
 impl HostPort {
     /// Naming digest §1.1: brackets hold a host with colons; exactly one colon parts host and port; otherwise all is host.
-    pub(super) fn parse(encoded: &str) -> Result<Self, Refusal> {
+    pub(in crate::resolver) fn parse(encoded: &str) -> Result<Self, Refusal> {
         let text = decode(encoded);
         let (host, port) = split(&text)?;
         if host.is_empty() {
@@ -48,12 +48,18 @@ impl HostPort {
         Ok(Self { written: host.to_owned(), host: Host::parse(host)?, port })
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(in crate::resolver) fn port(&self) -> u16 {
         self.port.unwrap_or(DEFAULT_PORT)
     }
 
+    /// The same host, with this port if none was given.
+    pub(in crate::resolver) fn or_port(mut self, port: u16) -> Self {
+        self.port.get_or_insert(port);
+        self
+    }
+
     /// `:authority`: the port only if one was given ([NAME-31]), IPv6 in brackets, without a zone, which means nothing elsewhere.
-    pub(super) fn authority(&self) -> String {
+    pub(in crate::resolver) fn authority(&self) -> String {
         let without_zone = self.written.split('%').next().unwrap_or_default();
         let host = if without_zone.contains(':') { format!("[{without_zone}]") } else { without_zone.to_owned() };
         match self.port {
@@ -63,7 +69,7 @@ impl HostPort {
     }
 
     /// The address it is, or else its name.
-    pub(super) fn address(&self) -> Result<Address, &str> {
+    pub(in crate::resolver) fn address(&self) -> Result<Address, &str> {
         let port = self.port();
         match &self.host {
             Host::Name => Err(&self.written),

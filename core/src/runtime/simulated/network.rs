@@ -215,7 +215,11 @@ impl Network {
         address: &Address,
         options: SocketOptions,
     ) -> impl Future<Output = io::Result<SimulatedSocket>> + use<> {
-        let (network, address) = (self.clone(), address.clone());
+        let network = self.clone();
+        let address = match address {
+            Address::Tunnel(tunnel) => Address::Inet(tunnel.proxy),
+            address => address.clone(),
+        };
         async move {
             let at = network.0.dials.borrow().len();
             let started = network.0.clock.now();

@@ -18,6 +18,7 @@ use crate::runtime::SocketOptions;
 pub(super) async fn dial(address: Address, options: SocketOptions) -> io::Result<TokioSocket> {
     match address {
         Address::Inet(address) => tcp(address, options).await,
+        Address::Tunnel(tunnel) => tcp(tunnel.proxy, options).await,
         Address::Unix(path) => local(SockAddr::unix(path)?).await,
         Address::UnixAbstract(name) => local(abstract_address(&name)?).await,
         Address::Vsock { cid, port } => local(vsock_address(cid, port)?).await,
