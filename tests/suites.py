@@ -79,6 +79,7 @@ TESTS = [
     suite("rules", "python3 tests/rules/run.py", shows_output=True),
     suite("parity", "python3 tests/parity/run.py"),
     *INTEROP,
+    suite("http-proxy", "python3 tests/proxy/run.py {server}", needs=GRPC_GO),
     *per_language("endurance", "100000", "--release", shows_output=True),
 ]
 
