@@ -40,7 +40,8 @@ struct Watched {
     failed_then: u64,
     ejected_at: Option<Time>,
     multiplier: u32,
-    subchannels: Vec<SubchannelId>,
+    /// With what others say of their health, which holds while the endpoint is not ejected.
+    subchannels: Vec<(SubchannelId, Health)>,
 }
 
 impl OutlierDetection {
@@ -68,12 +69,12 @@ impl OutlierDetection {
             match action {
                 LbAction::Create(id, _, tally) => {
                     if let Some(watched) = self.watched.iter_mut().find(|watched| Rc::ptr_eq(&watched.tally, tally)) {
-                        watched.subchannels.push(*id);
+                        watched.subchannels.push((*id, Health::Healthy));
                         unhealthy.extend(watched.ejected_at.map(|_| *id));
                     }
                 }
                 LbAction::Remove(id) => {
-                    self.watched.iter_mut().for_each(|watched| watched.subchannels.retain(|known| known != id));
+                    self.watched.iter_mut().for_each(|watched| watched.subchannels.retain(|(known, _)| known != id));
                 }
                 LbAction::Connect(_) | LbAction::Reresolve | LbAction::Publish(..) => {}
             }
@@ -107,8 +108,8 @@ impl OutlierDetection {
         for watched in &mut self.watched {
             watched.multiplier = 0;
             if watched.ejected_at.take().is_some() {
-                for id in &watched.subchannels {
-                    self.child.on_health(now, *id, Health::Healthy, actions);
+                for (id, health) in &watched.subchannels {
+                    self.child.on_health(now, *id, *health, actions);
                 }
             }
         }
@@ -121,12 +122,12 @@ impl OutlierDetection {
         for (watched, host) in self.watched.iter_mut().zip(hosts) {
             let was_ejected = watched.ejected_at.is_some();
             (watched.ejected_at, watched.multiplier) = (host.ejected_at, host.multiplier);
-            let health = match (was_ejected, host.ejected_at.is_some()) {
-                (false, true) => Health::Unhealthy,
-                (true, false) => Health::Healthy,
-                _ => continue,
-            };
-            for id in &watched.subchannels {
+            let is_ejected = host.ejected_at.is_some();
+            if was_ejected == is_ejected {
+                continue;
+            }
+            for (id, health) in &watched.subchannels {
+                let health = if is_ejected { Health::Unhealthy } else { *health };
                 self.child.on_health(now, *id, health, actions);
             }
         }
@@ -191,8 +192,14 @@ impl LbPolicy for OutlierDetection {
     }
 
     fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
-        let is_ejected = |watched: &Watched| watched.ejected_at.is_some() && watched.subchannels.contains(&id);
-        if !self.watched.iter().any(is_ejected) {
+        let mut is_ejected = false;
+        for watched in &mut self.watched {
+            if let Some(known) = watched.subchannels.iter_mut().find(|(known, _)| *known == id) {
+                known.1 = health;
+                is_ejected = watched.ejected_at.is_some();
+            }
+        }
+        if !is_ejected {
             self.tell(now, actions, |child, actions| child.on_health(now, id, health, actions));
         }
     }

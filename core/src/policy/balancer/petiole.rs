@@ -59,8 +59,10 @@ struct Child<S: Spread> {
     endpoint: Endpoint,
     kept: S::Kept,
     policy: PickFirst,
-    /// What it published last; once it has failed that is TRANSIENT_FAILURE until it is READY ([LB-26]).
+    /// Once it has failed that is TRANSIENT_FAILURE until it is READY, whatever its policy says ([LB-26]).
     state: State,
+    /// Whether its policy said last that it is idle.
+    is_idle: bool,
     /// Its connected subchannel, while it is READY.
     ready: Option<SubchannelId>,
     /// What it lacks while it is in TRANSIENT_FAILURE.
@@ -80,6 +82,7 @@ impl<S: Spread> Petiole<S> {
                 endpoint,
                 policy: PickFirst::new(self.ids.clone(), self.attempt_delay),
                 state: State::Idle,
+                is_idle: true,
                 ready: None,
                 lack: Lack::Connection,
             },
@@ -124,7 +127,7 @@ impl<S: Spread> Child<S> {
         let mut asked = Vec::new();
         event(&mut self.policy, &mut asked);
         let mut has_published = self.hand_on(asked, actions);
-        if self.state == State::Idle {
+        if self.is_idle {
             let mut asked = Vec::new();
             self.policy.on_exit_idle(now, &mut asked);
             has_published |= self.hand_on(asked, actions);
@@ -144,6 +147,10 @@ impl<S: Spread> Child<S> {
                 actions.push(action);
                 continue;
             };
+            self.is_idle = state == State::Idle;
+            if self.state == State::TransientFailure && matches!(state, State::Idle | State::Connecting) {
+                continue;
+            }
             self.state = state;
             (self.ready, self.lack) = match picker.pick(&PickArgs::of_no_call()) {
                 PickResult::Complete(id) => (Some(id), Lack::Connection),
@@ -167,7 +174,7 @@ impl<S: Spread> LbPolicy for Petiole<S> {
         for endpoint in endpoints {
             let mut child = self.child(endpoint.clone(), &mut before);
             // The order of its addresses may be another one now ([NAME-82]).
-            if child.state == State::Idle || child.endpoint.addresses() != endpoint.addresses() {
+            if child.is_idle || child.endpoint.addresses() != endpoint.addresses() {
                 child.endpoint = endpoint.clone();
                 child.tell(&self.spread, now, actions, |policy, asked| policy.on_endpoints(now, vec![endpoint], asked));
             }

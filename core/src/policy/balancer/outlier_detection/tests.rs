@@ -59,6 +59,10 @@ impl Bench {
         self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId::of(id), state, actions))
     }
 
+    fn health(&mut self, now: u64, id: u64, health: Health) -> Vec<String> {
+        self.told(|policy, actions| policy.on_health(at(now), SubchannelId::of(id), health, actions))
+    }
+
     fn time(&mut self, now: u64) -> Vec<String> {
         self.told(|policy, actions| policy.on_time(at(now), actions))
     }
@@ -114,6 +118,23 @@ fn one_that_connects_anew_while_it_is_ejected_stays_ejected() {
     for now in [20, 30, 40, 50] {
         bench.time(now);
     }
+    assert_eq!(bench.picked(), [1, 2]);
+}
+
+/// [LB-21], [LB-85]
+#[test]
+fn what_a_server_says_of_its_health_holds_again_when_the_ejection_is_over() {
+    let mut bench = Bench::new(strict(), 2);
+    bench.call(2, false);
+    bench.time(10);
+    assert!(bench.health(11, 2, Health::Unhealthy).is_empty());
+    assert!(bench.health(12, 2, Health::Healthy).is_empty(), "the ejection wins");
+    assert!(bench.health(13, 2, Health::Unhealthy).is_empty());
+    for now in [20, 30, 40, 50] {
+        bench.time(now);
+        assert_eq!(bench.picked(), [1], "at {now} s");
+    }
+    bench.health(51, 2, Health::Healthy);
     assert_eq!(bench.picked(), [1, 2]);
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::address::Address;
 use crate::policy::balancer::endpoint::of_each;
-use crate::policy::balancer::{LbAction, LbPolicy, word};
+use crate::policy::balancer::{Health, LbAction, LbPolicy, word};
 use crate::state::State;
 
 const NOW: Time = Time::ZERO;
@@ -26,6 +26,10 @@ impl Bench {
     fn addresses(&mut self, list: &[&str]) -> Vec<String> {
         let list = of_each(list.iter().map(|text| Address::Inet(text.parse().expect("address"))));
         self.told(|policy, actions| policy.on_endpoints(NOW, list, actions))
+    }
+
+    fn health(&mut self, id: u64, health: Health) -> Vec<String> {
+        self.told(|policy, actions| policy.on_health(NOW, SubchannelId::of(id), health, actions))
     }
 
     fn state(&mut self, id: u64, state: State) -> Vec<String> {
@@ -122,6 +126,18 @@ fn an_address_that_failed_counts_as_failed_until_it_works() {
     assert_eq!(bench.state(1, State::TransientFailure), ["re-resolve", "TRANSIENT_FAILURE fail"]);
     bench.state(1, State::Idle);
     assert_eq!(bench.state(1, State::Ready), ["READY pick 1"]);
+}
+
+/// [LB-26], [CONN-76]
+#[test]
+fn an_address_that_was_not_healthy_counts_as_failed_while_it_is_connected_anew() {
+    let mut bench = Bench::new();
+    bench.addresses(&THREE[..1]);
+    bench.state(1, State::Ready);
+    assert_eq!(bench.health(1, Health::Unhealthy), ["TRANSIENT_FAILURE unhealthy"]);
+    assert_eq!(bench.state(1, State::Idle), ["re-resolve", "connect 1"]);
+    assert_eq!(bench.state(1, State::Ready), ["TRANSIENT_FAILURE unhealthy"]);
+    assert_eq!(bench.health(1, Health::Healthy), ["READY pick 1"]);
 }
 
 /// [LB-29], [NAME-84]
