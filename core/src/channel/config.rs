@@ -47,6 +47,8 @@ pub(crate) struct ChannelConfig {
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
     /// Whether what the resolver says of service configs holds.
     pub(crate) takes_resolvers_config: bool,
+    /// Whether servers are asked for their health where a service config says so.
+    pub(crate) checks_health: bool,
     /// `None` is never.
     pub(crate) idle_timeout: Option<Duration>,
     /// When a connection is replaced by a new one; `None` is never.
@@ -133,6 +135,7 @@ impl ChannelConfig {
             ring_size_cap: unsigned_32("grpc.lb.ring_hash.ring_size_cap"),
             service_config,
             takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
+            checks_health: !options.flag("grpc.inhibit_health_checking").unwrap_or(false),
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
             pools: PoolRules::new(options, preset),

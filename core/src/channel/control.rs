@@ -12,6 +12,7 @@ use super::balancing;
 use super::config::ChannelConfig;
 use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
+use super::health::Said;
 use super::mailbox::{Mail, Mailbox};
 use super::options::warn_once;
 use super::resolving::Resolving;
@@ -34,7 +35,7 @@ use crate::policy::balancer::ring_hash::RingHash;
 use crate::policy::balancer::round_robin::RoundRobin;
 use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::weighted_round_robin::WeightedRoundRobin;
-use crate::policy::balancer::{FixedPicker, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
+use crate::policy::balancer::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
 use crate::policy::idle::{Activity, Idle};
 use crate::random::Random;
 use crate::resolver::Resolution;
@@ -236,6 +237,7 @@ impl<D: Driver> Control<D> {
             Mail::SuccessorWanted(subchannel, connection, words) => {
                 self.subchannels.on_successor_wanted(self.driver.now(), subchannel, connection, words);
             }
+            Mail::HealthTold(subchannel) => self.on_health_told(subchannel),
             Mail::StreamsWanted(subchannel) => self.subchannels.on_streams_wanted(self.driver.now(), subchannel),
             Mail::Ended(subchannel, connection, cause) => {
                 self.subchannels.on_link_over(connection);
@@ -343,6 +345,11 @@ impl<D: Driver> Control<D> {
         let holding = service_config.as_ref().or(self.config.service_config.as_ref());
         let by_config = holding.and_then(|config| config.max_connections_per_subchannel);
         self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
+        let service = holding.filter(|_| self.config.checks_health);
+        let service = service.and_then(|config| config.health_check_service.as_deref());
+        for unchecked in self.subchannels.set_health_service(service) {
+            self.tell(|policy, actions| policy.on_health(now, unchecked, Health::Healthy, actions));
+        }
         let endpoints = self.endpoints.on_listed(resolution.endpoints);
         let is_accepted = !endpoints.is_empty();
         self.resolving.on_success(now, is_accepted, self.driver.random_unit());
@@ -394,8 +401,25 @@ impl<D: Driver> Control<D> {
         self.showing.on_connected();
         let cause = Cause { words: "connected".to_owned(), address: Some(address), connection: Some(number) };
         self.showing.because(cause);
-        self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, State::Ready, actions));
+        let health = self.subchannels.health(subchannel);
+        self.tell(|policy, actions| {
+            // Known before it is READY: one that is to be asked is not used until it answers ([LB-121]).
+            policy.on_health(now, subchannel, health, actions);
+            policy.on_subchannel_state(now, subchannel, State::Ready, actions);
+        });
         // Also when the policy does nothing: a call may have found the others gone before they were known to be.
+        self.publish();
+    }
+
+    /// [LB-121]
+    fn on_health_told(&mut self, subchannel: SubchannelId) {
+        let now = self.driver.now();
+        let Some((said, address)) = self.subchannels.take_health(subchannel) else { return };
+        let Said { health, words, connection } = said;
+        log(LogLevel::Info, "channel", || format!("{}: {address} {words}", self.config.given_target));
+        self.showing.because(Cause { words: format!("{address} {words}"), address: Some(address), connection });
+        self.tell(|policy, actions| policy.on_health(now, subchannel, health, actions));
+        // Also when the policy does nothing: a call that fails now tells what is said now.
         self.publish();
     }
 
@@ -462,7 +486,9 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         for action in actions {
             match action {
-                LbAction::Create(id, address, tally) => self.subchannels.create(id, address, tally),
+                LbAction::Create(id, address, tally) => {
+                    self.subchannels.create(id, address, tally, self.policy.goes_by_health(id));
+                }
                 LbAction::Remove(id) => self.subchannels.remove(id),
                 LbAction::Connect(id) => self.subchannels.connect(now, id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
@@ -476,7 +502,8 @@ impl<D: Driver> Control<D> {
         let connections = self.subchannels.connections();
         let dialing = self.subchannels.dialing().take(MOST_NOTES).collect();
         let is_resolving = self.resolving.is_waited_for();
-        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving);
+        let ailing = self.subchannels.ailing().take(MOST_NOTES).collect();
+        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving, ailing);
     }
 }
 

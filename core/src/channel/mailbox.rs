@@ -40,6 +40,8 @@ pub(super) enum Mail {
     Draining(SubchannelId, u64, String),
     /// Calls wait for streams to this subchannel's address, and it may have a further connection.
     StreamsWanted(SubchannelId),
+    /// The server of this subchannel has said something of its health.
+    HealthTold(SubchannelId),
     /// Another connection should take over from this one, because of this.
     SuccessorWanted(SubchannelId, u64, String),
     /// The connection with this id is over, because of this.

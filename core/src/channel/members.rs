@@ -81,6 +81,10 @@ impl Members {
         self.list.is_empty()
     }
 
+    pub(super) fn oldest(&self) -> Option<&Connection> {
+        self.list.first().map(|member| &member.connection)
+    }
+
     /// A connection is usable.
     pub(super) fn add(&mut self, now: Time, connection: Connection, retire_at: Option<Time>) {
         self.pool.add(connection.clone());

@@ -10,6 +10,7 @@ pub(crate) mod config;
 mod configuring;
 mod control;
 pub(crate) mod gate;
+mod health;
 mod keepalive;
 mod link;
 mod mailbox;

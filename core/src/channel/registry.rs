@@ -362,7 +362,13 @@ const REGISTRY: &[OptionDoc] = &[
     text(
         "grpc.service_config",
         "none",
-        "The service config, as JSON: how calls are spread over addresses, and for methods a timeout, whether calls wait for ready, and message limits. One with a mistake makes no channel.",
+        "The service config, as JSON: how calls are spread over addresses, whose health is asked for, and for methods a timeout, whether calls wait for ready, and message limits. One with a mistake makes no channel.",
+    ),
+    boolean(
+        "grpc.inhibit_health_checking",
+        false,
+        "false",
+        "Whether servers are used without being asked for their health, although the service config has a healthCheckConfig.",
     ),
     boolean(
         "grpc.service_config_disable_resolution",

@@ -135,12 +135,13 @@ impl Showing {
         dialing: Vec<(String, Time)>,
         next_attempt: Option<Time>,
         is_resolving: bool,
+        ailing: Vec<String>,
     ) {
         let trail = (self.state != State::Ready).then(|| {
             let attempts = self.notes.iter().cloned().collect();
             // While one is being dialed, waiting for another is not what holds a call up.
             let next_attempt = next_attempt.filter(|_| dialing.is_empty());
-            Rc::new(ConnectTrail { attempts, dialing, next_attempt })
+            Rc::new(ConnectTrail { attempts, dialing, next_attempt, ailing })
         });
         let is_told = !self.is_past || self.state == State::TransientFailure;
         let failure = self.failure.clone().filter(|_| is_told);

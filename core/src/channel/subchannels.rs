@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::config::ChannelConfig;
 use super::gate::Visitor;
+use super::health::{Asking, Checkup, Said};
 use super::link::{self, LinkId};
 use super::mailbox::Mailbox;
 use super::members::{Members, Wanted};
@@ -18,7 +19,7 @@ use crate::address::Address;
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
 use crate::policy::balancer::tally::Tally;
-use crate::policy::balancer::{SubchannelId, SubchannelIds};
+use crate::policy::balancer::{Health, SubchannelId, SubchannelIds};
 use crate::policy::jitter::jittered;
 use crate::policy::pool::PoolSizes;
 use crate::policy::subchannel::Subchannel;
@@ -37,19 +38,25 @@ pub(super) struct Subchannels<D: Driver> {
     usage: Rc<Usage>,
     gate: Visitor,
     ids: SubchannelIds,
-    slots: SmallMap<SubchannelId, Slot>,
+    slots: SmallMap<SubchannelId, Slot<D::Task>>,
     /// Every task that dials or moves a connection, draining ones too, by connection id.
     links: SmallMap<u64, D::Task>,
+    /// The service whose health is asked for ([LB-120]).
+    health_service: Option<Rc<str>>,
     /// How many connections each address has.
     sizes: Rc<Cell<PoolSizes>>,
 }
 
 /// One address: its machine, and the connections there are.
-struct Slot {
+struct Slot<T: Task> {
     machine: Subchannel,
     address: Address,
     tally: Rc<Tally>,
     members: Members,
+    /// Whether the policy goes by what the server says of its health.
+    goes_by_health: bool,
+    /// While it is connected and its server is asked.
+    checkup: Option<Box<Checkup<T>>>,
     /// The dial under way.
     dialing: Option<Dialing>,
     /// The policy wants a connection, and the gate has not let it be dialed yet.
@@ -86,15 +93,30 @@ impl<D: Driver> Subchannels<D> {
     ) -> Self {
         let (slots, links) = (SmallMap::default(), SmallMap::default());
         let sizes = Rc::new(Cell::new(PoolSizes { kept: 1, most: 1 }));
-        Self { driver: driver.clone(), config, settings, mailbox, usage, gate, ids, slots, links, sizes }
+        let health_service = None;
+        Self {
+            driver: driver.clone(),
+            config,
+            settings,
+            mailbox,
+            usage,
+            gate,
+            ids,
+            slots,
+            links,
+            health_service,
+            sizes,
+        }
     }
 
-    pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>) {
+    pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>, goes_by_health: bool) {
         let slot = Slot {
             machine: Subchannel::new(&self.config.dial),
             address,
             tally,
             members: Members::new(Rc::clone(&self.sizes), self.config.shrink_after),
+            goes_by_health,
+            checkup: None,
             dialing: None,
             is_wanted: false,
             ask_gate_at: None,
@@ -118,7 +140,7 @@ impl<D: Driver> Subchannels<D> {
     }
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
-    fn let_go(&self, mut slot: Slot) {
+    fn let_go(&self, mut slot: Slot<D::Task>) {
         self.settings.counters.subchannels.leave();
         self.gate.leave(&slot.address);
         slot.members.drain_all();
@@ -143,7 +165,8 @@ impl<D: Driver> Subchannels<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let times = |slot: &Slot| [slot.machine.next_deadline(), slot.ask_gate_at, slot.members.next_deadline()];
+        let times =
+            |slot: &Slot<D::Task>| [slot.machine.next_deadline(), slot.ask_gate_at, slot.members.next_deadline()];
         earliest(self.slots.iter().flat_map(|(_, slot)| times(slot)))
     }
 
@@ -167,6 +190,8 @@ impl<D: Driver> Subchannels<D> {
                     });
                 }
             }
+            self.look_after_health(id, Health::Unknown);
+            let Some(slot) = self.slots.get_mut(id) else { continue };
             slot.ask_gate_at.take_if(|at| *at <= now);
             if slot.ask_gate_at.is_none() {
                 self.dial(now, id);
@@ -265,7 +290,7 @@ impl<D: Driver> Subchannels<D> {
     /// finishes its streams.
     pub(super) fn on_connected(&mut self, now: Time, id: SubchannelId, link: Connection) -> Option<String> {
         let is_awaited =
-            |slot: &&mut Slot| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
+            |slot: &&mut Slot<D::Task>| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
         let Some(slot) = self.slots.get_mut(id).filter(is_awaited) else {
             link.drain();
             return None;
@@ -286,6 +311,7 @@ impl<D: Driver> Subchannels<D> {
             slot.machine.on_connection_let_go();
             replaced.drain();
         }
+        self.look_after_health(id, Health::Unknown);
         // There may be more to do.
         self.dial(now, id);
         Some(address)
@@ -318,8 +344,60 @@ impl<D: Driver> Subchannels<D> {
             slot.ask_gate_at = None;
         }
         let lost = Lost { state: slot.machine.state(), address: slot.address.to_string() };
+        self.look_after_health(id, Health::Unknown);
         self.dial(now, id);
         Some(lost)
+    }
+
+    /// The service whose health is asked for from now on. Whose health counts no more: it is taken for healthy.
+    pub(super) fn set_health_service(&mut self, service: Option<&str>) -> Vec<SubchannelId> {
+        if self.health_service.as_deref() == service {
+            return Vec::new();
+        }
+        self.health_service = service.map(Rc::from);
+        let checked = |slot: &Slot<D::Task>| slot.checkup.is_some();
+        let were_checked: Vec<_> = self.slots.iter().filter(|(_, slot)| checked(slot)).map(|(id, _)| id).collect();
+        for id in self.ids() {
+            // What is in use stays so until its server says otherwise.
+            self.look_after_health(id, Health::Healthy);
+        }
+        were_checked.into_iter().filter(|id| self.slots.get(*id).is_some_and(|slot| !checked(slot))).collect()
+    }
+
+    /// Asks for the subchannel's health on its oldest connection, where anybody wants to know ([LB-21], [LB-126]). `until_now` is what holds
+    /// where nobody asked before.
+    fn look_after_health(&mut self, id: SubchannelId, until_now: Health) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let (Some(service), Some(oldest)) =
+            (&self.health_service, slot.members.oldest().filter(|_| slot.goes_by_health))
+        else {
+            slot.checkup = None;
+            return;
+        };
+        let asking = Asking { driver: &self.driver, config: &self.config, mailbox: &self.mailbox, subchannel: id };
+        let checkup = slot.checkup.get_or_insert_with(|| Box::new(Checkup::new(until_now, service)));
+        checkup.follow(asking, service, oldest.clone());
+    }
+
+    /// The health of a subchannel, as far as it counts.
+    pub(super) fn health(&self, id: SubchannelId) -> Health {
+        let checkup = self.slots.get(id).and_then(|slot| slot.checkup.as_ref());
+        checkup.map_or(Health::Healthy, |checkup| checkup.said().health)
+    }
+
+    /// What the server of a subchannel has said of its health, if it is news, and its address.
+    pub(super) fn take_health(&mut self, id: SubchannelId) -> Option<(Said, String)> {
+        let slot = self.slots.get_mut(id)?;
+        let said = slot.checkup.as_mut()?.take_news()?.clone();
+        Some((said, slot.address.to_string()))
+    }
+
+    /// What the servers say that are connected and not known to be healthy.
+    pub(super) fn ailing(&self) -> impl Iterator<Item = String> {
+        self.slots.iter().filter_map(|(_, slot)| {
+            let said = slot.checkup.as_ref()?.said();
+            (said.health != Health::Healthy).then(|| format!("{} {}", slot.address, said.words))
+        })
     }
 
     /// The connections calls may use, each in its subchannel's seat.

@@ -74,6 +74,8 @@ pub(crate) struct ConnectTrail {
     pub(crate) dialing: Vec<(String, Time)>,
     /// When the next attempt is due, while all wait for one.
     pub(crate) next_attempt: Option<Time>,
+    /// What connected servers that are not known to be healthy say of it.
+    pub(crate) ailing: Vec<String>,
 }
 
 /// The trail of one failed call.
@@ -105,6 +107,9 @@ impl fmt::Display for Trail {
             for (address, since) in &connect.dialing {
                 write!(f, "; dialing {address} for {}", Milliseconds(self.now.since(*since)))?;
             }
+            for words in &connect.ailing {
+                write!(f, "; {words}")?;
+            }
             if let Some(next) = connect.next_attempt {
                 write!(f, "; next attempt in {}", Milliseconds(next.since(self.now)))?;
             }
@@ -135,6 +140,7 @@ mod tests {
             }],
             dialing: vec![("127.0.0.2:1".into(), Time::from_start(Duration::from_millis(200)))],
             next_attempt: Some(Time::from_start(Duration::from_millis(1_500))),
+            ailing: vec!["127.0.0.3:1 says NOT_SERVING for \"\"".into()],
         };
         let trail = Trail {
             phase: Phase::Connect,
@@ -146,7 +152,7 @@ mod tests {
         };
         assert_eq!(
             trail.to_string(),
-            "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; dialing 127.0.0.2:1 for 300.0 ms; next attempt in 1000.0 ms; not sent"
+            "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; dialing 127.0.0.2:1 for 300.0 ms; 127.0.0.3:1 says NOT_SERVING for \"\"; next attempt in 1000.0 ms; not sent"
         );
     }
 

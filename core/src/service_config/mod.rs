@@ -29,7 +29,6 @@ pub(crate) struct ServiceConfig {
     #[cfg_attr(not(test), expect(dead_code, reason = "retries and hedging come later"))]
     pub(crate) retry_throttling: Option<RetryThrottling>,
     /// The service whose health decides whether an address is used, perhaps ""; `None` is no check (A17).
-    #[cfg_attr(not(test), expect(dead_code, reason = "health checks come later"))]
     pub(crate) health_check_service: Option<String>,
     /// How many connections one address may have (A105); `None` is one.
     pub(crate) max_connections_per_subchannel: Option<u32>,

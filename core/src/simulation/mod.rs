@@ -22,6 +22,9 @@ pub(crate) const UNARY: &str = "/simulation.Echo/Unary";
 /// A call each message of which comes back.
 pub(crate) const STREAM: &str = "/simulation.Echo/Stream";
 
+/// A question about a server's health, which may be answered again and again.
+pub(crate) const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
 /// A call's message: its id, then as many bytes as it takes.
 fn message(id: u64, size: usize) -> Bytes {
     let mut bytes = BytesMut::with_capacity(size.max(8));

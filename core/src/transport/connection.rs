@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message::Outbound;
 use super::pings::Pings;
+pub(crate) use super::places::Watching;
 use super::places::{Place, Places};
 use super::stream::Stream;
 use super::tap::{Seen, Tap};
@@ -116,7 +117,7 @@ impl Connection {
         self.0.places.taken()
     }
 
-    /// How many streams were opened so far.
+    /// How many streams were opened for calls so far.
     pub(crate) fn streams_opened(&self) -> u32 {
         self.0.streams_opened.get()
     }
@@ -133,10 +134,22 @@ impl Connection {
 
     /// Opens a stream in the place. `is_last` half-closes with the headers.
     pub(crate) fn open_stream(&self, place: Place, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
+        let stream = self.open(place, request, is_last)?;
+        self.0.streams_opened.set(self.0.streams_opened.get() + 1);
+        Ok(stream)
+    }
+
+    /// Opens a stream that is no call and stays: whether the connection is idle, worn or was of use does not depend on it. It takes a place
+    /// even where there is no room; the HTTP/2 library keeps it back until there is ([LB-125]).
+    pub(crate) fn open_watch(&self, request: Request<()>) -> Result<(Stream, Watching), NotOpened> {
+        let stream = self.open(self.take_place(), request, false)?;
+        Ok((stream, self.0.places.watch()))
+    }
+
+    fn open(&self, place: Place, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
         // A handle of its own: the library refuses a second stream through the same one until the first is on the wire.
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
-        self.0.streams_opened.set(self.0.streams_opened.get() + 1);
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
     }
@@ -172,9 +185,10 @@ impl Connection {
     /// What it was good for, once it is lost.
     pub(crate) fn loss(&self) -> Loss {
         let was_sent_away = self.0.seen.goaway().is_some_and(|goaway| goaway.code == 0);
-        if self.0.seen.has_answered() {
+        let has_calls = self.0.streams_opened.get() > 0;
+        if self.0.seen.has_answered() && has_calls {
             Loss::HadAnswered
-        } else if was_sent_away && self.0.streams_opened.get() == 0 {
+        } else if was_sent_away && !has_calls {
             Loss::SentAwayUnused
         } else {
             Loss::Fruitless

@@ -17,6 +17,8 @@ pub(super) struct Places {
     is_closed: Cell<bool>,
     /// Set while the connection is checked: calls wait for the answer.
     are_held: Cell<bool>,
+    /// How many of the places are taken by what is no call.
+    watching: Cell<u8>,
     /// The calls that wait for a place here or on another connection to the same address.
     line: Rc<Line>,
 }
@@ -24,7 +26,8 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn new(seen: Rc<Seen>, counters: Arc<ConnectionCounters>, line: Rc<Line>) -> Rc<Self> {
         let (taken, is_closed, are_held) = (Cell::new(0), Cell::new(false), Cell::new(false));
-        let places = Self { seen, counters, taken, is_closed, are_held, line };
+        let watching = Cell::new(0);
+        let places = Self { seen, counters, taken, is_closed, are_held, watching, line };
         places.show_limit();
         Rc::new(places)
     }
@@ -48,6 +51,17 @@ impl Places {
     /// Whether a stream is open, or about to be.
     pub(super) fn are_taken(&self) -> bool {
         self.taken.get() > 0
+    }
+
+    /// Whether a call has a stream, or is about to.
+    pub(super) fn have_calls(&self) -> bool {
+        self.taken.get() > u32::from(self.watching.get())
+    }
+
+    /// One place is taken by what is no call, for as long as this is kept.
+    pub(super) fn watch(self: &Rc<Self>) -> Watching {
+        self.watching.set(self.watching.get() + 1);
+        Watching(Rc::clone(self))
     }
 
     /// Gives no place until they are released.
@@ -97,5 +111,14 @@ impl Drop for Place {
         self.0.taken.set(self.0.taken.get() - 1);
         self.0.counters.streams_active.leave();
         self.0.line.call_next();
+    }
+}
+
+/// Kept while a stream is open that is no call.
+pub(crate) struct Watching(Rc<Places>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.watching.set(self.0.watching.get() - 1);
     }
 }

@@ -42,7 +42,7 @@ impl Trust {
 
     /// A call wants a place.
     pub(super) fn on_place_wanted(&self, now: Time) {
-        if !self.places.are_taken() {
+        if !self.places.have_calls() {
             self.tell(|liveness| liveness.on_reuse(now));
         }
         if self.places.are_held() {
@@ -58,7 +58,7 @@ impl Trust {
 
     /// A call has ended and its stream is gone.
     pub(super) fn on_call_ended(&self, now: Time) {
-        if !self.places.are_taken() {
+        if !self.places.have_calls() {
             self.liveness.borrow_mut().on_idle(now);
         }
     }
@@ -86,7 +86,7 @@ impl Trust {
             self.asked.set(Asked::default());
             self.places.release();
         }
-        if !self.places.are_taken() {
+        if !self.places.have_calls() {
             liveness.on_idle(now());
         }
     }

@@ -14,6 +14,7 @@ mod endings;
 mod engines;
 mod failing_to_connect;
 mod goaway;
+mod health;
 mod http2;
 mod keepalive;
 mod limits;

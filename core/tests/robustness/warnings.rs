@@ -1,11 +1,12 @@
-//! Warnings a host's logger gets: of connections that are pinged more than is good, of settings without effect. The logger is the process's, so each has its own.
+//! Warnings a host's logger gets: of connections that are pinged more than is good, of settings without effect, of servers that do not tell their
+//! health. The logger is the process's, so each has its own.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use linkspan_core::{Channel, LogLevel, OptionValue, set_logger};
+use linkspan_core::{Channel, LogLevel, OptionValue, State, set_logger};
 
 use crate::own_process::alone;
-use crate::peer::client::{call, channel_with, response};
+use crate::peer::client::{becomes, call, channel_with, response};
 use crate::peer::server::Server;
 use crate::peer::{GUARD, run};
 
@@ -99,6 +100,32 @@ fn reports_of_load_beside_calls_are_told_once_to_be_missing() {
                 assert_eq!(told.len(), usize::from(is_told), "{told:?}");
                 assert!(told.iter().all(|line| line.contains("\"enableOobLoadReport\" has no effect")), "{told:?}");
             }
+        });
+    });
+}
+
+/// [LB-122]
+#[test]
+fn a_server_that_does_not_tell_its_health_is_told_of_once_and_used() {
+    alone("warnings::a_server_that_does_not_tell_its_health_is_told_of_once_and_used", "", || {
+        let warned = warnings();
+        run(async {
+            let server = Server::start();
+            let config =
+                r#"{"healthCheckConfig": {"serviceName": "svc"}, "loadBalancingConfig": [{"round_robin": {}}]}"#;
+            let channel = channel_with(&server.address(), &[("grpc.service_config", config.into())]);
+            channel.state(true);
+            let mut connection = server.accept().await;
+            let trailers_only = [("content-type", "application/grpc"), ("grpc-status", "12")];
+            connection.request().await.answer_at_once(200, &trailers_only);
+            becomes(&channel, State::Ready).await;
+            let served = call(&channel);
+            connection.request().await.answer(b"");
+            response(served).await;
+            let address = server.address();
+            let words = "has no /grpc.health.v1.Health/Watch; it is taken for healthy as long as it is connected";
+            let told: Vec<_> = warned.try_iter().collect();
+            assert_eq!(told, [format!("ipv4:{address}: {address} {words}")]);
         });
     });
 }

@@ -171,6 +171,13 @@ impl LbPolicy for GracefulSwitch {
         self.tell_owner(id, actions, |policy, actions| policy.on_health(now, id, health, actions));
     }
 
+    fn goes_by_health(&self, id: SubchannelId) -> bool {
+        let pending = self.pending.as_ref().map(|pending| &pending.running);
+        let owner =
+            [Some(&self.current), pending].into_iter().flatten().find(|running| running.subchannels.contains(&id));
+        owner.is_some_and(|running| running.policy.goes_by_health(id))
+    }
+
     /// The pickers of one that is pending are not shown.
     fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         self.tell_current(actions, |policy, actions| policy.on_connection_wanted(now, actions));

@@ -50,6 +50,8 @@ pub(crate) enum LbAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     Healthy,
+    /// It is not known yet: calls wait.
+    Unknown,
     /// It counts as failed, and stays connected.
     Unhealthy,
 }
@@ -75,6 +77,8 @@ pub(crate) trait LbPolicy: Debug {
     fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>);
     /// When the policy wants to be asked again.
     fn next_deadline(&self) -> Option<Time>;
+    /// Whether it goes by what the subchannel's server says of its health ([LB-120]).
+    fn goes_by_health(&self, id: SubchannelId) -> bool;
 }
 
 /// Answers one question, for one call, without waiting: where to?

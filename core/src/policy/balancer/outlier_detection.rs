@@ -204,6 +204,10 @@ impl LbPolicy for OutlierDetection {
         }
     }
 
+    fn goes_by_health(&self, id: SubchannelId) -> bool {
+        self.child.goes_by_health(id)
+    }
+
     fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         self.tell(now, actions, |child, actions| child.on_connection_wanted(now, actions));
     }

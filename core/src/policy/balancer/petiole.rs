@@ -226,6 +226,10 @@ impl<S: Spread> LbPolicy for Petiole<S> {
         self.spread.on_time(now);
     }
 
+    fn goes_by_health(&self, _: SubchannelId) -> bool {
+        true
+    }
+
     fn next_deadline(&self) -> Option<Time> {
         let of_children = self.children.iter().map(|child| child.policy.next_deadline());
         earliest(of_children.chain([self.spread.next_deadline()]))

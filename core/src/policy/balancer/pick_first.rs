@@ -207,6 +207,8 @@ impl PickFirst {
     fn publish_selected(&mut self, id: SubchannelId, actions: &mut Vec<LbAction>) {
         actions.push(match self.entry(id).map(|entry| entry.health) {
             Some(Health::Unhealthy) => publish(State::TransientFailure, PickResult::Fail(Lack::Health)),
+            // [LB-121]
+            Some(Health::Unknown) => publish(State::Connecting, PickResult::Queue),
             _ => publish(State::Ready, PickResult::Complete(id)),
         });
     }
@@ -310,6 +312,10 @@ impl LbPolicy for PickFirst {
 
     /// Its picks ask for nothing.
     fn on_connection_wanted(&mut self, _: Time, _: &mut Vec<LbAction>) {}
+
+    fn goes_by_health(&self, _: SubchannelId) -> bool {
+        false
+    }
 
     fn on_exit_idle(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         if self.phase == Phase::Idle && !self.addresses.is_empty() {

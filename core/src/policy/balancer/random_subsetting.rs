@@ -67,6 +67,10 @@ impl LbPolicy for RandomSubsetting {
         self.child.on_health(now, id, health, actions);
     }
 
+    fn goes_by_health(&self, id: SubchannelId) -> bool {
+        self.child.goes_by_health(id)
+    }
+
     fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         self.child.on_connection_wanted(now, actions);
     }

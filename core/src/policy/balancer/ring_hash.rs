@@ -160,6 +160,10 @@ impl LbPolicy for RingHash {
         }
     }
 
+    fn goes_by_health(&self, _: SubchannelId) -> bool {
+        true
+    }
+
     fn on_connection_wanted(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         let so_far = actions.len();
         self.connect(now, actions, Child::take_wish);

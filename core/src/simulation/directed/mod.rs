@@ -4,6 +4,7 @@ mod age;
 mod backoff;
 mod churn;
 mod deploys;
+mod health;
 mod hosted;
 mod idle;
 mod outliers;

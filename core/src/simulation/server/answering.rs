@@ -10,10 +10,10 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
-use super::{Inner, Load};
+use super::{Inner, Load, health};
 use crate::load_report::{LoadReport, TRAILER};
 use crate::runtime::Driver;
-use crate::simulation::{STREAM, UNARY, message_id};
+use crate::simulation::{STREAM, UNARY, WATCH, message_id};
 
 /// Reads the call's messages and answers as the script has it.
 pub(super) async fn answer(server: &Rc<Inner>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
@@ -26,6 +26,11 @@ pub(super) async fn answer(server: &Rc<Inner>, request: Request<RecvStream>, mut
     match head.uri.path() {
         UNARY => unary(server, body, respond).await,
         STREAM => stream(server, body, respond).await,
+        WATCH => {
+            server.note("is asked for its health");
+            server.record.0.watches.borrow_mut().push(server.driver.now());
+            health::watch(server.tells.subscribe(), respond).await;
+        }
         other => panic!("nobody calls {other}"),
     }
 }
@@ -97,12 +102,12 @@ fn note_run(server: &Inner, message: &[u8]) {
     server.record.0.calls.borrow_mut().entry(id).or_default().push(server.driver.now());
 }
 
-fn head() -> Response<()> {
+pub(super) fn head() -> Response<()> {
     Response::builder().header("content-type", "application/grpc").body(()).expect("valid")
 }
 
 /// The status and what is told with it.
-fn end(code: u8, load: Option<Load>) -> HeaderMap {
+pub(super) fn end(code: u8, load: Option<Load>) -> HeaderMap {
     let mut end = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(u16::from(code)))]);
     if let Some(Load { queries_per_second, utilization }) = load {
         let report = LoadReport { queries_per_second, cpu_utilization: utilization, ..LoadReport::default() };
@@ -112,7 +117,7 @@ fn end(code: u8, load: Option<Load>) -> HeaderMap {
     end
 }
 
-fn send(sender: &mut SendStream<Bytes>, message: &Bytes) {
+pub(super) fn send(sender: &mut SendStream<Bytes>, message: &Bytes) {
     let mut framed = BytesMut::with_capacity(5 + message.len());
     framed.put_u8(0);
     framed.put_u32(u32::try_from(message.len()).expect("a message of four gigabytes at most"));

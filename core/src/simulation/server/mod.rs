@@ -5,6 +5,7 @@
 
 mod answering;
 mod connection;
+mod health;
 mod policing;
 mod wire;
 
@@ -14,12 +15,15 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::address::Address;
 use crate::runtime::simulated::{Journal, Random, Reach, SimulatedDriver};
 use crate::runtime::{Driver, Task};
 use crate::time::Time;
 
 use connection::{Order, Orders};
+pub(crate) use health::Tells;
 pub(crate) use policing::Policing;
 
 /// What a server does by itself.
@@ -32,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) max_age: Option<(Duration, Option<Duration>)>,
     pub(crate) max_idle: Option<Duration>,
     pub(crate) policing: Option<Policing>,
+    /// Of its health, at first.
+    pub(crate) tells: Tells,
     pub(crate) answers: Answers,
 }
 
@@ -43,6 +49,7 @@ impl Default for Script {
             max_age: None,
             max_idle: None,
             policing: Some(Policing::default()),
+            tells: Tells::default(),
             answers: Answers::default(),
         }
     }
@@ -83,6 +90,7 @@ pub(crate) struct Record(Rc<RecordInner>);
 #[derive(Debug, Default)]
 struct RecordInner {
     calls: RefCell<BTreeMap<u64, Vec<Time>>>,
+    watches: RefCell<Vec<Time>>,
     connections: Cell<usize>,
     too_many_pings: Cell<usize>,
     pings: Cell<usize>,
@@ -93,6 +101,11 @@ impl Record {
     /// When the application got the call with this id; more than once is once too often.
     pub(crate) fn runs(&self, id: u64) -> Vec<Time> {
         self.0.calls.borrow().get(&id).cloned().unwrap_or_default()
+    }
+
+    /// When servers were asked for their health.
+    pub(crate) fn watches(&self) -> Vec<Time> {
+        self.0.watches.borrow().clone()
     }
 
     /// Connections accepted.
@@ -127,6 +140,7 @@ pub(super) struct Inner {
     record: Record,
     /// Calls that reached the application.
     runs: Cell<usize>,
+    tells: watch::Sender<Tells>,
     random: Random,
     accepting: RefCell<Option<<SimulatedDriver as Driver>::Task>>,
     /// By number.
@@ -147,6 +161,7 @@ impl Server {
         Self(Rc::new(Inner {
             driver: driver.clone(),
             address,
+            tells: watch::Sender::new(script.tells),
             script: RefCell::new(script),
             record: record.clone(),
             runs: Cell::new(0),
@@ -165,6 +180,12 @@ impl Server {
     /// Changes what it does on connections that come from now on.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.0.script.borrow_mut());
+    }
+
+    /// Tells this of its health from now on, to those who watch too.
+    pub(crate) fn tells(&self, what: Tells) {
+        self.0.note(format_args!("is to tell {what:?} of its health"));
+        self.0.tells.send_replace(what);
     }
 
     /// Listens, if it does not.

@@ -128,15 +128,33 @@ fn an_address_that_failed_counts_as_failed_until_it_works() {
     assert_eq!(bench.state(1, State::Ready), ["READY pick 1"]);
 }
 
+/// [LB-21], [LB-121], [LB-127]
+#[test]
+fn an_address_whose_health_is_not_known_is_waited_for_and_one_that_is_not_healthy_has_failed() {
+    let mut bench = dialing_three();
+    for id in 1..=3 {
+        assert!(bench.health(id, Health::Unknown).is_empty());
+        assert_eq!(bench.state(id, State::Ready), ["CONNECTING queue"; 0], "nothing has changed yet");
+    }
+    assert_eq!(bench.health(1, Health::Healthy), ["READY pick 1"]);
+    assert!(bench.health(1, Health::Healthy).is_empty());
+    bench.health(2, Health::Unhealthy);
+    assert_eq!(bench.health(1, Health::Unhealthy), ["CONNECTING queue"], "the third has said nothing");
+    assert_eq!(bench.health(3, Health::Unhealthy), ["TRANSIENT_FAILURE unhealthy"]);
+    assert_eq!(bench.health(2, Health::Healthy), ["READY pick 2"]);
+}
+
 /// [LB-26], [CONN-76]
 #[test]
-fn an_address_that_was_not_healthy_counts_as_failed_while_it_is_connected_anew() {
+fn an_address_that_was_not_healthy_counts_as_failed_while_it_is_connected_anew_and_asked() {
     let mut bench = Bench::new();
     bench.addresses(&THREE[..1]);
+    bench.health(1, Health::Unknown);
     bench.state(1, State::Ready);
     assert_eq!(bench.health(1, Health::Unhealthy), ["TRANSIENT_FAILURE unhealthy"]);
     assert_eq!(bench.state(1, State::Idle), ["re-resolve", "connect 1"]);
-    assert_eq!(bench.state(1, State::Ready), ["TRANSIENT_FAILURE unhealthy"]);
+    bench.health(1, Health::Unknown);
+    assert!(bench.state(1, State::Ready).is_empty());
     assert_eq!(bench.health(1, Health::Healthy), ["READY pick 1"]);
 }
 
