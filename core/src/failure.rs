@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     NoRequestHash,
     /// Addresses are connected, and none of them is fit to be used.
     Unhealthy,
+    /// Addresses are connected, and the circuit breakers of all of them are open.
+    BreakersOpen,
     /// The name could not be resolved.
     ResolveFailed {
         /// The name.
@@ -157,6 +159,7 @@ impl Failure {
             | Self::ConnectFailed { .. }
             | Self::RingFailed { .. }
             | Self::Unhealthy
+            | Self::BreakersOpen
             | Self::ResolveFailed { .. }
             | Self::ResolverFailed { .. }
             | Self::ConnectionLost { .. }
@@ -229,6 +232,7 @@ impl Failure {
             }
             Self::Unhealthy => "no address that is connected is healthy".into(),
             Self::ResolverFailed { target, cause } => format!("the resolver of {target} failed: {cause}"),
+            Self::BreakersOpen => "the circuit breaker of every connected address is open (linkspan.breaker)".into(),
             Self::ResolveFailed { target, cause } => match dialect {
                 Dialect::Native | Dialect::Grpcio => format!("DNS resolution failed for {target}: {cause}"),
                 Dialect::GrpcJs => format!("Name resolution failed for target {target}: {cause}"),

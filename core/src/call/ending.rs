@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::inbox::{Cancel, Inbox};
+use super::verdict::verdict;
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
@@ -230,6 +231,9 @@ impl Progress {
                 in_flight.on_ended(outcome.is_ok());
                 if tell_load(now, &in_flight, &outcome.ending) {
                     channel.on_load_reported();
+                }
+                if in_flight.is_judged() && in_flight.on_verdict(now, verdict(&outcome)) {
+                    channel.on_breaker_changed();
                 }
                 None
             }

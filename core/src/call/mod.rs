@@ -13,6 +13,7 @@ pub(crate) mod quota;
 mod replay;
 pub(crate) mod streaming;
 pub(crate) mod unary;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;

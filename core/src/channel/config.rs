@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::policy::backoff::BackoffOptions;
+use crate::policy::balancer::breaker::BreakerOptions;
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
@@ -15,7 +16,7 @@ use crate::resolver::proxy::by_address::AddressProxy;
 use crate::resolver::schemes::Schemes;
 use crate::resolver::target::{Endpoint, Target};
 use crate::runtime::{SocketOptions, environment};
-use crate::service_config::ServiceConfig;
+use crate::service_config::{self, ServiceConfig};
 use crate::transport::credentials::Credentials;
 use crate::transport::dial::ConnectionOptions;
 use crate::transport::headers::{HeaderRules, RequestTemplate};
@@ -43,6 +44,8 @@ pub(crate) struct ChannelConfig {
     /// The policy where no service config names one.
     pub(crate) balancing: BalancingConfig,
     pub(crate) ring_size_cap: u32,
+    /// `None` is no circuit breakers.
+    pub(crate) breaker: Option<BreakerOptions>,
     /// What the application wants where its name's own config says nothing.
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
     /// Whether what the resolver says of service configs holds.
@@ -133,6 +136,7 @@ impl ChannelConfig {
             },
             balancing: balancing::choose(options, preset)?,
             ring_size_cap: unsigned_32("grpc.lb.ring_hash.ring_size_cap"),
+            breaker: breaker(options)?,
             service_config,
             takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             checks_health: !options.flag("grpc.inhibit_health_checking").unwrap_or(false),
@@ -186,6 +190,17 @@ fn backoff(options: &ChannelOptions, milliseconds: impl Fn(&str) -> Duration) ->
         multiplier: options.float("linkspan.backoff_multiplier").unwrap_or(defaults.multiplier),
         jitter: options.float("linkspan.backoff_jitter").unwrap_or(defaults.jitter),
     }
+}
+
+fn breaker(options: &ChannelOptions) -> Result<Option<BreakerOptions>, Error> {
+    let key = "linkspan.breaker";
+    let text = options.text(key).filter(|text| *text != "off");
+    let refused = |mistakes| {
+        let text =
+            format!("option {key:?} may be \"off\" or an object such as {{\"consecutiveFailures\": 5}}; {mistakes}");
+        Error::new(ErrorKind::BadOption, text)
+    };
+    text.map(service_config::breaker::parse).transpose().map_err(refused)
 }
 
 /// [INV-06]: a channel is not made with a config that cannot be used.

@@ -24,6 +24,7 @@ use crate::address::Address;
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
 use crate::observe::trail::AttemptNote;
+use crate::policy::balancer::breaker::CircuitBreaking;
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::endpoint::EndpointBook;
 use crate::policy::balancer::graceful_switch::GracefulSwitch;
@@ -101,7 +102,21 @@ pub(super) fn spawn<D: Driver>(
 /// The policy of a channel whose resolver has said nothing yet.
 fn first_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> GracefulSwitch {
     let balancing = balancing::of(config.service_config.as_deref(), &config.balancing);
-    GracefulSwitch::new(balancing.clone(), new_policy(driver, config, balancing, ids))
+    GracefulSwitch::new(balancing.clone(), guarded_policy(driver, config, balancing, ids))
+}
+
+/// A policy within the channel's circuit breakers, if it has some.
+fn guarded_policy<D: Driver>(
+    driver: &D,
+    config: &ChannelConfig,
+    balancing: &BalancingConfig,
+    ids: &SubchannelIds,
+) -> Box<dyn LbPolicy> {
+    let policy = new_policy(driver, config, balancing, ids);
+    match &config.breaker {
+        Some(options) => Box::new(CircuitBreaking::new(options.clone(), policy)),
+        None => policy,
+    }
 }
 
 fn new_policy<D: Driver>(
@@ -228,6 +243,8 @@ impl<D: Driver> Control<D> {
                 Ok(resolution) => self.on_resolved(resolution),
                 Err(failure) => self.on_resolve_failed(failure),
             },
+            // The policy looks at its breakers whenever it is told the time, which follows.
+            Mail::BreakerChanged => {}
             // Of a look-up that was given up.
             Mail::Resolved(..) => {}
             Mail::Dialed(subchannel, _, Ok(connection)) => self.on_connected(subchannel, connection),
@@ -365,7 +382,7 @@ impl<D: Driver> Control<D> {
         self.tell(|policy, actions| {
             if let Some(service_config) = &service_config {
                 let balancing = balancing::of(Some(service_config), &config.balancing);
-                let make = |balancing: &BalancingConfig| new_policy(&driver, &config, balancing, &ids);
+                let make = |balancing: &BalancingConfig| guarded_policy(&driver, &config, balancing, &ids);
                 policy.switch_to(now, balancing, driver.random_unit(), make, actions);
             }
             policy.on_endpoints(now, endpoints, actions);
@@ -493,6 +510,7 @@ impl<D: Driver> Control<D> {
                 LbAction::Connect(id) => self.subchannels.connect(now, id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
                 LbAction::Publish(state, picker) => self.showing.set(now, state, picker),
+                LbAction::Breaker(turned) => self.showing.on_breaker_turned(turned),
             }
         }
         self.publish();
@@ -503,7 +521,8 @@ impl<D: Driver> Control<D> {
         let dialing = self.subchannels.dialing().take(MOST_NOTES).collect();
         let is_resolving = self.resolving.is_waited_for();
         let ailing = self.subchannels.ailing().take(MOST_NOTES).collect();
-        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving, ailing);
+        let breakers = self.policy.open_breakers();
+        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving, ailing, breakers);
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Mail {
     GateOpened,
     /// A server told its load, and the policy's next deadline may be an earlier one now.
     LoadReported,
+    /// A call's end changed something about a circuit breaker.
+    BreakerChanged,
     Close {
         linger: Option<Duration>,
     },
@@ -58,8 +60,11 @@ impl Mailbox {
     pub(super) fn post(&self, mail: Mail) {
         let mut letters = self.letters.borrow_mut();
         let is_wish = |mail: &Mail| {
-            use Mail::{CallWaits, ConnectionWanted, GateOpened, LoadReported, ResetBackoff, Wake};
-            matches!(mail, Wake(_) | ResetBackoff | CallWaits | ConnectionWanted | GateOpened | LoadReported)
+            use Mail::{BreakerChanged, CallWaits, ConnectionWanted, GateOpened, LoadReported, ResetBackoff, Wake};
+            matches!(
+                mail,
+                Wake(_) | ResetBackoff | CallWaits | ConnectionWanted | GateOpened | LoadReported | BreakerChanged
+            )
         };
         let same = |waiting: &Mail| std::mem::discriminant(waiting) == std::mem::discriminant(&mail);
         if !(is_wish(&mail) && letters.iter().any(same)) {

@@ -191,6 +191,11 @@ impl<D: Driver> LocalChannel<D> {
         self.0.mailbox.post(Mail::LoadReported);
     }
 
+    /// A call's end changed something about an address's circuit breaker.
+    pub(crate) fn on_breaker_changed(&self) {
+        self.0.mailbox.post(Mail::BreakerChanged);
+    }
+
     /// The server did not process a call that was sent so often: whether it is sent again. Counts it, if so.
     pub(crate) fn may_retry(&self, attempts: u32) -> bool {
         let calls = self.counters().calls_started.read();

@@ -351,6 +351,11 @@ const REGISTRY: &[OptionDoc] = &[
         "0: no limit; 10000 with \"resilient\"",
         "Calls that may wait for a connection or for a stream on one; beyond it a call fails with RESOURCE_EXHAUSTED.",
     ),
+    text(
+        "linkspan.breaker",
+        "off",
+        "A circuit breaker for each address: \"off\", or JSON with any of \"consecutiveFailures\" (5; so many failed calls in a row open it, 0 is no such rule), \"failureRatio\" (0.5) of at least \"minimumRequests\" (20) calls within \"window\" (\"10s\"), which open it too, \"openTime\" (\"5s\"; how long no call goes to the address then) and \"halfOpenProbes\" (1; how many calls are let through after it, all of which must succeed). {} has the defaults. Calls that end UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN, RESOURCE_EXHAUSTED or DATA_LOSS have failed. Too few failures, and one slow moment cuts an address off.",
+    ),
     int(
         "linkspan.events_capacity",
         "events",

@@ -11,7 +11,8 @@ use super::snapshot::{Connected, Snapshot};
 use crate::failure::Failure;
 use crate::observe::events::ChannelEvent;
 use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::{AttemptNote, ConnectTrail};
+use crate::observe::trail::{AttemptNote, BreakerNote, ConnectTrail};
+use crate::policy::balancer::breaker::{BreakerTurned, OpenBreaker};
 use crate::policy::balancer::{FixedPicker, PickResult, Picker};
 use crate::policy::connectivity::steps;
 use crate::service_config::ServiceConfig;
@@ -93,6 +94,17 @@ impl Showing {
         (self.failure, self.is_past) = (Some(Failure::ConnectFailed { last_error }), false);
     }
 
+    /// An address's circuit breaker has turned.
+    pub(super) fn on_breaker_turned(&mut self, turned: BreakerTurned) {
+        let BreakerTurned { address, words, has_opened } = turned;
+        if has_opened {
+            self.shown.counters.breaker_trips.one();
+        }
+        let level = if has_opened { LogLevel::Warn } else { LogLevel::Info };
+        log(level, "channel", || format!("{}: {words} [{address}]", self.config.given_target));
+        self.because(Cause { words, address: Some(address), connection: None });
+    }
+
     /// The name could not be resolved, and nothing is known from before.
     pub(super) fn on_resolve_failed(&mut self, failure: Failure) {
         (self.failure, self.is_past) = (Some(failure), false);
@@ -136,12 +148,19 @@ impl Showing {
         next_attempt: Option<Time>,
         is_resolving: bool,
         ailing: Vec<String>,
+        open_breakers: Vec<OpenBreaker>,
     ) {
+        self.shown.counters.breakers_open.set(open_breakers.len() as u64);
         let trail = (self.state != State::Ready).then(|| {
             let attempts = self.notes.iter().cloned().collect();
             // While one is being dialed, waiting for another is not what holds a call up.
             let next_attempt = next_attempt.filter(|_| dialing.is_empty());
-            Rc::new(ConnectTrail { attempts, dialing, next_attempt, ailing })
+            let note = |breaker| {
+                let OpenBreaker { address, since, why, probe_at } = breaker;
+                BreakerNote { address, since, why, probe_at }
+            };
+            let breakers = open_breakers.into_iter().take(MOST_NOTES).map(note).collect();
+            Rc::new(ConnectTrail { attempts, dialing, next_attempt, ailing, breakers })
         });
         let is_told = !self.is_past || self.state == State::TransientFailure;
         let failure = self.failure.clone().filter(|_| is_told);

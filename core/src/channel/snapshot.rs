@@ -83,17 +83,20 @@ impl Snapshot {
         }
         let mut picked = self.pick_once(call);
         // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
+        let is_bad = |to: &Connected| {
+            to.pool.is_in_doubt()
+                || refused.is_some_and(|refused| !to.pool.has_other_than(refused))
+                || !to.tally.admits()
+        };
         for _ in 1..self.connections.len() {
             match picked {
-                Picked::Ready(to)
-                    if to.pool.is_in_doubt() || refused.is_some_and(|refused| !to.pool.has_other_than(refused)) =>
-                {
-                    picked = self.pick_once(call);
-                }
+                Picked::Ready(to) if is_bad(to) => picked = self.pick_once(call),
                 _ => break,
             }
         }
         match picked {
+            // Its circuit breaker has opened a moment ago: a picker that knows is about to come.
+            Picked::Ready(to) if !to.tally.admits() => Pick::Queue,
             Picked::Ready(to) => Pick::Ready(to.id, Rc::clone(&to.pool), to.tally.enter()),
             Picked::Queue => Pick::Queue,
             Picked::Fail(failure) => Pick::Fail(failure.clone()),
@@ -118,6 +121,7 @@ impl Snapshot {
             PickResult::Fail(Lack::RingMember) => self.failure.as_ref().map_or(Picked::Queue, Picked::FailOnRing),
             PickResult::Fail(Lack::Health) => Picked::Fail(&Failure::Unhealthy),
             PickResult::Fail(Lack::RequestHash) => Picked::Fail(&Failure::NoRequestHash),
+            PickResult::Fail(Lack::Breaker) => Picked::Fail(&Failure::BreakersOpen),
         }
     }
 }

@@ -41,6 +41,11 @@ impl Gauge {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    /// For what is counted elsewhere.
+    pub(crate) fn set(&self, number: u64) {
+        self.0.store(number, Relaxed);
+    }
+
     pub(crate) fn read(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -55,6 +60,8 @@ pub(crate) struct ChannelCounters {
     pub(crate) calls_queued: Gauge,
     pub(crate) subchannels: Gauge,
     pub(crate) retries: Counter,
+    pub(crate) breaker_trips: Counter,
+    pub(crate) breakers_open: Gauge,
     pub(crate) messages_sent: Counter,
     pub(crate) messages_received: Counter,
     pub(crate) connect_attempts: Counter,

@@ -76,6 +76,18 @@ pub(crate) struct ConnectTrail {
     pub(crate) next_attempt: Option<Time>,
     /// What connected servers that are not known to be healthy say of it.
     pub(crate) ailing: Vec<String>,
+    /// The circuit breakers that let no call through.
+    pub(crate) breakers: Vec<BreakerNote>,
+}
+
+/// A circuit breaker that is not closed.
+#[derive(Clone, Debug)]
+pub(crate) struct BreakerNote {
+    pub(crate) address: String,
+    pub(crate) since: Time,
+    pub(crate) why: String,
+    /// When the next call may probe; `None` while one does.
+    pub(crate) probe_at: Option<Time>,
 }
 
 /// The trail of one failed call.
@@ -113,6 +125,13 @@ impl fmt::Display for Trail {
             if let Some(next) = connect.next_attempt {
                 write!(f, "; next attempt in {}", Milliseconds(next.since(self.now)))?;
             }
+            for BreakerNote { address, since, why, probe_at } in &connect.breakers {
+                write!(f, "; circuit breaker of {address} open for {}: {why}", Milliseconds(self.now.since(*since)))?;
+                match probe_at {
+                    Some(at) => write!(f, ", next probe in {}", Milliseconds(at.since(self.now)))?,
+                    None => write!(f, ", a probe is running")?,
+                }
+            }
         }
         write!(f, "; {}", self.sent.words())
     }
@@ -141,6 +160,7 @@ mod tests {
             dialing: vec![("127.0.0.2:1".into(), Time::from_start(Duration::from_millis(200)))],
             next_attempt: Some(Time::from_start(Duration::from_millis(1_500))),
             ailing: vec!["127.0.0.3:1 says NOT_SERVING for \"\"".into()],
+            breakers: Vec::new(),
         };
         let trail = Trail {
             phase: Phase::Connect,
@@ -153,6 +173,25 @@ mod tests {
         assert_eq!(
             trail.to_string(),
             "phase connect; tried 127.0.0.1:1: Connection refused (os error 111) after 0.2 ms; dialing 127.0.0.2:1 for 300.0 ms; 127.0.0.3:1 says NOT_SERVING for \"\"; next attempt in 1000.0 ms; not sent"
+        );
+    }
+
+    #[test]
+    fn a_trail_tells_which_breakers_are_open_since_when_and_why_and_when_they_are_probed() {
+        let at = |milliseconds| Time::from_start(Duration::from_millis(milliseconds));
+        let note = |address: &str, probe_at| BreakerNote {
+            address: address.into(),
+            since: at(1_000),
+            why: "5 failures in a row, the last UNAVAILABLE".into(),
+            probe_at,
+        };
+        let breakers = vec![note("10.0.0.1:1", Some(at(6_000))), note("10.0.0.2:1", None)];
+        let connect = Rc::new(ConnectTrail { breakers, ..ConnectTrail::default() });
+        let (phase, sent, now) = (Phase::Connect, Sent::NotSent, at(3_500));
+        let trail = Trail { phase, address: None, connect: Some(connect), waits_for: None, sent, now };
+        assert_eq!(
+            trail.to_string(),
+            "phase connect; circuit breaker of 10.0.0.1:1 open for 2500.0 ms: 5 failures in a row, the last UNAVAILABLE, next probe in 2500.0 ms; circuit breaker of 10.0.0.2:1 open for 2500.0 ms: 5 failures in a row, the last UNAVAILABLE, a probe is running; not sent"
         );
     }
 

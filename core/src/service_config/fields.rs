@@ -186,6 +186,13 @@ impl<'a> Object<'a> {
         self.fields.keys().map(String::as_str)
     }
 
+    /// Says that fields of other names are wrong.
+    pub(super) fn refuse_others(&self, known: &[&str]) {
+        for (name, value) in self.fields.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            self.child(name, value).mistake::<()>(format!("it is not known; known are {}", known.join(", ")));
+        }
+    }
+
     /// Says what is wrong with the whole.
     pub(super) fn mistake<T>(&self, what: impl fmt::Display) -> Option<T> {
         self.whole.mistake(what)

@@ -9,6 +9,7 @@
 
 mod attempts;
 pub(crate) mod balancing;
+pub(crate) mod breaker;
 pub(crate) mod choices;
 mod duration;
 mod fields;

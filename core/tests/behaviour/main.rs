@@ -6,6 +6,7 @@
 mod peer;
 
 mod back_pressure;
+mod breakers;
 mod closing;
 mod completions;
 mod connecting;

@@ -152,6 +152,8 @@ impl Channel {
             calls_queued: counters.calls_queued.read(),
             subchannels: counters.subchannels.read(),
             retries: counters.retries.read(),
+            breaker_trips: counters.breaker_trips.read(),
+            breakers_open: counters.breakers_open.read(),
             keepalive_pings: counters.keepalive_pings.read(),
             keepalives_failed: counters.keepalives_failed.read(),
             liveness_checks: counters.liveness_checks.read(),
@@ -284,6 +286,10 @@ pub struct ChannelMetrics {
     pub subchannels: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
+    /// How often the circuit breaker of an address opened, after a failed probe too.
+    pub breaker_trips: u64,
+    /// Addresses whose circuit breaker is open or half-open now.
+    pub breakers_open: u64,
     /// PINGs sent because nothing was read for the keepalive time.
     pub keepalive_pings: u64,
     /// PINGs sent because a connection was suspected to be dead.

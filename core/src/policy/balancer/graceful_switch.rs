@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::breaker::OpenBreaker;
 use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
 use super::{FixedPicker, Health, LbAction, LbPolicy, PickResult, SubchannelId};
@@ -89,7 +90,7 @@ impl GracefulSwitch {
         actions.extend(new.into_iter().filter(|action| match action {
             LbAction::Publish(..) => is_ready,
             LbAction::Reresolve => false,
-            LbAction::Create(..) | LbAction::Remove(_) | LbAction::Connect(_) => true,
+            LbAction::Create(..) | LbAction::Remove(_) | LbAction::Connect(_) | LbAction::Breaker(_) => true,
         }));
         if !is_ready {
             self.swap(actions);
@@ -103,6 +104,8 @@ impl GracefulSwitch {
         for action in asked {
             match action {
                 LbAction::Publish(..) => pending.held_back = action,
+                // Both see the same breakers; the current one tells what became of them.
+                LbAction::Breaker(_) => {}
                 action => actions.push(action),
             }
         }
@@ -147,7 +150,7 @@ impl Running {
                 LbAction::Create(id, ..) => self.subchannels.push(*id),
                 LbAction::Remove(id) => self.subchannels.retain(|known| known != id),
                 LbAction::Publish(state, _) => self.state = *state,
-                LbAction::Connect(_) | LbAction::Reresolve => {}
+                LbAction::Connect(_) | LbAction::Reresolve | LbAction::Breaker(_) => {}
             }
         }
     }
@@ -196,6 +199,10 @@ impl LbPolicy for GracefulSwitch {
     fn next_deadline(&self) -> Option<Time> {
         let of_pending = self.pending.as_ref().and_then(|pending| pending.running.policy.next_deadline());
         earliest([self.current.policy.next_deadline(), of_pending])
+    }
+
+    fn open_breakers(&self) -> Vec<OpenBreaker> {
+        self.current.policy.open_breakers()
     }
 }
 

@@ -3,6 +3,7 @@
 //! A policy cannot reach the channel. It *asks* for what it wants by pushing an [`LbAction`], and the control task carries the
 //! actions out in order before it tells the policy anything new.
 
+pub(crate) mod breaker;
 pub(crate) mod config;
 pub(crate) mod endpoint;
 pub(crate) mod graceful_switch;
@@ -21,6 +22,7 @@ pub(crate) mod weighted_round_robin;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use breaker::{BreakerTurned, OpenBreaker};
 use config::BalancingConfig;
 use endpoint::Endpoint;
 pub(crate) use ids::{SubchannelId, SubchannelIds};
@@ -44,6 +46,8 @@ pub(crate) enum LbAction {
     Reresolve,
     /// Show this state and picker, together ([LB-9]).
     Publish(State, Rc<dyn Picker>),
+    /// Tell people that an endpoint's circuit breaker has turned; what is published next happens because of it.
+    Breaker(BreakerTurned),
 }
 
 /// Whether calls may use what is connected.
@@ -79,6 +83,10 @@ pub(crate) trait LbPolicy: Debug {
     fn next_deadline(&self) -> Option<Time>;
     /// Whether it goes by what the subchannel's server says of its health ([LB-120]).
     fn goes_by_health(&self, id: SubchannelId) -> bool;
+    /// The circuit breakers that are not closed, to be told to calls that fail.
+    fn open_breakers(&self) -> Vec<OpenBreaker> {
+        Vec::new()
+    }
 }
 
 /// Answers one question, for one call, without waiting: where to?
@@ -127,6 +135,8 @@ pub(crate) enum Lack {
     RingMember,
     /// The call's place on the ring: no header is named that says it.
     RequestHash,
+    /// The circuit breakers of all that is connected are open.
+    Breaker,
 }
 
 /// A picker whose answer never changes.
@@ -154,6 +164,8 @@ fn word(action: &LbAction) -> String {
             PickResult::Fail(Lack::Health) => format!("{state} unhealthy"),
             PickResult::Fail(Lack::RingMember) => format!("{state} no ring member"),
             PickResult::Fail(Lack::RequestHash) => format!("{state} no request hash"),
+            PickResult::Fail(Lack::Breaker) => format!("{state} broken"),
         },
+        LbAction::Breaker(turned) => format!("{}: {}", turned.address, turned.words),
     }
 }

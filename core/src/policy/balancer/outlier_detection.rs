@@ -76,7 +76,7 @@ impl OutlierDetection {
                 LbAction::Remove(id) => {
                     self.watched.iter_mut().for_each(|watched| watched.subchannels.retain(|(known, _)| known != id));
                 }
-                LbAction::Connect(_) | LbAction::Reresolve | LbAction::Publish(..) => {}
+                LbAction::Connect(_) | LbAction::Reresolve | LbAction::Publish(..) | LbAction::Breaker(_) => {}
             }
         }
         // Known before it can become READY.

@@ -2,10 +2,11 @@
 //!
 //! It belongs to the endpoint, not to an address or a connection ([NAME-83]), so it outlasts both.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt::Debug;
 use std::rc::{Rc, Weak};
 
+use super::breaker::{Circuit, Verdict};
 use crate::load_report::LoadReport;
 use crate::time::Time;
 
@@ -17,6 +18,8 @@ pub(crate) struct Tally {
     failed: Cell<u64>,
     /// Who asked last to be told of the endpoint's load.
     load_listener: RefCell<Option<Weak<dyn LoadListener>>>,
+    /// Its circuit breaker, where the channel has breakers.
+    circuit: OnceCell<Box<RefCell<Circuit>>>,
 }
 
 /// A policy that wants to know what servers say of their load.
@@ -29,7 +32,8 @@ impl Tally {
     /// A call was given to this endpoint; it counts until the guard is dropped ([LB-57]).
     pub(crate) fn enter(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
-        InFlight(Rc::clone(self))
+        let turn = self.circuit().map(|circuit| circuit.borrow_mut().on_admitted());
+        InFlight { tally: Rc::clone(self), turn: Cell::new(turn) }
     }
 
     /// Calls that were given to the endpoint and have not ended, those that wait for a place on its connection too.
@@ -51,28 +55,64 @@ impl Tally {
     pub(crate) fn listen(&self, listener: Weak<dyn LoadListener>) {
         *self.load_listener.borrow_mut() = Some(listener);
     }
+
+    /// Puts the endpoint behind a circuit breaker, the one it has or a new one.
+    pub(super) fn guard(&self, circuit: impl FnOnce() -> Circuit) -> &RefCell<Circuit> {
+        self.circuit.get_or_init(|| Box::new(RefCell::new(circuit())))
+    }
+
+    pub(super) fn circuit(&self) -> Option<&RefCell<Circuit>> {
+        self.circuit.get().map(Box::as_ref)
+    }
+
+    /// Whether its breaker lets another call through.
+    pub(crate) fn admits(&self) -> bool {
+        self.circuit().is_none_or(|circuit| circuit.borrow().admits())
+    }
 }
 
 /// A call that an endpoint has been given.
 #[derive(Debug)]
-pub(crate) struct InFlight(Rc<Tally>);
+pub(crate) struct InFlight {
+    tally: Rc<Tally>,
+    /// What the breaker gave it, until its end was judged.
+    turn: Cell<Option<u32>>,
+}
 
 impl InFlight {
     /// The call, which was sent, has ended.
     pub(crate) fn on_ended(&self, is_ok: bool) {
-        let count = if is_ok { &self.0.succeeded } else { &self.0.failed };
+        let count = if is_ok { &self.tally.succeeded } else { &self.tally.failed };
         count.set(count.get() + 1);
     }
 
     /// Who is to be told what the server said of its load; mostly nobody, and then nobody has to read it.
     pub(crate) fn load_listener(&self) -> Option<Rc<dyn LoadListener>> {
-        self.0.load_listener.borrow().as_ref()?.upgrade()
+        self.tally.load_listener.borrow().as_ref()?.upgrade()
+    }
+
+    /// Whether a breaker waits for the verdict on this call.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.turn.get().is_some()
+    }
+
+    /// What the call's end says of the endpoint, if anything. Whether there is something new to see of its breaker.
+    pub(crate) fn on_verdict(&self, now: Time, verdict: Option<Verdict>) -> bool {
+        let (Some(verdict), Some(circuit)) = (verdict, self.tally.circuit()) else { return self.leave() };
+        self.turn.take().is_some_and(|turn| circuit.borrow_mut().on_ended(now, turn, verdict))
+    }
+
+    /// The call is over and proves nothing. Whether another may probe the endpoint in its stead.
+    fn leave(&self) -> bool {
+        let (Some(turn), Some(circuit)) = (self.turn.take(), self.tally.circuit()) else { return false };
+        circuit.borrow_mut().on_left(turn)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.leave();
+        self.tally.in_flight.set(self.tally.in_flight.get() - 1);
     }
 }
 

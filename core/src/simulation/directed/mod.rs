@@ -2,6 +2,7 @@
 
 mod age;
 mod backoff;
+mod breakers;
 mod churn;
 mod deploys;
 mod health;
