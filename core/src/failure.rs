@@ -3,6 +3,7 @@
 //! The same failure reads the same in every language. A face that stands in for another library asks for that library's
 //! opening words, because users match on them; what follows (the trail, see `observe/trail.rs`) is the same for all.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::status::Code;
@@ -43,10 +44,12 @@ pub(crate) enum Failure {
     ChannelClosedWhileRunning,
     /// The process was forked while this call was running; it is the parent's, and this is the child.
     Forked,
-    /// As many calls as may wait for a connection do.
+    /// As many calls as may wait do.
     TooManyQueued {
         /// The limit.
         limit: u64,
+        /// What the call would have waited for; `None` is a connection, or a stream on one.
+        reached: Option<CallLimit>,
     },
     /// No address could be connected.
     ConnectFailed {
@@ -147,6 +150,29 @@ pub(crate) enum Failure {
     },
 }
 
+/// A limit of calls in flight, as many as there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallLimit {
+    /// Of the whole channel.
+    OfChannel(u32),
+    /// Of each address.
+    OfAddress(u32),
+}
+
+impl fmt::Display for CallLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfChannel(most) => {
+                write!(f, "limit reached: {most} of {most} calls in flight (linkspan.max_concurrent_requests)")
+            }
+            Self::OfAddress(most) => {
+                let key = "linkspan.max_concurrent_requests_per_address";
+                write!(f, "limit reached: {most} of {most} calls in flight to each address ({key})")
+            }
+        }
+    }
+}
+
 impl Failure {
     /// The status code; it does not depend on the dialect.
     #[must_use]
@@ -215,8 +241,11 @@ impl Failure {
                 Dialect::GrpcJs => "Channel closed while the call was running".into(),
             },
             Self::Forked => CANCELLED_BY_FORK.into(),
-            Self::TooManyQueued { limit } => {
+            Self::TooManyQueued { limit, reached: None } => {
                 format!("{limit} calls are waiting for a connection already (linkspan.max_queued_calls)")
+            }
+            Self::TooManyQueued { limit, reached: Some(reached) } => {
+                format!("{reached}, and {limit} calls are waiting already (linkspan.max_queued_calls)")
             }
             Self::ConnectFailed { last_error } => match dialect {
                 Dialect::Native | Dialect::Grpcio => {

@@ -2,11 +2,11 @@
 
 use super::CallSpec;
 use super::ending::Progress;
+use super::waiting::{Place, Waiting};
 use crate::channel::LocalChannel;
 use crate::channel::slot::Turn;
 use crate::channel::snapshot::{Pick, Snapshot};
 use crate::failure::Failure;
-use crate::observe::counters::ChannelCounters;
 use crate::observe::trail::Phase;
 use crate::policy::balancer::PickArgs;
 use crate::runtime::Driver;
@@ -27,25 +27,28 @@ pub(super) async fn open<D: Driver>(
 ) -> Result<Stream, Failure> {
     let mut waiting = None;
     let mut turn = Turn::default();
+    let mut place = Place::at(channel);
     let mut snapshot = channel.snapshot();
     // When the call looks for a connection; the clock is asked only if that is not when it was made.
-    let mut looks_at = if progress.refused_by().is_some() { channel.driver().now() } else { progress.started() };
+    let mut looks_at = if progress.has_just_begun() { progress.started() } else { channel.driver().now() };
     let mut has_moved_on = false;
     let random_unit = || channel.driver().random_unit();
     let connection_wanted = || channel.on_connection_wanted();
     let args = PickArgs { random_unit: &random_unit, metadata: &spec.metadata, connection_wanted: &connection_wanted };
     loop {
-        match snapshot.pick(&args, progress.refused_by()) {
+        let pick = if place.is_first() { snapshot.pick(&args, progress.refused_by()) } else { Pick::Full };
+        match pick {
             Pick::Ready(subchannel, pool, in_flight) => {
                 progress.phase.set(Phase::Queue);
                 let mut placed = pool.take(looks_at, progress.refused_by());
                 if placed.is_none() {
                     // One that is in doubt now is waited for only if the next one is, too.
                     if pool.is_in_doubt() && snapshot.has_unchecked() && !std::mem::replace(&mut has_moved_on, true) {
+                        in_flight.leave_unseen();
                         continue;
                     }
                     if waiting.is_none() {
-                        waiting = Some(Waiting::enter(channel)?);
+                        waiting = Some(Waiting::enter(channel, None)?);
                     }
                     let waits = || {
                         progress.on_waits_for(channel.driver(), &pool);
@@ -53,6 +56,7 @@ pub(super) async fn open<D: Driver>(
                             channel.on_stream_wanted(subchannel);
                         }
                     };
+                    place.leave();
                     placed = pool.wait(looks_at, progress.refused_by(), waits).await;
                 }
                 if let Some((connection, place)) = placed {
@@ -80,6 +84,18 @@ pub(super) async fn open<D: Driver>(
                     }
                 }
             }
+            Pick::Full => {
+                progress.phase.set(Phase::Queue);
+                if waiting.is_none() {
+                    waiting = Some(Waiting::enter(channel, place.limit())?);
+                }
+                snapshot = match place.wait(channel, progress, &snapshot, &mut turn).await {
+                    Some(newest) => newest,
+                    None => return Err(no_control()),
+                };
+                (looks_at, has_moved_on) = (channel.driver().now(), false);
+                continue;
+            }
             Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),
             Pick::Queue => {}
             Pick::Fail(failure) if !spec.waits_for_ready() => {
@@ -90,39 +106,24 @@ pub(super) async fn open<D: Driver>(
             Pick::Fail(_) => {}
             Pick::Closed => return Err(Failure::ChannelClosed),
         }
+        place.leave();
         progress.phase.set(phase_of(&snapshot));
         channel.on_call_waits();
         if waiting.is_none() {
-            waiting = Some(Waiting::enter(channel)?);
+            waiting = Some(Waiting::enter(channel, None)?);
         }
         snapshot = match channel.snapshots().newer_than(&snapshot, &mut turn).await {
             Some(newer) => newer,
-            None => return Err(Failure::Internal { text: "the channel's control task ended".into() }),
+            None => return Err(no_control()),
         };
         (looks_at, has_moved_on) = (channel.driver().now(), false);
     }
 }
 
+fn no_control() -> Failure {
+    Failure::Internal { text: "the channel's control task ended".into() }
+}
+
 fn phase_of(snapshot: &Snapshot) -> Phase {
     if snapshot.is_resolving { Phase::Resolve } else { Phase::Connect }
-}
-
-/// A call that waits for a connection or for a stream on one, counted.
-pub(super) struct Waiting<'a>(&'a ChannelCounters);
-
-impl<'a> Waiting<'a> {
-    pub(super) fn enter<D: Driver>(channel: &'a LocalChannel<D>) -> Result<Self, Failure> {
-        let counters = channel.counters();
-        if let Some(limit) = channel.config().max_queued_calls.filter(|limit| counters.calls_queued.read() >= *limit) {
-            return Err(Failure::TooManyQueued { limit });
-        }
-        counters.calls_queued.enter();
-        Ok(Self(counters))
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.calls_queued.leave();
-    }
 }

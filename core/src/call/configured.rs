@@ -7,9 +7,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::CallSpec;
-use super::attempt::Waiting;
 use super::ending::Progress;
 use super::inbox::Inbox;
+use super::waiting::Waiting;
 use crate::channel::LocalChannel;
 use crate::channel::slot::Turn;
 use crate::failure::Failure;
@@ -58,7 +58,7 @@ async fn wait<D: Driver>(
     let mut turn = Turn::default();
     let mut snapshot = channel.snapshot();
     progress.phase.set(Phase::Resolve);
-    let _waiting = Waiting::enter(channel)?;
+    let _waiting = Waiting::enter(channel, None)?;
     loop {
         if let Some(config) = &snapshot.service_config {
             return Ok(Arc::clone(config));

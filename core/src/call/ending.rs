@@ -12,7 +12,8 @@ use super::inbox::{Cancel, Inbox};
 use super::verdict::verdict;
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
-use crate::failure::Failure;
+use crate::channel::call_limits::AtAddress;
+use crate::failure::{CallLimit, Failure};
 use crate::load_report::{self, LoadReport};
 use crate::metadata::Metadata;
 use crate::observe::trail::{ConnectTrail, Phase, Sent, Trail};
@@ -38,6 +39,8 @@ pub(super) struct Progress {
     reads_then: Cell<u32>,
     /// The connection whose server did not process it last.
     refused_by: Cell<Option<u64>>,
+    /// Whether it has waited for the end of others.
+    has_waited: Cell<bool>,
 }
 
 /// Which connection a call has to do with.
@@ -46,7 +49,9 @@ enum Where {
     /// It waits for a stream on this connection or another one of the pool.
     WaitsFor(Connection, Lacks),
     /// Its stream was opened there; the endpoint counts it.
-    On(Connection, InFlight),
+    On(Connection, AtAddress),
+    /// It waits for the end of other calls.
+    AtLimit(CallLimit),
 }
 
 /// Longer timeouts are none: nobody waits ten years, and clocks need not hold it.
@@ -72,6 +77,7 @@ impl Progress {
             since: Cell::new(Time::ZERO),
             reads_then: Cell::new(0),
             refused_by: Cell::new(None),
+            has_waited: Cell::new(false),
         }
     }
 
@@ -114,8 +120,24 @@ impl Progress {
         *place = Where::WaitsFor(connection, lacks);
     }
 
+    /// The call waits for the end of others.
+    pub(super) fn on_limit_reached(&self, limit: CallLimit) {
+        self.has_waited.set(true);
+        *self.place.borrow_mut() = Where::AtLimit(limit);
+    }
+
+    /// It waits for that no more.
+    pub(super) fn on_limit_passed(&self) {
+        *self.place.borrow_mut() = Where::Nowhere;
+    }
+
+    /// Whether no time has passed since it was made.
+    pub(super) fn has_just_begun(&self) -> bool {
+        !self.has_waited.get() && self.refused_by.get().is_none()
+    }
+
     /// The call's stream was opened.
-    pub(super) fn on_opened(&self, connection: Connection, in_flight: InFlight) {
+    pub(super) fn on_opened(&self, connection: Connection, in_flight: AtAddress) {
         self.phase.set(Phase::Send);
         self.reads_then.set(connection.reads());
         *self.place.borrow_mut() = Where::On(connection, in_flight);
@@ -125,7 +147,7 @@ impl Progress {
     pub(super) fn peer(&self) -> Option<Arc<str>> {
         match &*self.place.borrow() {
             Where::On(connection, _) => Some(Arc::clone(connection.address())),
-            Where::Nowhere | Where::WaitsFor(..) => None,
+            Where::Nowhere | Where::WaitsFor(..) | Where::AtLimit(_) => None,
         }
     }
 
@@ -240,6 +262,7 @@ impl Progress {
             Where::WaitsFor(connection, lacks) if self.phase.get() == Phase::Queue => {
                 Some(lacks.words(connection.address()))
             }
+            Where::AtLimit(limit) => Some(format!("{limit}, {} other calls waiting", channel.waiting_at(limit))),
             Where::WaitsFor(..) | Where::Nowhere => None,
         };
         match outcome.ending {

@@ -14,6 +14,7 @@ mod replay;
 pub(crate) mod streaming;
 pub(crate) mod unary;
 mod verdict;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use super::inbox::{Inbox, Outgoing};
 use super::quota::SendQuota;
 use super::replay::Replay;
 use super::unary::due;
-use super::{CallEnd, CallSpec, attempt, configured, limits};
+use super::{CallEnd, CallSpec, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -72,6 +72,10 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     /// One attempt, and further ones, unseen, while the server says that it did not process the last ([RETRY-3]) and everything sent so
     /// far can be sent again.
     async fn attempts(&self) -> Outcome {
+        let _running = match waiting::enter(self.channel, self.progress).await {
+            Ok(running) => running,
+            Err(failure) => return self.progress.local(failure),
+        };
         let mut attempts = 1;
         loop {
             let outcome = self.exchange().await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::ending::Progress;
 use super::inbox::Inbox;
-use super::{CallSpec, UnaryEnd, attempt, configured, limits};
+use super::{CallSpec, UnaryEnd, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -56,6 +56,10 @@ async fn attempts<D: Driver>(
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
+    let _running = match waiting::enter(channel, progress).await {
+        Ok(running) => running,
+        Err(failure) => return progress.local(failure),
+    };
     let mut attempts = 1;
     loop {
         let outcome = exchange(channel, spec, message, progress, received).await;

@@ -70,6 +70,9 @@ pub(crate) struct ChannelConfig {
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
+    /// Calls in flight; `None` is any number.
+    pub(crate) max_concurrent: Option<u32>,
+    pub(crate) max_concurrent_per_address: Option<u32>,
     pub(crate) events_capacity: usize,
 }
 
@@ -98,6 +101,7 @@ impl ChannelConfig {
         let unsigned = |key: &str| u64::try_from(number(key)).unwrap_or(0);
         let unsigned_32 = |key: &str| u32::try_from(number(key)).unwrap_or(u32::MAX);
         let milliseconds = |key: &str| Duration::from_millis(unsigned(key));
+        let some_calls = |key: &str| Some(unsigned_32(key)).filter(|count| *count > 0);
         let unless_zero = |key: &str| Some(milliseconds(key)).filter(|length| !length.is_zero());
         let keepalive = keepalive::settings(options, preset, environment::kubernetes)?;
         // [OPT-3] An option wins over the environment, the environment over a preset.
@@ -166,6 +170,8 @@ impl ChannelConfig {
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
+            max_concurrent: some_calls("linkspan.max_concurrent_requests"),
+            max_concurrent_per_address: some_calls("linkspan.max_concurrent_requests_per_address"),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
             target: proxies.lead(parsed),
             address_proxy: proxies.for_addresses,

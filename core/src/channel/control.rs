@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Shown;
 use super::balancing;
+use super::call_limits::AddressLimit;
 use super::config::ChannelConfig;
 use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) shown: Arc<Shown>,
     pub(super) mailbox: Rc<Mailbox>,
     pub(super) usage: Rc<Usage>,
+    pub(super) address_limit: Option<Rc<AddressLimit>>,
 }
 
 /// Starts a channel's control task; `done` runs when it is over, however that comes.
@@ -62,7 +64,7 @@ pub(super) fn spawn<D: Driver>(
     gate: Rc<Gate>,
     done: impl FnOnce(Ended) + 'static,
 ) {
-    let Shared { config, shown, mailbox, usage } = shared;
+    let Shared { config, shown, mailbox, usage, address_limit } = shared;
     let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
@@ -86,7 +88,7 @@ pub(super) fn spawn<D: Driver>(
         endpoints: EndpointBook::default(),
         ids,
         idle: Idle::new(config.idle_timeout),
-        showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher),
+        showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher, address_limit),
         shown,
         settings,
         config,

@@ -6,6 +6,7 @@
 
 mod authority;
 mod balancing;
+pub(crate) mod call_limits;
 pub(crate) mod config;
 mod configuring;
 mod control;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::failure::CallLimit;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::{ChannelEvent, EventRing};
 use crate::policy::balancer::SubchannelId;
@@ -40,6 +42,7 @@ use crate::policy::transparent_retry::RetryBudget;
 use crate::runtime::Driver;
 use crate::state::State;
 use crate::time::Time;
+use call_limits::{AddressLimit, ChannelLimit};
 use config::ChannelConfig;
 pub(crate) use control::Ended;
 use gate::Gate;
@@ -105,6 +108,8 @@ struct Inner<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     retries: RefCell<RetryBudget>,
+    limit: Option<Rc<ChannelLimit>>,
+    address_limit: Option<Rc<AddressLimit>>,
 }
 
 /// How long a connection without streams may take to say goodbye to a server that does not read.
@@ -126,16 +131,21 @@ impl<D: Driver> LocalChannel<D> {
         done: impl FnOnce(Ended) + 'static,
     ) -> Self {
         let (mailbox, usage) = (Rc::<Mailbox>::default(), Rc::<Usage>::default());
+        let address_limit = config.max_concurrent_per_address.map(AddressLimit::new);
         let (publisher, snapshots) = SnapshotSlot::new(Snapshot::idle());
         let shared = control::Shared {
             config: Arc::clone(&config),
             shown: Arc::clone(&shown),
             mailbox: Rc::clone(&mailbox),
             usage: Rc::clone(&usage),
+            address_limit: address_limit.clone(),
         };
         control::spawn(driver, shared, publisher, gate, done);
         let retries = RefCell::new(RetryBudget::new(config.transparent_retry, driver.now()));
-        Self(Rc::new(Inner { driver: driver.clone(), config, shown, snapshots, mailbox, usage, retries }))
+        let limit = config.max_concurrent.map(ChannelLimit::new);
+        let driver = driver.clone();
+        let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retries, limit, address_limit };
+        Self(Rc::new(inner))
     }
 
     pub(crate) fn driver(&self) -> &D {
@@ -148,6 +158,24 @@ impl<D: Driver> LocalChannel<D> {
 
     pub(crate) fn counters(&self) -> &ChannelCounters {
         &self.0.shown.counters
+    }
+
+    /// How many of its calls may be in flight; `None` is any number.
+    pub(crate) fn limit(&self) -> Option<&Rc<ChannelLimit>> {
+        self.0.limit.as_ref()
+    }
+
+    /// How many of them at one address.
+    pub(crate) fn address_limit(&self) -> Option<&Rc<AddressLimit>> {
+        self.0.address_limit.as_ref()
+    }
+
+    /// How many calls wait at this limit.
+    pub(crate) fn waiting_at(&self, limit: CallLimit) -> usize {
+        match limit {
+            CallLimit::OfChannel(_) => self.limit().map_or(0, |limit| limit.line.len()),
+            CallLimit::OfAddress(_) => self.address_limit().map_or(0, |limit| limit.line.len()),
+        }
     }
 
     /// The newest snapshot. Borrow, take what is needed, let go.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Shown;
+use super::call_limits::AddressLimit;
 use super::config::ChannelConfig;
 use super::slot::Publisher;
 use super::snapshot::{Connected, Snapshot};
@@ -25,6 +26,7 @@ pub(super) struct Showing {
     config: Arc<ChannelConfig>,
     shown: Arc<Shown>,
     publisher: Publisher,
+    address_limit: Option<Rc<AddressLimit>>,
     state: State,
     picker: Rc<dyn Picker>,
     /// Why picks fail, once something failed.
@@ -57,11 +59,17 @@ impl From<String> for Cause {
 pub(super) const MOST_NOTES: usize = 4;
 
 impl Showing {
-    pub(super) fn new(config: Arc<ChannelConfig>, shown: Arc<Shown>, publisher: Publisher) -> Self {
+    pub(super) fn new(
+        config: Arc<ChannelConfig>,
+        shown: Arc<Shown>,
+        publisher: Publisher,
+        address_limit: Option<Rc<AddressLimit>>,
+    ) -> Self {
         Self {
             config,
             shown,
             publisher,
+            address_limit,
             state: State::Idle,
             picker: Rc::new(FixedPicker(PickResult::Queue)),
             failure: None,
@@ -166,15 +174,8 @@ impl Showing {
         let failure = self.failure.clone().filter(|_| is_told);
         let picker = Rc::clone(&self.picker);
         let service_config = self.service_config.clone();
-        self.publisher.publish(Snapshot::new(
-            self.state,
-            picker,
-            connections,
-            failure,
-            trail,
-            is_resolving,
-            service_config,
-        ));
+        let snapshot = Snapshot::new(self.state, picker, connections, failure, trail, is_resolving, service_config);
+        self.publisher.publish(snapshot.with_limit(self.address_limit.clone()));
     }
 
     /// The channel is closed: nothing is picked any more.

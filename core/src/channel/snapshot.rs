@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::call_limits::{AddressLimit, AtAddress};
 use crate::failure::Failure;
 use crate::observe::trail::ConnectTrail;
-use crate::policy::balancer::tally::{InFlight, Tally};
+use crate::policy::balancer::tally::Tally;
 use crate::policy::balancer::{FixedPicker, Lack, PickArgs, PickResult, Picker, SubchannelId};
 use crate::service_config::ServiceConfig;
 use crate::state::State;
@@ -24,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) is_resolving: bool,
     /// What holds for calls that start now; kept only where resolvers bring it, and `None` until the first has said something.
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
+    /// How many calls each address may have; `None` is any number.
+    address_limit: Option<Rc<AddressLimit>>,
 }
 
 /// A subchannel calls may use.
@@ -37,9 +40,11 @@ pub(crate) struct Connected {
 /// Where a call goes.
 pub(crate) enum Pick {
     /// There; it is counted from now on.
-    Ready(SubchannelId, Rc<Pool>, InFlight),
+    Ready(SubchannelId, Rc<Pool>, AtAddress),
     /// Wait for a newer snapshot.
     Queue,
+    /// Wait for the end of a call at an address: each has as many as it may have.
+    Full,
     /// Fail, unless the call waits for ready.
     Fail(Failure),
     /// The channel is closed: fail in any case.
@@ -57,6 +62,7 @@ impl Snapshot {
             trail: None,
             is_resolving: false,
             service_config: None,
+            address_limit: None,
         }
     }
 
@@ -73,7 +79,12 @@ impl Snapshot {
         is_resolving: bool,
         service_config: Option<Arc<ServiceConfig>>,
     ) -> Self {
-        Self { state, picker, connections, failure, trail, is_resolving, service_config }
+        Self { state, picker, connections, failure, trail, is_resolving, service_config, address_limit: None }
+    }
+
+    /// With so many calls at each address.
+    pub(super) fn with_limit(self, address_limit: Option<Rc<AddressLimit>>) -> Self {
+        Self { address_limit, ..self }
     }
 
     /// Where a call goes; not to the connection `refused` it, where there is another.
@@ -81,23 +92,33 @@ impl Snapshot {
         if self.state == State::Shutdown {
             return Pick::Closed;
         }
-        let mut picked = self.pick_once(call);
+        let may_go_to = |to: &Connected| to.tally.admits() && !self.is_full(to);
         // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
-        let is_bad = |to: &Connected| {
-            to.pool.is_in_doubt()
-                || refused.is_some_and(|refused| !to.pool.has_other_than(refused))
-                || !to.tally.admits()
-        };
+        let is_second_best =
+            |to: &Connected| to.pool.is_in_doubt() || refused.is_some_and(|refused| !to.pool.has_other_than(refused));
+        let mut picked = self.pick_once(call);
+        let mut second_best = None;
         for _ in 1..self.connections.len() {
             match picked {
-                Picked::Ready(to) if is_bad(to) => picked = self.pick_once(call),
+                Picked::Ready(to) if !may_go_to(to) => {}
+                Picked::Ready(to) if is_second_best(to) => second_best = Some(to),
                 _ => break,
             }
+            picked = self.pick_once(call);
+        }
+        if let (Picked::Ready(to), Some(second_best)) = (&picked, second_best)
+            && !may_go_to(to)
+        {
+            picked = Picked::Ready(second_best);
         }
         match picked {
             // Its circuit breaker has opened a moment ago: a picker that knows is about to come.
             Picked::Ready(to) if !to.tally.admits() => Pick::Queue,
-            Picked::Ready(to) => Pick::Ready(to.id, Rc::clone(&to.pool), to.tally.enter()),
+            Picked::Ready(to) if self.is_full(to) => Pick::Full,
+            Picked::Ready(to) => {
+                let at = AtAddress::new(to.tally.enter(), self.address_limit.as_ref());
+                Pick::Ready(to.id, Rc::clone(&to.pool), at)
+            }
             Picked::Queue => Pick::Queue,
             Picked::Fail(failure) => Pick::Fail(failure.clone()),
             Picked::FailOnRing(failure) => Pick::Fail(failure.clone().on_ring()),
@@ -107,6 +128,10 @@ impl Snapshot {
     /// Whether a connection is not in doubt.
     pub(crate) fn has_unchecked(&self) -> bool {
         self.connections.iter().flatten().any(|connected| !connected.pool.is_in_doubt())
+    }
+
+    fn is_full(&self, to: &Connected) -> bool {
+        self.address_limit.as_ref().is_some_and(|limit| to.tally.in_flight() >= limit.most)
     }
 
     fn pick_once(&self, call: &PickArgs<'_>) -> Picked<'_> {

@@ -1,5 +1,6 @@
 //! Limits that make calls wait or fail: the server's streams, the calls a channel lets wait.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use linkspan_core::{CallOptions, Channel, Code, OptionValue, Sent, State, Timeout};
@@ -177,5 +178,58 @@ fn the_streams_that_are_open_and_the_servers_limit_are_shown() {
             response(call).await;
         }
         assert_eq!(shown(&channel), (0, 3, Some(2)));
+    });
+}
+
+#[test]
+fn a_hundred_callers_with_room_for_ten_are_ten_at_a_time_and_all_succeed() {
+    for limit in ["linkspan.max_concurrent_requests", "linkspan.max_concurrent_requests_per_address"] {
+        run(async {
+            let server = Server::start();
+            let channel = channel_with(&server.address(), &[(limit, 10.into())]);
+            let calls: Vec<_> = (0..100).map(|_| call(&channel)).collect();
+            let mut connection = server.accept().await;
+            let mut running = VecDeque::new();
+            for _ in 0..100 {
+                running.push_back(connection.request().await);
+                if running.len() == 10 {
+                    assert!(!connection.has_waiting_request(), "ten at a time");
+                    assert_eq!(channel.metrics().connections[0].streams_active, 10);
+                    running.pop_front().expect("ten").answer(b"");
+                }
+            }
+            for request in running {
+                request.answer(b"");
+            }
+            for call in calls {
+                response(call).await;
+            }
+        });
+    }
+}
+
+#[test]
+fn at_a_limit_a_deadline_says_what_the_call_waited_for_and_a_full_queue_how_many_wait() {
+    run(async {
+        let server = Server::start();
+        let set = [("linkspan.max_concurrent_requests", 1.into()), ("linkspan.max_queued_calls", 1.into())];
+        let channel = channel_with(&server.address(), &set);
+        let running = call(&channel);
+        let mut connection = server.accept().await;
+        let request = connection.request().await;
+        let timeout = Timeout::After(Duration::from_millis(500));
+        let waiting = call_with(&channel, "", CallOptions { timeout, ..CallOptions::default() });
+        let refused = failure(call(&channel), Code::ResourceExhausted).await;
+        let reached = "limit reached: 1 of 1 calls in flight (linkspan.max_concurrent_requests)";
+        let words =
+            format!("{reached}, and 1 calls are waiting already (linkspan.max_queued_calls); phase queue; not sent");
+        assert_eq!(refused.status().message(), words);
+        let late = failure(waiting, Code::DeadlineExceeded).await;
+        let words = format!("deadline exceeded; phase queue; {reached}, 0 other calls waiting; not sent");
+        assert_eq!(late.status().message(), words);
+        let metrics = channel.metrics();
+        assert_eq!((metrics.max_concurrent_requests, metrics.max_queued_calls), (Some(1), Some(1)));
+        request.answer(b"");
+        response(running).await;
     });
 }

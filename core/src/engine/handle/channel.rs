@@ -150,6 +150,9 @@ impl Channel {
             calls_failed: counters.calls_failed(),
             calls_in_flight: counters.calls_in_flight.read(),
             calls_queued: counters.calls_queued.read(),
+            max_queued_calls: self.0.config().max_queued_calls,
+            max_concurrent_requests: self.0.config().max_concurrent,
+            max_concurrent_requests_per_address: self.0.config().max_concurrent_per_address,
             subchannels: counters.subchannels.read(),
             retries: counters.retries.read(),
             breaker_trips: counters.breaker_trips.read(),
@@ -280,8 +283,14 @@ pub struct ChannelMetrics {
     pub calls_failed: u64,
     /// Calls running now.
     pub calls_in_flight: u64,
-    /// Calls among them that wait for a connection.
+    /// Calls among them that wait: for a connection, for a stream on one, or at a limit.
     pub calls_queued: u64,
+    /// How many may wait; `None` is any number.
+    pub max_queued_calls: Option<u64>,
+    /// How many calls may be in flight, those that wait for room not counted; `None` is any number.
+    pub max_concurrent_requests: Option<u32>,
+    /// How many at one address; `None` is any number.
+    pub max_concurrent_requests_per_address: Option<u32>,
     /// Addresses the channel uses now: each has a subchannel, connected or not.
     pub subchannels: u64,
     /// Attempts after the first of a call.

@@ -8,6 +8,7 @@ mod deploys;
 mod health;
 mod hosted;
 mod idle;
+mod limits;
 mod outliers;
 mod pings;
 mod resolving;

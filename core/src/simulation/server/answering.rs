@@ -22,6 +22,7 @@ pub(super) async fn answer(server: &Rc<Inner>, request: Request<RecvStream>, mut
         server.note("refuses a call");
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
+    let _running = Running::start(server);
     let (head, body) = request.into_parts();
     match head.uri.path() {
         UNARY => unary(server, body, respond).await,
@@ -32,6 +33,24 @@ pub(super) async fn answer(server: &Rc<Inner>, request: Request<RecvStream>, mut
             health::watch(server.tells.subscribe(), respond).await;
         }
         other => panic!("nobody calls {other}"),
+    }
+}
+
+/// A call that the application runs.
+struct Running<'a>(&'a Inner);
+
+impl<'a> Running<'a> {
+    fn start(server: &'a Inner) -> Self {
+        let running = server.running.get() + 1;
+        server.running.set(running);
+        server.most_running.set(running.max(server.most_running.get()));
+        Self(server)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
     }
 }
 

@@ -148,6 +148,9 @@ pub(super) struct Inner {
     is_frozen: Cell<bool>,
     /// Whoever waits for the end of the freeze.
     frozen: RefCell<Vec<Waker>>,
+    /// Calls that its application runs, and the most there have been.
+    running: Cell<usize>,
+    most_running: Cell<usize>,
 }
 
 struct Open {
@@ -170,6 +173,8 @@ impl Server {
             connections: RefCell::default(),
             is_frozen: Cell::new(false),
             frozen: RefCell::default(),
+            running: Cell::new(0),
+            most_running: Cell::new(0),
         }))
     }
 
@@ -281,6 +286,11 @@ impl Server {
     /// How many calls its application has got.
     pub(crate) fn runs(&self) -> usize {
         self.0.runs.get()
+    }
+
+    /// The most calls its application ran at once.
+    pub(crate) fn most_running(&self) -> usize {
+        self.0.most_running.get()
     }
 
     /// How many connections it has.

@@ -76,6 +76,9 @@ impl Shape {
         } else if random.percent(20) {
             set.set("grpc.service_config", RING_HASH).expect("text");
         }
+        if random.percent(15) {
+            set.set("linkspan.breaker", random.one_of(BREAKERS)).expect("text");
+        }
         let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
         let (initial_backoff, max_backoff) = (milliseconds(initial_backoff), milliseconds(max_backoff));
         // A dial under way, a wait after it, a look-up that failed as often as can be, and the interval between look-ups.
@@ -122,6 +125,8 @@ const OTHERS: &[(&str, u64, &[i64])] = &[
     ("linkspan.stream_window_bytes", 20, &[65_535, 1 << 20]),
     ("linkspan.send_high_water_bytes", 10, &[1_024]),
     ("linkspan.max_queued_calls", 5, &[5]),
+    ("linkspan.max_concurrent_requests", 10, &[10]),
+    ("linkspan.max_concurrent_requests_per_address", 10, &[3, 10]),
     ("linkspan.max_connections_per_subchannel", 30, &[1, 2, 10]),
     ("linkspan.connection_shrink_after_ms", 50, &[100, 2_000, 10_000]),
     ("linkspan.liveness_timeout_ms", 20, &[500, 5_000]),
@@ -132,6 +137,9 @@ const OTHERS: &[(&str, u64, &[i64])] = &[
     ("linkspan.max_requests_per_connection", 30, &[1, 3, 20]),
     ("grpc.client_idle_timeout_ms", 30, &[1_000, 3_000]),
 ];
+
+/// The defaults, and one that opens at once.
+const BREAKERS: &[&str] = &["{}", r#"{"consecutiveFailures": 1, "openTime": "2s", "halfOpenProbes": 2}"#];
 
 /// What the way to one server is like.
 pub(super) fn path(random: &Random) -> Path {
