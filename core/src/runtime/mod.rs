@@ -8,6 +8,7 @@ pub(crate) mod environment;
 pub(crate) mod fork;
 #[cfg(test)]
 pub(crate) mod memory;
+mod names;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod tasks;

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, SocketOptions};
+use super::{Driver, SocketOptions, names};
 use crate::address::Address;
 use crate::error::Error;
 use crate::random::Random;
@@ -61,9 +61,6 @@ impl TokioDriver {
             // Its one task takes a whole turn at each poll.
             .event_interval(1)
             .on_thread_park(move || sleeper.fall_asleep())
-            // Name look-ups are the only blocking work; the threads for them go soon after.
-            .max_blocking_threads(4)
-            .thread_keep_alive(Duration::from_millis(100))
             .build()
             .map_err(|cause| Error::system("cannot set up the engine's loop", &cause))?;
         thread::Builder::new()
@@ -97,8 +94,6 @@ impl TokioDriver {
         let _ = runtime.block_on(runtime.spawn(turns));
         TASKS.set(None);
         tasks.drop_all();
-        // A look-up that hangs must not keep the thread.
-        runtime.shutdown_background();
     }
 }
 
@@ -144,7 +139,7 @@ impl Driver for TokioDriver {
 
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static {
         let host = host.to_owned();
-        async move { lookup::look_up(&host, port).await }
+        async move { names::look_up(&host, port).await }
     }
 }
 

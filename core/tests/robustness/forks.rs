@@ -84,6 +84,24 @@ fn has_open(name: &str) -> bool {
     open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|target| target.to_string_lossy() == name)
 }
 
+/// [CONN-203]: the parent's threads for names are not there in the child.
+#[test]
+fn a_child_looks_names_up_on_threads_of_its_own() {
+    alone("forks::a_child_looks_names_up_on_threads_of_its_own", "", || {
+        run(async {
+            let server = Server::start();
+            let port = server.address().rsplit(':').next().expect("a port").to_owned();
+            serve(server);
+            let target = format!("dns:///localhost:{port}");
+            let channel = Channel::new(&target, &Credentials::insecure(), &options(&[])).expect("a channel");
+            // The thread that looked the name up stays for a second, and there is none of that kind in the child.
+            response(call(&channel)).await;
+            ends_well(child(|| call_alone(&channel))).await;
+            response(call(&channel)).await;
+        });
+    });
+}
+
 /// [CONN-203]
 #[test]
 fn a_child_goes_on_with_its_own_connection_and_the_parent_with_its_own() {

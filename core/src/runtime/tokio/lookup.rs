@@ -1,4 +1,4 @@
-//! Names the system looks up: for the resolver, and each time a name is dialed that no resolver has seen.
+//! Names that no resolver has seen: they are looked up each time they are dialed.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -10,22 +10,15 @@ use std::time::Duration;
 
 use super::dial::tcp;
 use super::socket::TokioSocket;
-use crate::runtime::SocketOptions;
+use crate::runtime::{SocketOptions, names};
 
 /// An address that says nothing for this long is joined by the next ([CONN-62]).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// In RFC 6724 order.
-pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-    let found = tokio::net::lookup_host((host, port)).await?;
-    Ok(found.collect())
-}
-
 /// Looks a host up and dials what is found, in order, until one takes the connection. What fails or is slow is followed by the next; the
 /// first to open wins and the others are dropped. An error tells of every address.
 pub(super) async fn dial(host: &str, port: u16, options: SocketOptions) -> io::Result<TokioSocket> {
-    let found = look_up(host, port).await.map_err(|cause| not_found(host, &cause))?;
+    let found = names::look_up(host, port).await.map_err(|cause| not_found(host, &cause))?;
     first_of(found, options).await
 }
 
