@@ -62,6 +62,10 @@ pub(crate) struct ChannelConfig {
     /// How often the name is asked for while the channel is in use; `None` is only when something fails.
     pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
+    /// How long a look-up may take; `None` is for ever.
+    pub(crate) dns_query_timeout: Option<Duration>,
+    /// How long what was found serves while look-ups fail; `None` is for ever.
+    pub(crate) dns_stale: Option<Duration>,
     pub(crate) transparent_retry: TransparentRetryOptions,
     pub(crate) receive: ReceiveLimits,
     /// Whether nobody set the limit of received messages.
@@ -151,6 +155,10 @@ impl ChannelConfig {
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
+            dns_query_timeout: unless_zero("grpc.dns_ares_query_timeout"),
+            dns_stale: Some(number("linkspan.dns_stale_ms"))
+                .filter(|stale| *stale < i64::from(i32::MAX))
+                .map(|stale| Duration::from_millis(stale.unsigned_abs())),
             transparent_retry: TransparentRetryOptions {
                 most_per_call: match preset {
                     Preset::Grpc => 1,

@@ -286,6 +286,9 @@ impl<D: Driver> Control<D> {
         self.tell(|policy, actions| policy.on_time(now, actions));
         let is_healthy = self.showing.state() == State::Ready;
         self.resolving.on_time(&self.driver, &self.mailbox, is_healthy, self.activity());
+        if !is_healthy && let Some(failure) = self.resolving.forget_what_is_over() {
+            self.on_addresses_over(now, failure);
+        }
     }
 
     fn activity(&self) -> Activity {
@@ -323,17 +326,29 @@ impl<D: Driver> Control<D> {
     /// [CONN-10]: policy, resolver and connections are let go; streams that still run finish.
     fn go_idle(&mut self, now: Time) {
         let timeout = self.config.idle_timeout.unwrap_or_default();
+        self.let_policy_go();
+        self.resolving.forget();
+        self.showing.on_went_idle();
+        self.showing.because(format!("no call was made for {:.1} s", timeout.as_secs_f64()));
+        self.showing.set(now, State::Idle, Rc::new(FixedPicker(PickResult::Queue)));
+        self.publish();
+    }
+
+    fn let_policy_go(&mut self) {
         self.policy = first_policy(&self.driver, &self.config, &self.ids);
         if let Some(configuring) = &mut self.configuring {
             configuring.on_went_idle();
         }
         self.endpoints = EndpointBook::default();
         self.subchannels.remove_all();
-        self.resolving.forget();
-        self.showing.on_went_idle();
-        self.showing.because(format!("no call was made for {:.1} s", timeout.as_secs_f64()));
-        self.showing.set(now, State::Idle, Rc::new(FixedPicker(PickResult::Queue)));
-        self.publish();
+    }
+
+    /// DNS has failed for so long that the addresses of before may be another's by now: the channel is as if it had never had them. No
+    /// connection is lost by it, because there is none.
+    fn on_addresses_over(&mut self, now: Time, failure: Failure) {
+        self.let_policy_go();
+        self.showing.keep_notes(|_| false);
+        self.on_nothing_found(now, failure);
     }
 
     fn on_reset_backoff(&mut self) {
@@ -402,15 +417,18 @@ impl<D: Driver> Control<D> {
     /// [NAME-44], [NAME-46]
     fn on_resolve_failed(&mut self, failure: Failure) {
         let now = self.driver.now();
-        self.resolving.on_failure(now, self.driver.random_unit());
-        let words = failure.words(Dialect::Native);
-        self.settings.counters.note_error(words.clone());
+        self.resolving.on_failure(now, &failure, self.driver.random_unit());
+        self.settings.counters.note_error(failure.words(Dialect::Native));
         if !self.resolving.has_result() {
-            self.showing.on_resolve_failed(failure);
-            self.showing.because(words);
-            self.showing.set(now, State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail(Lack::Connection))));
-            self.publish();
+            self.on_nothing_found(now, failure);
         }
+    }
+
+    fn on_nothing_found(&mut self, now: Time, failure: Failure) {
+        self.showing.because(failure.words(Dialect::Native));
+        self.showing.on_resolve_failed(failure);
+        self.showing.set(now, State::TransientFailure, Rc::new(FixedPicker(PickResult::Fail(Lack::Connection))));
+        self.publish();
     }
 
     fn on_connected(&mut self, subchannel: SubchannelId, connection: Connection) {

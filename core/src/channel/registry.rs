@@ -248,6 +248,14 @@ const REGISTRY: &[OptionDoc] = &[
         "0: off; 30000 with \"resilient\"",
         "How often, 10 % more or less, a name is asked for again while the channel is READY and in use.",
     ),
+    int(
+        "linkspan.dns_stale_ms",
+        "ms",
+        (0, I32_MAX),
+        [600_000, 600_000],
+        "600000",
+        "How long the addresses found last serve while look-ups fail, from the first that failed. Then a channel that is not READY forgets them, and its calls fail with what DNS says until there is an answer; one that is READY goes on. With 0 the first failure is enough; 2147483647 is for ever.",
+    ),
     text(
         "linkspan.retry_budget",
         "off; \"0.2, 10\" with \"resilient\"",
@@ -538,6 +546,14 @@ const REGISTRY: &[OptionDoc] = &[
         [30_000, 30_000],
         "30000",
         "The shortest time from one name look-up to the next.",
+    ),
+    int(
+        "grpc.dns_ares_query_timeout",
+        "ms",
+        (0, I32_MAX),
+        [120_000, 30_000],
+        "120000; 30000 with \"resilient\"",
+        "How long a name look-up may take, with all its servers and search domains; 0 is for ever.",
     ),
     int(
         "grpc.max_receive_message_length",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
-use crate::failure::Failure;
+use crate::failure::{Dialect, Failure};
+use crate::observe::log::{LogLevel, log};
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
 use crate::policy::jitter::jittered;
@@ -32,6 +33,17 @@ pub(super) struct Resolving<D: Driver> {
     has_result: bool,
     /// When the name is asked for although all is well.
     refresh_at: Option<Time>,
+    /// Set while look-ups fail and what was found before serves on.
+    stale: Option<Stale>,
+}
+
+/// For how long what was found before serves.
+struct Stale {
+    /// Why the last look-up failed.
+    failure: Failure,
+    /// `None` is for ever.
+    until: Option<Time>,
+    is_over: bool,
 }
 
 /// By so much channels that look a name up together differ in when they do so again.
@@ -50,6 +62,7 @@ impl<D: Driver> Resolving<D> {
             due: None,
             has_result: false,
             refresh_at: None,
+            stale: None,
         }
     }
 
@@ -64,7 +77,9 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        if self.is_looking_up() { None } else { earliest([self.due, self.refresh_at]) }
+        let ask_at = if self.is_looking_up() { None } else { earliest([self.due, self.refresh_at]) };
+        let over_at = self.stale.as_ref().filter(|stale| !stale.is_over).and_then(|stale| stale.until);
+        earliest([ask_at, over_at])
     }
 
     /// Whether an answer must come before anything else is asked.
@@ -97,6 +112,9 @@ impl<D: Driver> Resolving<D> {
     /// Asks what is due. A name of which nobody makes use, or whose channel is not READY, is not refreshed.
     pub(super) fn on_time(&mut self, driver: &D, mailbox: &Rc<Mailbox>, is_healthy: bool, activity: Activity) {
         let now = driver.now();
+        if let Some(stale) = &mut self.stale {
+            stale.is_over = stale.until.is_some_and(|until| until <= now);
+        }
         if let (Some(interval), Some(_)) = (self.config.dns_refresh, self.refresh_at.take_if(|at| *at <= now)) {
             let was_used = activity.last_ended.is_some_and(|at| now.since(at) <= interval);
             if is_healthy && (activity.has_calls || was_used) {
@@ -127,7 +145,8 @@ impl<D: Driver> Resolving<D> {
                 Some(proxy) => found.changed(|address| proxy.lead(address)),
                 None => found,
             };
-            resolver::resolve(&task_driver, &config.target, &asking, |found| answer.give(found.map(lead))).await;
+            let give = |found: Result<Resolution, Failure>| answer.give(found.map(lead));
+            resolver::resolve(&task_driver, &config.target, config.dns_query_timeout, &asking, give).await;
         }));
     }
 
@@ -142,7 +161,7 @@ impl<D: Driver> Resolving<D> {
 
     /// `unit` is a random fraction.
     pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, unit: f64) {
-        self.has_result = true;
+        (self.has_result, self.stale) = (true, None);
         let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. });
         let interval = self.config.dns_refresh.filter(|_| is_name);
         self.refresh_at = interval.map(|interval| now + jittered(interval, SPREAD, unit));
@@ -151,19 +170,54 @@ impl<D: Driver> Resolving<D> {
             self.due = None;
             self.backoff.on_reset();
         } else {
-            self.on_failure(now, unit);
+            self.back_off(now, unit);
         }
     }
 
     /// `unit` is a random fraction.
-    pub(super) fn on_failure(&mut self, now: Time, unit: f64) {
+    pub(super) fn on_failure(&mut self, now: Time, failure: &Failure, unit: f64) {
+        self.back_off(now, unit);
+        // What a host's resolver says, or what is wrong with a config, is no failure of DNS.
+        if !self.has_result || !matches!(failure, Failure::ResolveFailed { .. }) {
+            self.stale = None;
+            return;
+        }
+        let failure = failure.clone();
+        match &mut self.stale {
+            Some(stale) => stale.failure = failure,
+            None => {
+                let until = self.config.dns_stale.map(|length| now + length);
+                log(LogLevel::Warn, "channel", || {
+                    let target = &self.config.given_target;
+                    format!("{target}: {}; the addresses found before stay in use", failure.words(Dialect::Native))
+                });
+                self.stale = Some(Stale { failure, until, is_over: false });
+            }
+        }
+    }
+
+    fn back_off(&mut self, now: Time, unit: f64) {
         self.due = Some(now + self.backoff.on_failure(unit));
+    }
+
+    /// Forgets what was found before, if it has served for as long as it may; why there is nothing newer. The look-ups go on.
+    pub(super) fn forget_what_is_over(&mut self) -> Option<Failure> {
+        let stale = self.stale.take_if(|stale| stale.is_over)?;
+        self.has_result = false;
+        let length = self.config.dns_stale.unwrap_or_default();
+        Some(match stale.failure {
+            Failure::ResolveFailed { target, cause } if !length.is_zero() => {
+                let served = format!("what was found before served for {:.1} s more", length.as_secs_f64());
+                Failure::ResolveFailed { target, cause: format!("{cause}; {served} (linkspan.dns_stale_ms)") }
+            }
+            other => other,
+        })
     }
 
     /// Nothing is known any more, and the next need asks at once.
     pub(super) fn forget(&mut self) {
         self.stop();
-        (self.has_result, self.last_started) = (false, None);
+        (self.has_result, self.last_started, self.stale) = (false, None, None);
         self.backoff.on_reset();
     }
 

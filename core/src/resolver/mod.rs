@@ -11,10 +11,11 @@ pub(crate) mod txt;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::failure::Failure;
-use crate::runtime::Driver;
+use crate::runtime::{Driver, sleep_until};
 use crate::service_config::ServiceConfig;
 use hosted::Asking;
 use target::{Endpoint, Target};
@@ -48,23 +49,25 @@ impl Resolution {
     }
 }
 
-/// Finds what a target stands for, and tells it: once, and a host's own resolver as often as it likes.
+/// Finds what a target stands for, and tells it: once, and a host's own resolver as often as it likes. A look-up takes no longer than
+/// `limit`.
 pub(crate) async fn resolve<D: Driver>(
     driver: &D,
     target: &Target,
+    limit: Option<Duration>,
     asking: &Asking,
     mut on_result: impl FnMut(Result<Resolution, Failure>),
 ) {
     match &target.endpoint {
         Endpoint::Fixed(addresses) => on_result(Ok(Resolution::of_each(addresses.iter().cloned()))),
         Endpoint::Name { host, port } => {
-            let found = look_up(driver, host, *port, "").await;
+            let found = look_up(driver, host, *port, "", limit).await;
             on_result(found.map(|found| Resolution::of_each(found.into_iter().map(Address::Inet))));
         }
         // [CONN-175]: the names of servers are the proxy's to look up.
         Endpoint::Proxied(proxied) => {
             let (host, port) = proxied.proxy();
-            let found = look_up(driver, host, port, "the proxy ").await;
+            let found = look_up(driver, host, port, "the proxy ", limit).await;
             on_result(found.map(|found| Resolution::of_each(proxied.addresses(&found))));
         }
         Endpoint::OfHost(hosted) => hosted.run(asking, on_result).await,
@@ -72,13 +75,30 @@ pub(crate) async fn resolve<D: Driver>(
 }
 
 /// `what` is said before the name when it is not found.
-async fn look_up<D: Driver>(driver: &D, host: &str, port: u16, what: &str) -> Result<Vec<SocketAddr>, Failure> {
+async fn look_up<D: Driver>(
+    driver: &D,
+    host: &str,
+    port: u16,
+    what: &str,
+    limit: Option<Duration>,
+) -> Result<Vec<SocketAddr>, Failure> {
     let failed = |cause: String| Failure::ResolveFailed { target: format!("{what}{host}:{port}"), cause };
-    let found = driver.resolve(host, port).await.map_err(|cause| failed(cause.to_string()))?;
+    let until = limit.map(|limit| driver.now() + limit);
+    let answer = tokio::select! {
+        biased;
+        answer = driver.resolve(host, port) => answer.map_err(|cause| cause.to_string()),
+        // [NAME-47]
+        () = sleep_until(driver, until) => Err(no_answer(limit.unwrap_or_default())),
+    };
+    let found = answer.map_err(failed)?;
     if found.is_empty() {
         return Err(failed("no addresses".into()));
     }
     Ok(found)
+}
+
+fn no_answer(limit: Duration) -> String {
+    format!("no answer within {:.1} s (grpc.dns_ares_query_timeout)", limit.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -92,7 +112,7 @@ mod tests {
         let target = Target::parse("ipv4:10.0.0.2:1,10.0.0.1:1", &|_| None).expect("valid");
         MemoryDriver::run(|driver| async move {
             let mut found = Vec::new();
-            resolve(&driver, &target, &Asking::default(), |result| found.push(result.expect("listed"))).await;
+            resolve(&driver, &target, None, &Asking::default(), |result| found.push(result.expect("listed"))).await;
             let [resolution] = &found[..] else { panic!("told {} times", found.len()) };
             let endpoints: Vec<String> = resolution.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
             assert_eq!(endpoints, ["[Inet(10.0.0.2:1)]", "[Inet(10.0.0.1:1)]"]);

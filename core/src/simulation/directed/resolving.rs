@@ -148,6 +148,107 @@ fn addresses_stay_in_use_when_their_name_has_no_answer_any_more() {
     });
 }
 
+/// How long addresses serve while their name has no answer.
+const STALE: &str = "linkspan.dns_stale_ms";
+
+/// [NAME-46]
+#[test]
+fn a_channel_with_a_connection_goes_on_however_long_its_name_has_no_answer() {
+    every_seed(4, |world: World| async move {
+        let _server = world.server(&address(1), Script::default());
+        world.name_is([1]);
+        let channel = world.channel(NAMED, &options(Preset::Resilient, []));
+        world.must_succeed(&channel, Plan::default()).await;
+        world.answer(no_answer());
+        world.steady_calls(&channel, 1, SECOND * 1_000, Plan::default()).await;
+        world.must_succeed(&channel, Plan::default()).await;
+        if world.driver().network().lookups().len() < 5 {
+            world.wrong("the name was not asked for");
+        }
+    });
+}
+
+/// [NAME-46]: the addresses serve for as long as the option says, from the first look-up that failed.
+#[test]
+fn addresses_are_forgotten_when_their_name_had_no_answer_for_too_long_and_come_back_with_one() {
+    every_seed(10, |world: World| async move {
+        let server = world.server(&address(1), Script::default());
+        world.name_is([1]);
+        let stale = [(STALE, 100_000.into()), ("linkspan.dns_refresh_ms", 10_000.into())];
+        let channel = world.channel(NAMED, &options(Preset::Resilient, stale));
+        world.must_succeed(&channel, Plan::default()).await;
+        world.answer(no_answer());
+        // The first look-up that fails is at most 11 s away.
+        world.steady_calls(&channel, 1, SECOND * 95, Plan::default()).await;
+        server.cut();
+        world.sleep(SECOND).await;
+        world.must_succeed(&channel, Plan::default()).await;
+
+        world.sleep(SECOND * 20).await;
+        world.must_succeed(&channel, Plan::default()).await;
+        server.cut();
+        world.sleep(SECOND).await;
+        let failed = world.call(&channel, Plan::default()).end().await;
+        let told = "what was found before served for 100.0 s more (linkspan.dns_stale_ms)";
+        if failed.code != Code::Unavailable || !failed.text.contains(told) {
+            world.wrong(format_args!("a call ended {:?}: {}", failed.code, failed.text));
+        }
+        // The look-ups go on, at most two minutes apart.
+        world.name_is([1]);
+        world.sleep(SECOND * 145).await;
+        world.must_succeed(&channel, Plan::default()).await;
+    });
+}
+
+/// [NAME-46]
+#[test]
+fn addresses_serve_for_ever_or_not_at_all_where_the_option_says_so() {
+    every_seed(4, |world: World| async move {
+        let server = world.server(&address(1), Script::default());
+        world.name_is([1]);
+        let with = |stale: i32| options(Preset::Grpc, [(STALE, stale.into())]);
+        let [patient, strict] = [i32::MAX, 0].map(|stale| world.channel(NAMED, &with(stale)));
+        for channel in [&patient, &strict] {
+            world.must_succeed(channel, Plan::default()).await;
+        }
+        world.sleep(SECOND * 30).await;
+        world.answer(no_answer());
+        for _ in 0..3 {
+            server.cut();
+            world.sleep(SECOND * 1_000).await;
+            world.must_succeed(&patient, Plan::default()).await;
+            let failed = world.call(&strict, Plan::default()).end().await;
+            if failed.code != Code::Unavailable || !failed.text.starts_with("DNS resolution failed") {
+                world.wrong(format_args!("a call ended {:?}: {}", failed.code, failed.text));
+            }
+        }
+    });
+}
+
+/// [NAME-47]
+#[test]
+fn a_look_up_without_an_end_is_given_up_and_tried_again() {
+    every_seed(4, |world: World| async move {
+        let _server = world.server(&address(1), Script::default());
+        world.answer(Answer::of([ip(1)], SECOND * 100_000));
+        for (preset, limit) in [(Preset::Grpc, "120.0 s"), (Preset::Resilient, "30.0 s")] {
+            let channel = world.channel(NAMED, &options(preset, []));
+            let failed = world.call(&channel, Plan { timeout: None, ..Plan::default() }).end().await;
+            let told = format!("no answer within {limit} (grpc.dns_ares_query_timeout)");
+            if failed.code != Code::Unavailable || !failed.text.contains(&told) {
+                world.wrong(format_args!("a call ended {:?}: {}", failed.code, failed.text));
+            }
+        }
+        let unlimited = options(Preset::Grpc, [("grpc.dns_ares_query_timeout", 0.into())]);
+        let channel = world.channel(NAMED, &unlimited);
+        let waiting = Plan { timeout: Some(SECOND * 10_000), ..Plan::default() };
+        let failed = world.call(&channel, waiting).end().await;
+        if failed.code != Code::DeadlineExceeded {
+            world.wrong(format_args!("a call ended {:?}: {}", failed.code, failed.text));
+        }
+    });
+}
+
 /// [NAME-51]
 #[test]
 fn a_channel_that_goes_idle_waits_for_no_answer() {
