@@ -72,7 +72,7 @@ TESTS = [
     suite("node", "npm --prefix bindings-node test --silent"),
     suite(
         "orchestration",
-        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults",
+        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults tests/dns",
     ),
     suite("test-server", "cargo test --quiet -p linkspan-faults"),
     suite("readme", "python3 tests/readme/run.py"),
@@ -109,6 +109,10 @@ LONG_SCENARIOS = [
     for name in ("stream-limit", "outliers", "virtual-ip")
 ]
 
+# Names in a network of their own, where the kernel allows one.
+NAMES = [suite(f"dns-{play}", f"python3 tests/dns/run.py {play}", shows_output=True) for play in ("cases", "outage")]
+LONG_FAULTS.append(suite("soak-dns-outage", "python3 tests/dns/run.py --long --keep outage", shows_output=True))
+
 # What a call costs may not grow unseen, and whatever measures it must go on working.
 BUDGETS = [
     suite("budget", "python3 tests/bench/budget.py", shows_output=True),
@@ -134,14 +138,14 @@ PRODUCTS = [
     suite("demo", "python3 tests/demo/run.py", shows_output=True),
 ]
 
-SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *BUDGETS, *SOAK, *LONG_FAULTS, *LONG_SCENARIOS, *PRODUCTS]}
+SUITES = {each.name: each for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *NAMES, *BUDGETS, *SOAK, *LONG_FAULTS, *LONG_SCENARIOS, *PRODUCTS]}
 
 GROUPS = {
     "lint": [each.name for each in LINTS],
-    "test": [each.name for each in [BUILD, *TESTS, *FAULTS, *SCENARIOS]],
+    "test": [each.name for each in [BUILD, *TESTS, *FAULTS, *SCENARIOS, *NAMES]],
     "faults": [each.name for each in FAULTS],
     "scenarios": [each.name for each in SCENARIOS],
     "interop": [each.name for each in INTEROP],
     "soak": [each.name for each in [BUILD, *SOAK, *LONG_FAULTS, *LONG_SCENARIOS]],
-    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *BUDGETS, *PRODUCTS]],
+    "ready": [each.name for each in [BUILD, *LINTS, *TESTS, *FAULTS, *SCENARIOS, *NAMES, *BUDGETS, *PRODUCTS]],
 }

@@ -1,7 +1,7 @@
 """A grpcio server that says who it is: the demo's and the language tests' peer when calls must be told apart.
 
 Run with the project's venv:  .tools/venv/bin/python tests/server/identity_server.py --port 0 --name server-1
-The first line on stdout is `LISTENING 127.0.0.1:PORT`; SIGTERM ends it.
+The first line on stdout is `LISTENING HOST:PORT`; SIGTERM ends it.
 """
 
 import argparse
@@ -53,19 +53,20 @@ _STATUS_BY_NUMBER = {status.value[0]: status for status in grpc.StatusCode}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 lets the kernel choose")
+    parser.add_argument("--host", default="127.0.0.1", help="the address it listens at; IPv6 has brackets")
+    parser.add_argument("--port", type=int, default=0, help="0 lets the kernel choose")
     parser.add_argument("--name", required=True, help="what server_id answers")
     arguments = parser.parse_args()
 
     # so_reuseport off: a second server on a port in use must fail, not share its connections.
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
     interop_pb2_grpc.add_TestServiceServicer_to_server(TestService(arguments.name), server)
-    port = server.add_insecure_port(f"127.0.0.1:{arguments.port}")
+    port = server.add_insecure_port(f"{arguments.host}:{arguments.port}")
     server.start()
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    print(f"LISTENING 127.0.0.1:{port}", flush=True)
+    print(f"LISTENING {arguments.host}:{port}", flush=True)
     stop.wait()
     server.stop(grace=None).wait()
 

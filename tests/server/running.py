@@ -32,9 +32,9 @@ class RunningServer:
         return cls([INTEROP_SERVER, *flags])
 
     @classmethod
-    def identity(cls, name):
+    def identity(cls, name, host="127.0.0.1"):
         """A grpcio server whose responses carry `name`."""
-        return cls([VENV_PYTHON, IDENTITY_SERVER, "--name", name])
+        return cls([VENV_PYTHON, IDENTITY_SERVER, "--name", name, "--host", host])
 
     @classmethod
     def tonic(cls):

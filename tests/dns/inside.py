@@ -1,0 +1,83 @@
+"""Plays one thing in the namespaces this process was started in (run.py); it judges and keeps figures as tests/faults does."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import signal
+import sys
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from dns import cases, outage  # noqa: E402
+from dns.name_server import NameServer  # noqa: E402
+from dns.namespace import NAME_SERVER, Etc, entered, why_not  # noqa: E402
+from faults.figures import Findings  # noqa: E402
+from server.running import RunningServer  # noqa: E402
+
+CANNOT = 77
+
+
+@dataclasses.dataclass
+class Stage:
+    """What there is to play with."""
+
+    etc: Etc
+    dns: NameServer
+    # Of a gRPC server at 127.0.0.1, and of one at ::1.
+    port: int
+    port_of_ipv6: int
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("play", choices=("cases", "outage"))
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--keep", metavar="FACTS", help="keeps the figures, with these facts about them in JSON")
+    arguments = parser.parse_args()
+    # SIGTERM must end servers and clients too, so it takes the way of an exception.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if reason := why_not():
+        print(f"no network namespace here: {reason}")
+        return CANNOT
+    findings = Findings(outage.NAME if arguments.play == "outage" else "dns", arguments.long)
+    try:
+        with stage() as ready:
+            play(arguments, findings, ready)
+    except (OSError, RuntimeError, ValueError) as error:
+        traceback.print_exc()
+        findings.must(False, str(error))
+    print("\n".join(findings.lines()), flush=True)
+    if arguments.keep:
+        findings.keep(json.loads(arguments.keep))
+    return 0 if findings.is_good else 1
+
+
+@contextlib.contextmanager
+def stage():
+    with entered() as etc, NameServer(NAME_SERVER) as dns:
+        with RunningServer.identity("ipv4") as ipv4, RunningServer.identity("ipv6", "[::1]") as ipv6:
+            yield Stage(etc, dns, ipv4.port, ipv6.port)
+
+
+def play(arguments, findings, ready):
+    if arguments.play == "outage":
+        outage.run(findings, ready, arguments.long)
+        return
+    for case in cases.CASES:
+        ready.etc.hosts()
+        ready.etc.resolv_conf("")
+        try:
+            case(ready)
+        except Exception as error:
+            traceback.print_exc()
+            findings.must(False, f"{case.__name__} ({case.__doc__}): {error}")
+        else:
+            print(f"dns: {case.__name__}: good")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
