@@ -55,6 +55,7 @@ BUILD = suite("build", "make --no-print-directory build", guard_minutes=40, is_f
 LINTS = [
     suite("format", "cargo fmt --all --check"),
     suite("clippy", "cargo clippy --quiet --workspace --all-targets -- -D warnings", guard_minutes=20),
+    suite("clippy-hickory", "cargo clippy --quiet -p linkspan-core --features hickory --all-targets -- -D warnings", guard_minutes=20),
     suite("deny", ".ci/deny.sh", guard_minutes=20),
     suite("go-vet", "go -C tests/server/go vet ./...", needs=GRPC_GO),
     suite("header", "ffi/scripts/header.sh --check"),
@@ -64,6 +65,8 @@ INTEROP = per_language("interop", "")
 
 TESTS = [
     suite("rust", "cargo test --quiet -p linkspan-core -p linkspan-ffi", guard_minutes=20),
+    # What only that feature brings; the arguments are parts of the tests' names.
+    suite("rust-hickory", "cargo test --quiet -p linkspan-core --features hickory --lib --test behaviour -- dns servers", guard_minutes=20),
     simulation(2_000),
     suite("c", "tests/c/run.sh"),
     suite("c-valgrind", "tests/c/run.sh --valgrind"),

@@ -60,6 +60,7 @@ fn broken_rules_are_found() {
         ("engine/submit.rs", "fn f() { std::thread::spawn(|| {}); }", "runtime alone"),
         ("call/mod.rs", "use std::thread::JoinHandle;", "runtime alone"),
         ("transport/dial.rs", "use std::net::{SocketAddr, TcpStream};", "runtime alone"),
+        ("resolver/mod.rs", "use hickory_resolver::TokioResolver;", "runtime alone"),
         ("channel/link.rs", "use h2::client;", "transport alone"),
         ("runtime/tokio.rs", "fn f(config: rustls::ClientConfig) {}", "transport alone"),
         ("policy/backoff.rs", "async fn f() {}", "not pure"),

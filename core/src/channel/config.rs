@@ -12,10 +12,11 @@ use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::DialRules;
 use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
+use crate::resolver::NameRules;
 use crate::resolver::proxy::by_address::AddressProxy;
 use crate::resolver::schemes::Schemes;
 use crate::resolver::target::{Endpoint, Target};
-use crate::runtime::{SocketOptions, environment};
+use crate::runtime::{ASKS_SERVERS, NameSource, SocketOptions, environment};
 use crate::service_config::{self, ServiceConfig};
 use crate::transport::credentials::Credentials;
 use crate::transport::dial::ConnectionOptions;
@@ -62,8 +63,7 @@ pub(crate) struct ChannelConfig {
     /// How often the name is asked for while the channel is in use; `None` is only when something fails.
     pub(crate) dns_refresh: Option<Duration>,
     pub(crate) dns_min_interval: Duration,
-    /// How long a look-up may take; `None` is for ever.
-    pub(crate) dns_query_timeout: Option<Duration>,
+    pub(crate) names: NameRules,
     /// How long what was found serves while look-ups fail; `None` is for ever.
     pub(crate) dns_stale: Option<Duration>,
     pub(crate) transparent_retry: TransparentRetryOptions,
@@ -155,7 +155,7 @@ impl ChannelConfig {
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
-            dns_query_timeout: unless_zero("grpc.dns_ares_query_timeout"),
+            names: NameRules { source: name_source(options)?, timeout: unless_zero("grpc.dns_ares_query_timeout") },
             dns_stale: Some(number("linkspan.dns_stale_ms"))
                 .filter(|stale| *stale < i64::from(i32::MAX))
                 .map(|stale| Duration::from_millis(stale.unsigned_abs())),
@@ -184,6 +184,23 @@ impl ChannelConfig {
             target: proxies.lead(parsed),
             address_proxy: proxies.for_addresses,
         })
+    }
+}
+
+fn name_source(options: &ChannelOptions) -> Result<NameSource, Error> {
+    let key = "linkspan.dns";
+    let unsupported = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("option {key:?} is {what}")));
+    match options.text(key) {
+        None | Some("system") => Ok(NameSource::System),
+        Some("ttl") if ASKS_SERVERS => Ok(NameSource::Servers),
+        Some("ttl") => unsupported(
+            "\"ttl\", and this build asks no DNS servers itself; build linkspan-core with the feature \"hickory\", or leave it \"system\"",
+        ),
+        Some("host") => unsupported("\"host\", and the host gave no resolver for names; leave it \"system\""),
+        Some(other) => {
+            let text = format!("option {key:?} may be \"system\", \"ttl\" or \"host\"; it is {other:?}");
+            Err(Error::new(ErrorKind::BadOption, text))
+        }
     }
 }
 
@@ -316,6 +333,28 @@ mod tests {
             options.set(key, *value).expect(key);
         }
         ChannelConfig::new("localhost:1", &Credentials::insecure(), &options, &Schemes::default()).expect("valid")
+    }
+
+    fn with_dns(value: &str) -> Result<ChannelConfig, Error> {
+        let mut options = ChannelOptions::new();
+        options.set("linkspan.dns", value).expect("text");
+        ChannelConfig::new("localhost:1", &Credentials::insecure(), &options, &Schemes::default())
+    }
+
+    #[test]
+    fn names_are_looked_up_as_the_build_can() {
+        assert_eq!(with_dns("system").expect("valid").names.source, NameSource::System);
+        assert_eq!(with_dns("dns").err().expect("refused").kind(), ErrorKind::BadOption);
+        let refused = with_dns("host").err().expect("nobody gave one");
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        let by_ttl = with_dns("ttl").map(|config| config.names.source);
+        if ASKS_SERVERS {
+            assert_eq!(by_ttl.expect("valid"), NameSource::Servers);
+        } else {
+            let refused = by_ttl.expect_err("no resolver for it");
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            assert!(refused.message().contains("the feature \"hickory\""), "{refused}");
+        }
     }
 
     /// [WIRE-101]

@@ -386,7 +386,7 @@ impl<D: Driver> Control<D> {
         }
         let endpoints = self.endpoints.on_listed(resolution.endpoints);
         let is_accepted = !endpoints.is_empty();
-        self.resolving.on_success(now, is_accepted, self.driver.random_unit());
+        self.resolving.on_success(now, is_accepted, resolution.valid_for, self.driver.random_unit());
         if !is_accepted {
             // [LB-16]
             let target = self.config.target.canonical.clone();

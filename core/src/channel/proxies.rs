@@ -126,7 +126,7 @@ mod tests {
         let proxies = proxies_with(options, variables, None).expect("usable");
         match proxies.lead(Target::parse(target, &|_| None).expect(target)).endpoint {
             Endpoint::Fixed(addresses) => addresses.iter().map(Address::to_string).collect(),
-            Endpoint::Name { host, port } => format!("{host}:{port}"),
+            Endpoint::Name { host, port, .. } => format!("{host}:{port}"),
             other => format!("{other:?}"),
         }
     }

@@ -248,6 +248,11 @@ const REGISTRY: &[OptionDoc] = &[
         "0: off; 30000 with \"resilient\"",
         "How often, 10 % more or less, a name is asked for again while the channel is READY and in use.",
     ),
+    text(
+        "linkspan.dns",
+        "\"system\"",
+        "Who looks names up. \"system\" is the system's resolver; \"ttl\" asks the servers of /etc/resolv.conf itself (after /etc/hosts) and asks again when the answer's time is over, while the channel is READY and in use, within grpc.dns_min_time_between_resolutions_ms; it needs the feature \"hickory\" of linkspan-core. \"host\" is a resolver of the host's, which no face has yet.",
+    ),
     int(
         "linkspan.dns_stale_ms",
         "ms",

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
@@ -31,8 +32,8 @@ pub(super) struct Resolving<D: Driver> {
     /// When the next look-up is due, if one is wanted.
     due: Option<Time>,
     has_result: bool,
-    /// When the name is asked for although all is well.
-    refresh_at: Option<Time>,
+    /// When the name is asked for although all is well, and how long after what was found.
+    refresh: Option<(Time, Duration)>,
     /// Set while look-ups fail and what was found before serves on.
     stale: Option<Stale>,
 }
@@ -49,6 +50,9 @@ struct Stale {
 /// By so much channels that look a name up together differ in when they do so again.
 const SPREAD: f64 = 0.1;
 
+/// An answer that is good for less is asked for no more often than this.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
 impl<D: Driver> Resolving<D> {
     pub(super) fn new(config: Arc<ChannelConfig>) -> Self {
         Self {
@@ -61,7 +65,7 @@ impl<D: Driver> Resolving<D> {
             last_started: None,
             due: None,
             has_result: false,
-            refresh_at: None,
+            refresh: None,
             stale: None,
         }
     }
@@ -77,7 +81,8 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let ask_at = if self.is_looking_up() { None } else { earliest([self.due, self.refresh_at]) };
+        let refresh_at = self.refresh.map(|(at, _)| at);
+        let ask_at = if self.is_looking_up() { None } else { earliest([self.due, refresh_at]) };
         let over_at = self.stale.as_ref().filter(|stale| !stale.is_over).and_then(|stale| stale.until);
         earliest([ask_at, over_at])
     }
@@ -115,12 +120,12 @@ impl<D: Driver> Resolving<D> {
         if let Some(stale) = &mut self.stale {
             stale.is_over = stale.until.is_some_and(|until| until <= now);
         }
-        if let (Some(interval), Some(_)) = (self.config.dns_refresh, self.refresh_at.take_if(|at| *at <= now)) {
+        if let Some((_, interval)) = self.refresh.take_if(|(at, _)| *at <= now) {
             let was_used = activity.last_ended.is_some_and(|at| now.since(at) <= interval);
             if is_healthy && (activity.has_calls || was_used) {
                 self.due = Some(now);
             } else {
-                self.refresh_at = Some(now + interval);
+                self.refresh = Some((now + interval, interval));
             }
         }
         self.look_up_if_due(driver, mailbox);
@@ -131,7 +136,7 @@ impl<D: Driver> Resolving<D> {
         if self.is_looking_up() || self.due.is_none_or(|due| due > now) {
             return;
         }
-        (self.due, self.refresh_at) = (None, None);
+        (self.due, self.refresh) = (None, None);
         self.last_started = Some(now);
         if self.task.is_some() {
             return self.asking.again();
@@ -146,7 +151,7 @@ impl<D: Driver> Resolving<D> {
                 None => found,
             };
             let give = |found: Result<Resolution, Failure>| answer.give(found.map(lead));
-            resolver::resolve(&task_driver, &config.target, config.dns_query_timeout, &asking, give).await;
+            resolver::resolve(&task_driver, &config.target, config.names, &asking, give).await;
         }));
     }
 
@@ -159,12 +164,21 @@ impl<D: Driver> Resolving<D> {
         is_waited_for
     }
 
-    /// `unit` is a random fraction.
-    pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, unit: f64) {
+    /// What was found may tell how long it is good; then it is not asked for before, and not much later. `unit` is a random fraction.
+    pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, valid_for: Option<Duration>, unit: f64) {
         (self.has_result, self.stale) = (true, None);
         let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. });
-        let interval = self.config.dns_refresh.filter(|_| is_name);
-        self.refresh_at = interval.map(|interval| now + jittered(interval, SPREAD, unit));
+        let refresh = match (valid_for, self.config.dns_refresh) {
+            (Some(length), _) => {
+                let length = length.max(SHORTEST_LIFE);
+                // [NAME-43]: whatever the answer says.
+                let earliest = self.last_started.map_or(now, |started| started + self.config.dns_min_interval);
+                Some((earliest.max(now + length.mul_f64(1.0 + SPREAD * unit)), length))
+            }
+            (None, Some(interval)) => Some((now + jittered(interval, SPREAD, unit), interval)),
+            (None, None) => None,
+        };
+        self.refresh = refresh.filter(|_| is_name);
         // [NAME-45]
         if is_accepted {
             self.due = None;
@@ -222,7 +236,7 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn stop(&mut self) {
-        (self.due, self.refresh_at) = (None, None);
+        (self.due, self.refresh) = (None, None);
         if let Some(task) = self.task.take() {
             task.abort();
         }

@@ -9,16 +9,24 @@ pub(crate) mod target;
 #[cfg_attr(not(test), expect(dead_code, reason = "the look-up of TXT records comes later"))]
 pub(crate) mod txt;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::failure::Failure;
-use crate::runtime::{Driver, sleep_until};
+use crate::runtime::{Driver, NameAnswer, NameSource, sleep_until};
 use crate::service_config::ServiceConfig;
 use hosted::Asking;
 use target::{Endpoint, Target};
+
+/// How names are looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameRules {
+    /// Who is asked where the target names no server.
+    pub(crate) source: NameSource,
+    /// How long a look-up may take; `None` is for ever.
+    pub(crate) timeout: Option<Duration>,
+}
 
 /// What a resolver says of a target.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +35,15 @@ pub(crate) struct Resolution {
     pub(crate) endpoints: Vec<Box<[Address]>>,
     /// What the service's owner wants of its callers, or what is wrong with it; `None` where the resolver says nothing of it.
     pub(crate) service_config: Option<Result<Arc<ServiceConfig>, String>>,
+    /// How long all this is good; `None` where that is not told.
+    pub(crate) valid_for: Option<Duration>,
 }
 
 impl Resolution {
     /// Addresses of which each is an endpoint of its own ([NAME-20], [NAME-41]).
     pub(crate) fn of_each(addresses: impl IntoIterator<Item = Address>) -> Self {
-        Self { endpoints: addresses.into_iter().map(|address| Box::from([address])).collect(), service_config: None }
+        let endpoints = addresses.into_iter().map(|address| Box::from([address])).collect();
+        Self { endpoints, ..Self::default() }
     }
 
     /// With each address changed so.
@@ -49,26 +60,32 @@ impl Resolution {
     }
 }
 
-/// Finds what a target stands for, and tells it: once, and a host's own resolver as often as it likes. A look-up takes no longer than
-/// `limit`.
+/// Finds what a target stands for, and tells it: once, and a host's own resolver as often as it likes.
 pub(crate) async fn resolve<D: Driver>(
     driver: &D,
     target: &Target,
-    limit: Option<Duration>,
+    rules: NameRules,
     asking: &Asking,
     mut on_result: impl FnMut(Result<Resolution, Failure>),
 ) {
     match &target.endpoint {
         Endpoint::Fixed(addresses) => on_result(Ok(Resolution::of_each(addresses.iter().cloned()))),
-        Endpoint::Name { host, port } => {
-            let found = look_up(driver, host, *port, "", limit).await;
-            on_result(found.map(|found| Resolution::of_each(found.into_iter().map(Address::Inet))));
+        Endpoint::Name { host, port, server } => {
+            let source = server.map_or(rules.source, NameSource::Server);
+            let found = look_up(driver, host, *port, "", NameRules { source, ..rules }).await;
+            on_result(found.map(|NameAnswer { addresses, valid_for }| Resolution {
+                valid_for,
+                ..Resolution::of_each(addresses.into_iter().map(Address::Inet))
+            }));
         }
         // [CONN-175]: the names of servers are the proxy's to look up.
         Endpoint::Proxied(proxied) => {
             let (host, port) = proxied.proxy();
-            let found = look_up(driver, host, port, "the proxy ", limit).await;
-            on_result(found.map(|found| Resolution::of_each(proxied.addresses(&found))));
+            let found = look_up(driver, host, port, "the proxy ", rules).await;
+            on_result(found.map(|NameAnswer { addresses, valid_for }| Resolution {
+                valid_for,
+                ..Resolution::of_each(proxied.addresses(&addresses))
+            }));
         }
         Endpoint::OfHost(hosted) => hosted.run(asking, on_result).await,
     }
@@ -80,18 +97,18 @@ async fn look_up<D: Driver>(
     host: &str,
     port: u16,
     what: &str,
-    limit: Option<Duration>,
-) -> Result<Vec<SocketAddr>, Failure> {
+    rules: NameRules,
+) -> Result<NameAnswer, Failure> {
     let failed = |cause: String| Failure::ResolveFailed { target: format!("{what}{host}:{port}"), cause };
-    let until = limit.map(|limit| driver.now() + limit);
+    let until = rules.timeout.map(|limit| driver.now() + limit);
     let answer = tokio::select! {
         biased;
-        answer = driver.resolve(host, port) => answer.map_err(|cause| cause.to_string()),
+        answer = driver.resolve(host, port, rules.source) => answer.map_err(|cause| cause.to_string()),
         // [NAME-47]
-        () = sleep_until(driver, until) => Err(no_answer(limit.unwrap_or_default())),
+        () = sleep_until(driver, until) => Err(no_answer(rules.timeout.unwrap_or_default())),
     };
     let found = answer.map_err(failed)?;
-    if found.is_empty() {
+    if found.addresses.is_empty() {
         return Err(failed("no addresses".into()));
     }
     Ok(found)
@@ -106,13 +123,15 @@ mod tests {
     use super::*;
     use crate::runtime::memory::MemoryDriver;
 
+    const RULES: NameRules = NameRules { source: NameSource::System, timeout: None };
+
     /// [NAME-80], [NAME-81]
     #[test]
     fn each_address_of_a_list_is_an_endpoint_in_the_lists_order() {
         let target = Target::parse("ipv4:10.0.0.2:1,10.0.0.1:1", &|_| None).expect("valid");
         MemoryDriver::run(|driver| async move {
             let mut found = Vec::new();
-            resolve(&driver, &target, None, &Asking::default(), |result| found.push(result.expect("listed"))).await;
+            resolve(&driver, &target, RULES, &Asking::default(), |result| found.push(result.expect("listed"))).await;
             let [resolution] = &found[..] else { panic!("told {} times", found.len()) };
             let endpoints: Vec<String> = resolution.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
             assert_eq!(endpoints, ["[Inet(10.0.0.2:1)]", "[Inet(10.0.0.1:1)]"]);

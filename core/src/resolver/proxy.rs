@@ -37,7 +37,7 @@ impl Proxies {
 
     fn behind(&self, proxy: &Proxy, endpoint: Endpoint) -> Endpoint {
         let servers: Vec<Server> = match &endpoint {
-            Endpoint::Name { host, port } if !self.exceptions.have_name(host, *port) => {
+            Endpoint::Name { host, port, .. } if !self.exceptions.have_name(host, *port) => {
                 vec![Server::Behind(format!("{host}:{port}").into())]
             }
             Endpoint::Fixed(addresses) => addresses.iter().map(|address| self.server(address)).collect(),
@@ -170,7 +170,7 @@ mod tests {
     /// [CONN-173]
     #[test]
     fn an_excepted_target_stays_as_it_is_and_so_does_an_excepted_address_of_a_list() {
-        let name = Endpoint::Name { host: "svc.example".into(), port: 443 };
+        let name = Endpoint::Name { host: "svc.example".into(), port: 443, server: None };
         assert_eq!(lead(&proxies("http://proxy.example", "example"), "svc.example"), name);
         assert_eq!(through("10.1.2.3", "ipv4:10.1.2.3:5"), ["10.1.2.3:5"]);
         let mixed = through("10.1.2.3", "ipv4:10.1.2.4:5,10.1.2.3:5");

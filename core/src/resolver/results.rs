@@ -43,6 +43,8 @@ impl ResolverUpdate {
         Resolution {
             endpoints: self.endpoints.into_iter().map(boxed).collect(),
             service_config: self.service_config.map(parsed),
+            // A host's own resolver tells when it knows better.
+            valid_for: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod local;
 mod names;
 pub(super) mod uri;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::host::{ResolverFactory, ResolverTarget};
@@ -37,11 +38,13 @@ pub(crate) enum Endpoint {
     Fixed(Vec<Address>),
     /// What lies behind a proxy whose name is to be resolved. No text says so: the channel's settings do.
     Proxied(Proxied),
-    /// A name for the system's resolver.
+    /// A name to look up.
     Name {
         /// Without brackets.
         host: String,
         port: u16,
+        /// The DNS server to ask, if the target names one.
+        server: Option<SocketAddr>,
     },
     /// For a resolver of the host's own.
     OfHost(Arc<Hosted>),
@@ -74,7 +77,10 @@ impl Target {
     /// As [`Target::parse`].
     pub(crate) fn parse_address(text: &str) -> Result<Address, Error> {
         let one = |target: Self| match target.endpoint {
-            Endpoint::Name { host, port } => Ok(Address::Unresolved { host: host.into(), port }),
+            Endpoint::Name { server: Some(_), .. } => {
+                Err(Refusal::from("names a DNS server, which is for a target; leave it out"))
+            }
+            Endpoint::Name { host, port, server: None } => Ok(Address::Unresolved { host: host.into(), port }),
             Endpoint::Fixed(addresses) => match <[Address; 1]>::try_from(addresses) {
                 Ok([address]) => Ok(address),
                 Err(_) => Err(Refusal::from("lists several; write each by itself")),
@@ -98,10 +104,10 @@ fn read(text: &str, find: Find<'_>) -> Result<Target, Refusal> {
     }
     let whole = uri::without_query(text)?;
     let Some(uri) = Uri::split(whole) else {
-        return names::dns(whole);
+        return names::dns(None, whole);
     };
     match uri.scheme.to_ascii_lowercase().as_str() {
-        "dns" => names::dns(names::without_server(&uri)?),
+        "dns" => names::of_uri(&uri),
         "passthrough" => names::passthrough(uri.endpoint("passthrough")?),
         "ipv4" => literals::ipv4(uri.endpoint("ipv4")?),
         "ipv6" => literals::ipv6(uri.endpoint("ipv6")?),
@@ -114,7 +120,7 @@ fn read(text: &str, find: Find<'_>) -> Result<Target, Refusal> {
                 "has the unknown scheme {other:?}; this build knows {SCHEMES}; a name needs none, write \"host:port\""
             ))),
             // [NAME-2]: `localhost:50051` is a name and a port, not a scheme.
-            None => names::dns(whole),
+            None => names::dns(None, whole),
         },
     }
 }

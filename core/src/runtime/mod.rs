@@ -50,8 +50,36 @@ pub(crate) trait Driver: Clone + 'static {
         options: SocketOptions,
     ) -> impl Future<Output = io::Result<Self::Socket>> + 'static;
 
-    /// Asks the system's resolver; the answer is in RFC 6724 order.
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static;
+    /// Asks for a name.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        source: NameSource,
+    ) -> impl Future<Output = io::Result<NameAnswer>> + 'static;
+}
+
+/// Whether this build can ask DNS servers itself; without that it has the system's resolver alone.
+pub(crate) const ASKS_SERVERS: bool = cfg!(feature = "hickory");
+
+/// Who is asked for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameSource {
+    /// The system's resolver.
+    System,
+    /// The servers the system is set up with, which tell how long their answer is good.
+    Servers,
+    /// This server.
+    Server(SocketAddr),
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NameAnswer {
+    /// In RFC 6724 order.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// For how long; `None` where that is not told.
+    pub(crate) valid_for: Option<Duration>,
 }
 
 /// How a socket is opened.

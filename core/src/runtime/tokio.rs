@@ -5,12 +5,16 @@
 
 mod dial;
 mod lookup;
+#[cfg(feature = "hickory")]
+mod servers;
+#[cfg(not(feature = "hickory"))]
+#[path = "tokio/no_servers.rs"]
+mod servers;
 mod socket;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,7 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, SocketOptions, names};
+use super::{Driver, NameAnswer, NameSource, SocketOptions, names};
 use crate::address::Address;
 use crate::error::Error;
 use crate::random::Random;
@@ -60,6 +64,9 @@ impl TokioDriver {
             .enable_all()
             // Its one task takes a whole turn at each poll.
             .event_interval(1)
+            // What is read of /etc before DNS servers are asked; it takes no time to speak of.
+            .max_blocking_threads(1)
+            .thread_keep_alive(Duration::from_millis(100))
             .on_thread_park(move || sleeper.fall_asleep())
             .build()
             .map_err(|cause| Error::system("cannot set up the engine's loop", &cause))?;
@@ -137,9 +144,23 @@ impl Driver for TokioDriver {
         dial::dial(address.clone(), options)
     }
 
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static {
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        source: NameSource,
+    ) -> impl Future<Output = io::Result<NameAnswer>> + 'static {
         let host = host.to_owned();
-        async move { names::look_up(&host, port).await }
+        async move {
+            match source {
+                NameSource::System => {
+                    let addresses = names::look_up(&host, port).await?;
+                    Ok(NameAnswer { addresses, valid_for: None })
+                }
+                NameSource::Servers => servers::look_up(&host, port, None).await,
+                NameSource::Server(server) => servers::look_up(&host, port, Some(server)).await,
+            }
+        }
     }
 }
 

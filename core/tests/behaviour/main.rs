@@ -11,6 +11,8 @@ mod closing;
 mod completions;
 mod connecting;
 mod deadlines_and_cancellation;
+#[cfg(feature = "hickory")]
+mod dns;
 mod endings;
 mod engines;
 mod failing_to_connect;

@@ -67,6 +67,8 @@ const RUNTIME_ONLY: &[&str] = &[
     "ToSocketAddrs",
     "socket2",
     "nix",
+    "dns_lookup",
+    "hickory_resolver",
 ];
 
 /// The one exception: who owns a loop keeps the handle of its thread, to wait for its end.

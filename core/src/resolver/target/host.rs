@@ -49,7 +49,11 @@ impl HostPort {
     }
 
     pub(in crate::resolver) fn port(&self) -> u16 {
-        self.port.unwrap_or(DEFAULT_PORT)
+        self.port_or(DEFAULT_PORT)
+    }
+
+    pub(super) fn port_or(&self, default: u16) -> u16 {
+        self.port.unwrap_or(default)
     }
 
     /// The same host, with this port if none was given.

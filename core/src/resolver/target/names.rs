@@ -1,32 +1,56 @@
-//! Names: `dns:`, whose names the resolver asks for, and `passthrough:`, whose names the system looks up when they are dialed.
+//! Names: `dns:`, whose names the resolver asks for, of the server that is named if one is, and `passthrough:`, whose names the system
+//! looks up when they are dialed.
 
-use super::host::HostPort;
+use std::net::SocketAddr;
+
+use super::host::{Host, HostPort};
 use super::uri::Uri;
 use super::{Endpoint, Refusal, Target};
 use crate::address::Address;
+use crate::runtime::ASKS_SERVERS;
 
-/// `dns:[//server/]host[:port]` without the server. The system's resolver cannot be told one.
-pub(super) fn without_server<'a>(uri: &Uri<'a>) -> Result<&'a str, Refusal> {
-    let server = match uri.authority {
-        None | Some("") => return uri.endpoint("dns"),
-        Some(server) => server,
-    };
-    if uri.has_path() {
-        return Err(Refusal::from(format!(
-            "names the DNS server {server:?}; the system's resolver cannot be told one, leave it out: \"dns:///host:port\""
-        )));
+/// DNS's port (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// `dns:[//server/]host[:port]`.
+pub(super) fn of_uri(uri: &Uri<'_>) -> Result<Target, Refusal> {
+    match uri.authority {
+        None | Some("") => dns(None, uri.endpoint("dns")?),
+        Some(server) if uri.has_path() => dns(Some(parse_server(server)?), uri.name()),
+        Some(server) => Err(Refusal::from(format!("has no name after \"//{server}\"; write \"dns:///{server}\""))),
     }
-    Err(Refusal::from(format!("has no name after \"//{server}\"; write \"dns:///{server}\"")))
 }
 
-pub(super) fn dns(name: &str) -> Result<Target, Refusal> {
+/// The system's resolver cannot be told a server.
+fn parse_server(text: &str) -> Result<SocketAddr, Refusal> {
+    let wrong = || {
+        Refusal::from(format!(
+            "names the DNS server {text:?}; a server is an IP address, with a port if it is not 53: \"dns://10.0.0.53/host:port\""
+        ))
+    };
+    let parsed = HostPort::parse(text).map_err(|_| wrong())?;
+    let Host::Ip(ip) = parsed.host else { return Err(wrong()) };
+    if !ASKS_SERVERS {
+        return Err(Refusal::unsupported(format!(
+            "names the DNS server {text:?}, which this build cannot ask; build linkspan-core with the feature \"hickory\", or leave \
+             the server to the system: \"dns:///host:port\""
+        )));
+    }
+    Ok(SocketAddr::new(ip, parsed.port_or(DNS_PORT)))
+}
+
+pub(super) fn dns(server: Option<SocketAddr>, name: &str) -> Result<Target, Refusal> {
     let parsed = HostPort::parse(name)?;
     let endpoint = match parsed.address() {
         // [NAME-48]
         Ok(address) => Endpoint::Fixed(vec![address]),
-        Err(name) => Endpoint::Name { host: name.to_owned(), port: parsed.port() },
+        Err(name) => Endpoint::Name { host: name.to_owned(), port: parsed.port(), server },
     };
-    Ok(Target { canonical: format!("dns:{name}"), authority: parsed.authority(), endpoint })
+    let canonical = match server {
+        Some(server) => format!("dns://{server}/{name}"),
+        None => format!("dns:{name}"),
+    };
+    Ok(Target { canonical, authority: parsed.authority(), endpoint })
 }
 
 pub(super) fn passthrough(name: &str) -> Result<Target, Refusal> {
@@ -47,10 +71,10 @@ mod tests {
     /// [NAME-31], [NAME-48]
     #[test]
     fn a_name_is_for_the_resolver_and_an_ip_address_is_not() {
-        let target = dns("example.com:1").expect("a name");
+        let target = dns(None, "example.com:1").expect("a name");
         assert_eq!((target.canonical.as_str(), target.authority.as_str()), ("dns:example.com:1", "example.com:1"));
-        assert_eq!(target.endpoint, Endpoint::Name { host: "example.com".into(), port: 1 });
-        let target = dns("[::1]:1").expect("an address");
+        assert_eq!(target.endpoint, Endpoint::Name { host: "example.com".into(), port: 1, server: None });
+        let target = dns(None, "[::1]:1").expect("an address");
         assert_eq!(target.endpoint, Endpoint::Fixed(vec![Address::Inet(([0, 0, 0, 0, 0, 0, 0, 1], 1).into())]));
     }
 
@@ -65,13 +89,42 @@ mod tests {
         assert_eq!(target.endpoint, Endpoint::Fixed(vec![Address::Inet(([127, 0, 0, 1], 1).into())]));
     }
 
+    fn of(text: &str) -> Result<Target, Refusal> {
+        of_uri(&Uri::split(text).expect("a scheme"))
+    }
+
     #[test]
-    fn a_dns_server_cannot_be_told() {
-        let refusal = |text| without_server(&Uri::split(text).expect("a scheme")).expect_err(text).what;
-        assert!(refusal("dns://8.8.8.8/localhost:80").contains("names the DNS server \"8.8.8.8\""));
-        assert!(refusal("dns://8.8.8.8:53/localhost:80").contains("leave it out: \"dns:///host:port\""));
+    fn a_dns_server_is_an_ip_address_before_a_name() {
+        let refusal = |text| of(text).expect_err(text).what;
         assert!(
             refusal("dns://localhost:80").contains("no name after \"//localhost:80\"; write \"dns:///localhost:80\"")
         );
+        for wrong in ["dns://server/localhost:80", "dns://fe80::1%1/localhost:80", "dns://1.1.1.1:0/localhost:80"] {
+            assert!(refusal(wrong).contains("a server is an IP address, with a port if it is not 53"), "{wrong}");
+        }
+    }
+
+    #[cfg(feature = "hickory")]
+    #[test]
+    fn a_dns_server_is_kept_with_its_port() {
+        for (text, server) in [
+            ("dns://8.8.8.8/localhost:80", "8.8.8.8:53"),
+            ("dns://8.8.8.8:54/localhost:80", "8.8.8.8:54"),
+            ("dns://[::1]/localhost:80", "[::1]:53"),
+        ] {
+            let target = of(text).expect(text);
+            assert_eq!(target.canonical, format!("dns://{server}/localhost:80"));
+            assert_eq!(target.authority, "localhost:80");
+            let server = server.parse().ok();
+            assert_eq!(target.endpoint, Endpoint::Name { host: "localhost".into(), port: 80, server });
+        }
+    }
+
+    #[cfg(not(feature = "hickory"))]
+    #[test]
+    fn a_dns_server_is_refused_by_a_build_that_cannot_ask_it() {
+        let refusal = of("dns://8.8.8.8:53/localhost:80").expect_err("no resolver for it");
+        assert_eq!(refusal.kind, crate::error::ErrorKind::Unsupported);
+        assert!(refusal.what.contains("the feature \"hickory\""), "{}", refusal.what);
     }
 }

@@ -35,9 +35,14 @@ impl<'a> Uri<'a> {
         !self.path.is_empty()
     }
 
-    /// The path, which is the endpoint when one leading slash is gone ([NAME-6]). Only dns has authorities.
+    /// The path without one leading slash ([NAME-6]).
+    pub(super) fn name(&self) -> &'a str {
+        self.path.strip_prefix('/').unwrap_or(self.path)
+    }
+
+    /// The name, of a scheme or a target that has no authority.
     pub(super) fn endpoint(&self, scheme: &str) -> Result<&'a str, Refusal> {
-        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        let path = self.name();
         match self.authority {
             None | Some("") => Ok(path),
             Some(authority) => Err(Refusal::from(format!(

@@ -8,14 +8,13 @@ mod echo;
 use std::cell::Cell;
 use std::future::{Future, pending, ready};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, SocketOptions};
+use super::{Driver, NameAnswer, NameSource, SocketOptions};
 use crate::address::Address;
 use crate::time::Time;
 use echo::EchoSocket;
@@ -72,7 +71,7 @@ impl Driver for MemoryDriver {
         ready(Ok(EchoSocket::default()))
     }
 
-    fn resolve(&self, host: &str, _: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static {
+    fn resolve(&self, host: &str, _: u16, _: NameSource) -> impl Future<Output = io::Result<NameAnswer>> + 'static {
         ready(Err(io::Error::other(format!("{host}: there are no names in memory"))))
     }
 }

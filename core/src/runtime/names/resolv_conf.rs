@@ -1,23 +1,31 @@
-//! What `/etc/resolv.conf` says: which servers the system asks (resolv.conf(5)).
+//! What `/etc/resolv.conf` says: which servers the system asks, and how (resolv.conf(5)).
 
 use std::fs;
 
-const PLACE: &str = "/etc/resolv.conf";
+pub(in crate::runtime) const PLACE: &str = "/etc/resolv.conf";
 
 /// The servers the system asks, for whoever reads of a failure; empty where the system says it elsewhere.
 pub(super) fn told() -> String {
-    let text = fs::read_to_string(PLACE).unwrap_or_default();
-    match nameservers(&text).collect::<Vec<_>>() {
+    match nameservers(&read()).collect::<Vec<_>>() {
         servers if servers.is_empty() => String::new(),
         servers => format!("; nameservers in {PLACE}: {}", servers.join(", ")),
     }
 }
 
-fn nameservers(text: &str) -> impl Iterator<Item = &str> {
+/// The file's text; nothing where there is none.
+pub(in crate::runtime) fn read() -> String {
+    fs::read_to_string(PLACE).unwrap_or_default()
+}
+
+pub(in crate::runtime) fn nameservers(text: &str) -> impl Iterator<Item = &str> {
+    settings(text).filter(|(keyword, _)| *keyword == "nameserver").filter_map(|(_, mut values)| values.next())
+}
+
+/// Each line's keyword, and the words after it.
+pub(in crate::runtime) fn settings(text: &str) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
     text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
-        words.next().filter(|keyword| *keyword == "nameserver")?;
-        words.next()
+        Some((words.next()?, words))
     })
 }
 

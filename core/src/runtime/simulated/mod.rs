@@ -18,14 +18,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, SocketOptions};
+use super::{Driver, NameAnswer, NameSource, SocketOptions};
 use crate::address::Address;
 use crate::time::Time;
 
@@ -223,7 +222,8 @@ impl Driver for SimulatedDriver {
         self.world.network.connect(address, options)
     }
 
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + 'static {
+    /// Whoever is asked, the answer is the same.
+    fn resolve(&self, host: &str, port: u16, _: NameSource) -> impl Future<Output = io::Result<NameAnswer>> + 'static {
         self.world.network.resolve(host, port)
     }
 }

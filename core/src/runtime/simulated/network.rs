@@ -16,7 +16,7 @@ use super::names::Answer;
 use super::random::Random;
 use super::socket::{Link, SimulatedSocket};
 use crate::address::Address;
-use crate::runtime::SocketOptions;
+use crate::runtime::{NameAnswer, SocketOptions};
 use crate::time::Time;
 
 /// The network. Clones are the same.
@@ -292,7 +292,7 @@ impl Network {
         SimulatedSocket::new(&link, true, local, Some(Alive::enter(&self.0.engine_sockets)))
     }
 
-    pub(super) fn resolve(&self, name: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + use<> {
+    pub(super) fn resolve(&self, name: &str, port: u16) -> impl Future<Output = io::Result<NameAnswer>> + use<> {
         let (network, name) = (self.clone(), name.to_owned());
         async move {
             network.0.lookups.borrow_mut().push(network.0.clock.now());
@@ -301,7 +301,10 @@ impl Network {
             network.0.clock.sleep(answer.delay).await;
             network.0.journal.note(format_args!("{name} is {:?}", answer.found));
             match answer.found {
-                Ok(addresses) => Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+                Ok(addresses) => {
+                    let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+                    Ok(NameAnswer { addresses, valid_for: answer.valid_for })
+                }
                 Err(kind) => Err(kind.into()),
             }
         }

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -271,13 +271,16 @@ fn the_engines_sockets_are_counted() {
 fn names_lead_where_the_answer_of_the_moment_says() {
     run(1, |driver| async move {
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
-        let unknown = driver.resolve("name", 5).await.expect_err("unknown");
+        let unknown = driver.resolve("name", 5, NameSource::System).await.expect_err("unknown");
         assert_eq!(unknown.kind(), io::ErrorKind::NotFound);
         driver.network().set_name("name", Answer::of([ip], SECOND));
-        assert_eq!(driver.resolve("name", 5).await.expect("known"), [SocketAddr::new(ip, 5)]);
+        assert_eq!(
+            driver.resolve("name", 5, NameSource::System).await.expect("known").addresses,
+            [SocketAddr::new(ip, 5)]
+        );
         assert_eq!(driver.now(), at(1));
         driver.network().set_name("name", Answer::failure(io::ErrorKind::Other, SECOND));
-        driver.resolve("name", 5).await.expect_err("it fails now");
+        driver.resolve("name", 5, NameSource::System).await.expect_err("it fails now");
     });
 }
 

@@ -249,6 +249,35 @@ fn a_look_up_without_an_end_is_given_up_and_tried_again() {
     });
 }
 
+/// [NAME-43]: an answer that tells how long it is good is asked for again when that is over, in use and not too often.
+#[test]
+fn an_answer_is_asked_for_again_when_its_time_is_over() {
+    const MIN: &str = "grpc.dns_min_time_between_resolutions_ms";
+    // How long answers are good, how long there is between two look-ups at least, and how often the name is asked for in 100 s of calls.
+    for (life, min, asked) in [(20.0, 1_000, 5..=6), (20.0, 50_000, 3..=3), (0.0, 0, 90..=102), (1_000.0, 0, 1..=1)] {
+        every_seed(4, |world: World| {
+            let asked = asked.clone();
+            async move {
+                let _server = world.server(&address(1), Script::default());
+                world.answer(Answer::of([ip(1)], Duration::from_millis(1)).valid_for(Duration::from_secs_f64(life)));
+                // The answer's own time holds, not the interval of the preset.
+                let channel = world.channel(NAMED, &options(Preset::Resilient, [(MIN, min.into())]));
+                world.steady_calls(&channel, 2, SECOND * 101, Plan::default()).await;
+                let lookups = world.driver().network().lookups().len();
+                if !asked.contains(&lookups) {
+                    world.wrong(format_args!("asked {lookups} times with answers of {life} s and {min} ms in between"));
+                }
+                // Nobody calls any more.
+                world.sleep(SECOND * 300).await;
+                let later = world.driver().network().lookups().len() - lookups;
+                if later > 2 {
+                    world.wrong(format_args!("asked {later} times when nobody called"));
+                }
+            }
+        });
+    }
+}
+
 /// [NAME-51]
 #[test]
 fn a_channel_that_goes_idle_waits_for_no_answer() {

@@ -1,0 +1,108 @@
+//! What becomes of names that DNS servers are asked for directly (feature `hickory`).
+
+mod name_server;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use linkspan_core::{Channel, Code, Credentials, OptionValue};
+
+use crate::peer::client::{call, failure, options, response};
+use crate::peer::run;
+use crate::peer::server::Server;
+use name_server::{NAME, NO_ERROR, NO_SUCH_NAME, NameServer, Records, SERVER_FAILURE};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A channel to the name, with the server's port, which asks this name server.
+fn channel(names: &NameServer, name: &str, server: &Server, set: &[(&str, OptionValue)]) -> Channel {
+    let port = server.address().rsplit(':').next().expect("a port").to_owned();
+    let target = format!("dns://{}/{name}:{port}", names.address());
+    Channel::new(&target, &Credentials::insecure(), &options(set)).expect("a channel")
+}
+
+async fn is_served(channel: &Channel, server: &Server) {
+    let call = call(channel);
+    let mut connection = server.accept().await;
+    connection.request().await.answer(b"found");
+    assert_eq!(response(call).await.message, "found");
+}
+
+#[test]
+fn the_server_of_a_target_is_asked_for_its_name() {
+    run(async {
+        let (names, server) = (NameServer::start(Records::of([HERE], 60)).await, Server::start());
+        let channel = channel(&names, NAME, &server, &[]);
+        is_served(&channel, &server).await;
+        assert_eq!(names.asked(), [1, 0]);
+    });
+}
+
+#[test]
+fn what_does_not_fit_into_a_datagram_is_asked_for_over_tcp() {
+    run(async {
+        let records = Records { is_truncated: true, ..Records::of([HERE], 60) };
+        let (names, server) = (NameServer::start(records).await, Server::start());
+        let channel = channel(&names, NAME, &server, &[]);
+        is_served(&channel, &server).await;
+        assert_eq!(names.asked(), [1, 1]);
+    });
+}
+
+#[test]
+fn a_refusal_tells_name_code_and_server() {
+    run(async {
+        let server = Server::start();
+        for (code, said) in [
+            (NO_SUCH_NAME, "no such name (NXDOMAIN)"),
+            (NO_ERROR, "the name has no address (NOERROR)"),
+            (SERVER_FAILURE, "the server fails (SERVFAIL)"),
+        ] {
+            let names = NameServer::start(Records::none(code)).await;
+            let channel = channel(&names, NAME, &server, &[]);
+            let text = failure(call(&channel), Code::Unavailable).await.status().message().to_owned();
+            assert!(text.starts_with("DNS resolution failed for svc.test:"), "{text}");
+            assert!(text.contains(&format!("{said}; asked {}", names.address())), "{text}");
+        }
+    });
+}
+
+#[test]
+fn a_name_in_use_is_asked_for_again_when_its_answer_is_over() {
+    run(async {
+        let (names, server) = (NameServer::start(Records::of([HERE], 1)).await, Server::start());
+        let at_will = [("grpc.dns_min_time_between_resolutions_ms", 0.into())];
+        let channel = channel(&names, NAME, &server, &at_will);
+        let running = call(&channel);
+        let mut connection = server.accept().await;
+        let request = connection.request().await;
+        names.is_asked_over_udp(3).await;
+        // What is found then is used: the old address is not there any more.
+        names.change(Records::of([IpAddr::from([127, 0, 0, 2])], 1_000));
+        names.is_asked_over_udp(4).await;
+        request.answer(b"found");
+        assert_eq!(response(running).await.message, "found");
+        connection.closed_by_client().await;
+    });
+}
+
+/// [NAME-49]
+#[test]
+fn this_machines_own_name_is_no_servers_business() {
+    run(async {
+        let (names, server) = (NameServer::start(Records::none(SERVER_FAILURE)).await, Server::start());
+        let channel = channel(&names, "localhost", &server, &[]);
+        is_served(&channel, &server).await;
+    });
+}
+
+#[test]
+fn the_systems_servers_are_asked_where_an_option_says_so() {
+    run(async {
+        let server = Server::start();
+        let port = server.address().rsplit(':').next().expect("a port").to_owned();
+        let by_ttl = options(&[("linkspan.dns", "ttl".into())]);
+        // The one name that is there whatever the machine's servers are.
+        let channel = Channel::new(&format!("localhost:{port}"), &Credentials::insecure(), &by_ttl).expect("a channel");
+        is_served(&channel, &server).await;
+    });
+}
