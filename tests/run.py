@@ -3,7 +3,8 @@
 
 A suite is a command. It passes with exit code 0, is skipped with 77 or when a tool it needs is missing, and fails
 otherwise or when it exceeds its hang guard. With LINKSPAN_REQUIRE_PEERS=1 a skip counts as a failure: a machine
-that is meant to prove something must not pass by leaving it out.
+that is meant to prove something must not pass by leaving it out. Exit code 78 is a skip that stays one: the kernel
+forbids what the suite needs, and nothing that could be installed would change that.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from server.running import RunningServer, end_group  # noqa: E402
 from suites import GROUPS, SUITES  # noqa: E402
 
 SKIPPED_EXIT_CODE = 77
-COLOURS = {"passed": "32", "failed": "31", "skipped": "33"}
+FORBIDDEN_EXIT_CODE = 78
+COLOURS = {"passed": "32", "failed": "31", "skipped": "33", "forbidden": "33"}
 
 
 def main():
@@ -111,6 +113,8 @@ def run_suite(suite, server):
         text = log.read().decode("utf-8", "replace").rstrip() + verdict
     if code == SKIPPED_EXIT_CODE:
         return "skipped", text.strip().rpartition("\n")[2]
+    if code == FORBIDDEN_EXIT_CODE:
+        return "forbidden", text.strip().rpartition("\n")[2]
     return ("passed" if code == 0 else "failed"), text
 
 
@@ -152,7 +156,7 @@ def painted(outcome):
 def report(outcomes):
     by_outcome = {outcome: [name for name, is_outcome in outcomes if is_outcome == outcome] for outcome in COLOURS}
     print()
-    for outcome in ("skipped", "failed"):
+    for outcome in ("skipped", "forbidden", "failed"):
         if by_outcome[outcome]:
             print(f"{painted(outcome)}: {' '.join(by_outcome[outcome])}")
     print(f"{len(by_outcome['passed'])} passed, {len(by_outcome['failed'])} failed")

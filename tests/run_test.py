@@ -67,6 +67,12 @@ class Outcomes(unittest.TestCase):
         os.environ["LINKSPAN_REQUIRE_PEERS"] = "1"
         self.assertEqual(outcome_of("exit 77")[0], "failed")
 
+    def test_what_the_kernel_forbids_is_shown_and_no_failure_even_there(self):
+        os.environ["LINKSPAN_REQUIRE_PEERS"] = "1"
+        outcome, shown = outcome_of("echo no network namespaces; exit 78")
+        self.assertEqual(outcome, "forbidden")
+        self.assertIn("no network namespaces", shown)
+
     def test_a_command_that_does_not_exist_fails(self):
         with contextlib.redirect_stdout(io.StringIO()):
             self.assertEqual(run.run_all([Suite("made-up", ("no-such-command",))]), [("made-up", "failed")])

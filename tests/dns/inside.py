@@ -18,7 +18,7 @@ from dns.namespace import NAME_SERVER, Etc, entered, why_not  # noqa: E402
 from faults.figures import Findings  # noqa: E402
 from server.running import RunningServer  # noqa: E402
 
-CANNOT = 77
+FORBIDDEN = 78
 
 
 @dataclasses.dataclass
@@ -42,7 +42,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if reason := why_not():
         print(f"no network namespace here: {reason}")
-        return CANNOT
+        return FORBIDDEN
     findings = Findings(outage.NAME if arguments.play == "outage" else "dns", arguments.long)
     try:
         with stage() as ready:

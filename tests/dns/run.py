@@ -21,7 +21,7 @@ from faults.playing import engine_commit  # noqa: E402
 from server.running import VENV_PYTHON  # noqa: E402
 
 INSIDE = ROOT / "tests" / "dns" / "inside.py"
-SKIPPED = 77
+SKIPPED, FORBIDDEN = 77, 78
 
 
 def main():
@@ -38,7 +38,7 @@ def main():
             return SKIPPED
     if reason := refused():
         print(f"no network namespace here: {reason}")
-        return SKIPPED
+        return FORBIDDEN
     command = [*namespace.command(VENV_PYTHON, INSIDE, arguments.play)]
     if arguments.long:
         command.append("--long")

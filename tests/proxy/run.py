@@ -1,55 +1,42 @@
 #!/usr/bin/env python3
-"""gRPC's interop cases through tinyproxy, an HTTP proxy nobody here wrote: `run.py HOST:PORT` of an interop server.
+"""gRPC's interop cases through proxy.py, an HTTP proxy nobody here wrote: `run.py HOST:PORT` of an interop server.
 
 The environment names the proxy and its password. No password and a wrong one are refused, and none is ever told.
 """
 
-import contextlib
 import os
 import pathlib
-import queue
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTEROP = ("cargo", "run", "--quiet", "-p", "linkspan-core", "--example", "interop", "--")
-SKIPPED_EXIT_CODE = 77
+PROXY = (str(ROOT / ".tools/venv/bin/python"), "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--num-acceptors", "1",
+         "--num-workers", "1", "--threaded", "--basic-auth", "user:pass-word")
 GUARD_SECONDS = 300
 START_GUARD_SECONDS = 30
 
-CONFIG = """\
-Port {port}
-Listen 127.0.0.1
-Timeout 600
-MaxClients 100
-BasicAuth user pass-word
-"""
-
 
 def main(server):
-    tinyproxy = shutil.which("tinyproxy", path="/usr/bin:/usr/local/bin:/usr/sbin:/usr/local/sbin")
-    if tinyproxy is None:
-        print("tinyproxy is not installed (apt-get install tinyproxy)")
-        return SKIPPED_EXIT_CODE
-    with tempfile.TemporaryDirectory() as folder, Proxy(tinyproxy, pathlib.Path(folder)) as proxy:
+    with tempfile.TemporaryDirectory() as folder, Proxy(pathlib.Path(folder)) as proxy:
         outcome, told = interop(server, f"http://user:pass%2Dword@{proxy.address}")
         print(told, end="")
-        tunnels = proxy.requests_for(server)
-        print(f"{tunnels} tunnels to {server} through tinyproxy at {proxy.address}")
         problems = []
         if outcome != 0:
             problems.append("the interop cases failed")
-        if tunnels == 0:
-            problems.append("the proxy was not used")
         refused = f"{server} via proxy {proxy.address}: the proxy refused CONNECT: "
         for user, wanted in (("", "it asks for user and password"), ("user:secret@", "it did not accept the user and password")):
             outcome, told = interop(server, f"http://{user}{proxy.address}", "empty_unary")
             if outcome == 0 or refused not in told or wanted not in told or "secret" in told:
                 problems.append(f"with {user!r} it should be told that {wanted}: {told}")
+    # Tunnels are logged when they are over.
+    tunnels = proxy.tunnels_to(server)
+    print(f"{tunnels} tunnels to {server} through proxy.py at {proxy.address}")
+    if tunnels == 0:
+        problems.append("the proxy was not used")
     for problem in problems:
         print(f"FAILED: {problem}")
     return 1 if problems else 0
@@ -66,46 +53,35 @@ def interop(server, proxy, *cases):
 
 
 class Proxy:
-    """A running tinyproxy. Leaving the `with` block ends it."""
+    """A running proxy. Leaving the `with` block ends it."""
 
-    def __init__(self, tinyproxy, folder):
-        # It takes no port of the kernel's choice; one that was free just now will do.
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-            port = free.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        config = folder / "tinyproxy.conf"
-        config.write_text(CONFIG.format(port=port), encoding="utf-8")
+    def __init__(self, folder):
+        self._port_file = folder / "port"
         self._lines = []
         self._process = subprocess.Popen(
-            [tinyproxy, "-d", "-c", config], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*PROXY, "--port-file", str(self._port_file)], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+        self._reader = threading.Thread(target=lambda: self._lines.extend(self._process.stdout), daemon=True)
+        self._reader.start()
 
     def __enter__(self):
-        accepts = queue.SimpleQueue()
-        threading.Thread(target=self._read, args=(accepts,), daemon=True).start()
-        try:
-            started = accepts.get(timeout=START_GUARD_SECONDS)
-        except queue.Empty:
-            started = False
-        if not started:
-            self.__exit__()
-            sys.exit("tinyproxy did not start:\n" + "".join(self._lines))
+        until = time.monotonic() + START_GUARD_SECONDS
+        while not (self._port_file.exists() and self._port_file.read_text().strip()):
+            if time.monotonic() > until or self._process.poll() is not None:
+                self.__exit__()
+                sys.exit("the proxy did not start:\n" + "".join(self._lines))
+            time.sleep(0.05)
+        self.address = f"127.0.0.1:{self._port_file.read_text().strip()}"
         return self
 
     def __exit__(self, *_):
         self._process.terminate()
         self._process.wait(timeout=START_GUARD_SECONDS)
+        self._reader.join(timeout=START_GUARD_SECONDS)
 
-    def requests_for(self, server):
-        return sum(f"CONNECT {server} HTTP/1.1" in line for line in self._lines)
-
-    def _read(self, accepts):
-        for line in self._process.stdout:
-            self._lines.append(line)
-            if "Accepting connections" in line:
-                accepts.put(True)
-        accepts.put(False)
+    def tunnels_to(self, server):
+        return sum(f"CONNECT {server} - " in line for line in self._lines)
 
 
 if __name__ == "__main__":
