@@ -7,7 +7,7 @@
 //! The rooms, each importing only what stands left of it:
 //!
 //! ```text
-//! status metadata error failure foreign generation line load_report percent random small_map state time address ← observe ← policy ← { service_config ← resolver, transport } ← channel ← call ← engine
+//! status metadata error failure foreign generation interned line load_report percent random small_map state time address ← observe ← policy ← { service_config ← resolver, transport } ← channel ← call ← engine
 //!                                     runtime: used by resolver, transport, channel, call, engine; never by policy, service_config
 //! ```
 
@@ -22,6 +22,7 @@ mod error;
 mod failure;
 mod foreign;
 mod generation;
+mod interned;
 mod line;
 mod load_report;
 mod metadata;

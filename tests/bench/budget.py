@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Counts the instructions of one unary call in core and holds them against the record: `budget.py [--record]`.
+"""Counts the instructions of one unary call in core, and of one pick, and holds them against the record: `budget.py [--record]`.
 
 The programs are the tests of core/src/engine/budget.rs: one thread, everything in memory, so two runs differ by hash
 seeds alone. Each runs under callgrind with N and with 2 N calls; the difference, divided by N, is one call. A count more
 than 5 % away from the record fails, in either direction: who changes what a call costs changes the record in the same
-commit (`--record`), so that the history of the record is the history of the cost.
+commit (`--record`), so that the history of the record is the history of the cost. A pick between a thousand addresses
+costs what one between ten does, whatever the record says.
 """
 
 import argparse
@@ -20,8 +21,11 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORD = ROOT / "core/docs/measurements/budget.json"
 PROGRAMS = ("unary_on_the_loop", "unary_on_the_loop_16_in_flight", "unary_by_a_queue", "unary_by_a_queue_16_in_flight")
+# core/src/engine/budget/picks.rs
+POLICIES, ADDRESSES = ("round_robin", "least_request", "weighted_round_robin"), (1, 10, 100, 1000)
 CALLS = 1_000
 TOLERANCE = 0.05
+PICKS = tuple(f"picks::{policy}::of_{addresses}" for policy in POLICIES for addresses in ADDRESSES)
 SKIPPED_EXIT_CODE = 77
 
 
@@ -33,7 +37,7 @@ def main():
         print("skipped: valgrind is not installed, so instructions cannot be counted")
         return SKIPPED_EXIT_CODE
     binary = build()
-    counted = {"rustc": rustc_version(), "instructions": {program: one_call(binary, program) for program in PROGRAMS}}
+    counted = {"rustc": rustc_version(), "instructions": {program: one_call(binary, program) for program in (*PROGRAMS, *PICKS)}}
     if arguments.record:
         RECORD.parent.mkdir(parents=True, exist_ok=True)
         RECORD.write_text(json.dumps(counted, indent=2) + "\n")
@@ -89,6 +93,11 @@ def judged(counted, recorded):
         verdict = "kept" if abs(change) <= TOLERANCE else "changed; say why and run tests/bench/budget.py --record in the same commit"
         lines.append(f"{program}: {now} instructions a call, recorded {before} ({change:+.1%}): {verdict}")
         is_kept = is_kept and abs(change) <= TOLERANCE
+    for policy in POLICIES:
+        few, many = (counted["instructions"].get(f"picks::{policy}::of_{addresses}") for addresses in (10, 1000))
+        if few and many > few * (1 + TOLERANCE):
+            lines.append(f"a pick of {policy} between 1000 addresses takes {many} instructions, between 10 it takes {few}")
+            is_kept = False
     return lines, is_kept
 
 

@@ -23,6 +23,11 @@ class Judgement(unittest.TestCase):
     def test_a_program_without_a_record_fails(self):
         self.assertFalse(judged(counts(call=1, new=1), counts(call=1))[1])
 
+    def test_a_pick_that_costs_more_between_more_addresses_fails_even_if_it_is_on_record(self):
+        for many, is_fine in ((105, True), (106, False)):
+            picks = {"picks::round_robin::of_10": 100, "picks::round_robin::of_1000": many}
+            self.assertEqual(judged(counts(**picks), counts(**picks))[1], is_fine, many)
+
     def test_another_compiler_is_told(self):
         lines, _ = judged({**counts(call=1), "rustc": "rustc 2"}, counts(call=1))
         self.assertIn("rustc 2", lines[0])

@@ -1,10 +1,13 @@
 //! A channel's settings, parsed once at the border into types that cannot be wrong.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
+use crate::generation::PerProcess;
+use crate::interned::Interned;
 use crate::policy::backoff::BackoffOptions;
 use crate::policy::balancer::breaker::BreakerOptions;
 use crate::policy::balancer::config::BalancingConfig;
@@ -39,6 +42,14 @@ pub(crate) struct ChannelConfig {
     pub(crate) address_proxy: Option<AddressProxy>,
     pub(crate) connection: Arc<ConnectionOptions>,
     pub(crate) request: RequestTemplate,
+    /// Whether what the resolver says of service configs holds.
+    pub(crate) takes_resolvers_config: bool,
+    pub(crate) settings: Arc<Settings>,
+}
+
+/// What follows from the options alone. Channels that are made alike share it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Settings {
     pub(crate) dialect: Dialect,
     pub(crate) dial: DialRules,
     pub(crate) attempt_delay: Duration,
@@ -49,8 +60,6 @@ pub(crate) struct ChannelConfig {
     pub(crate) breaker: Option<BreakerOptions>,
     /// What the application wants where its name's own config says nothing.
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
-    /// Whether what the resolver says of service configs holds.
-    pub(crate) takes_resolvers_config: bool,
     /// Whether servers are asked for their health where a service config says so.
     pub(crate) checks_health: bool,
     /// `None` is never.
@@ -78,6 +87,14 @@ pub(crate) struct ChannelConfig {
     pub(crate) max_concurrent: Option<u32>,
     pub(crate) max_concurrent_per_address: Option<u32>,
     pub(crate) events_capacity: usize,
+}
+
+impl Deref for ChannelConfig {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 impl ChannelConfig {
@@ -131,10 +148,7 @@ impl ChannelConfig {
                 reuse_check_after: unless_zero("linkspan.reuse_check_after_ms"),
             }),
         };
-        Ok(Self {
-            given_target: target.to_owned(),
-            connection: Arc::new(connection),
-            request,
+        let settings = Settings {
             dialect: options.dialect(),
             dial: DialRules {
                 backoff: backoff(options, milliseconds),
@@ -146,7 +160,6 @@ impl ChannelConfig {
             ring_size_cap: unsigned_32("grpc.lb.ring_hash.ring_size_cap"),
             breaker: breaker(options)?,
             service_config,
-            takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             checks_health: !options.flag("grpc.inhibit_health_checking").unwrap_or(false),
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
@@ -181,10 +194,23 @@ impl ChannelConfig {
             max_concurrent: some_calls("linkspan.max_concurrent_requests"),
             max_concurrent_per_address: some_calls("linkspan.max_concurrent_requests_per_address"),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
+        };
+        Ok(Self {
+            given_target: target.to_owned(),
+            connection: Arc::new(connection),
+            request,
+            takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             target: proxies.lead(parsed),
             address_proxy: proxies.for_addresses,
+            settings: shared(settings),
         })
     }
+}
+
+/// One of all that are equal.
+fn shared(settings: Settings) -> Arc<Settings> {
+    static KNOWN: PerProcess<Interned<Settings>> = PerProcess::of_first(Interned::new());
+    KNOWN.get(|_| Interned::new()).one(settings)
 }
 
 fn name_source(options: &ChannelOptions) -> Result<NameSource, Error> {
@@ -378,6 +404,13 @@ mod tests {
     }
 
     #[test]
+    fn channels_that_are_made_alike_share_their_settings() {
+        let [one, same, other] = [7, 7, 8].map(|ms| config(Preset::Grpc, &[("linkspan.default_timeout_ms", ms)]));
+        assert!(Arc::ptr_eq(&one.settings, &same.settings));
+        assert_eq!(other.default_timeout, Some(Duration::from_millis(8)));
+    }
+
+    #[test]
     fn liveness_is_on_unless_it_is_turned_off_and_so_is_the_check_before_reuse() {
         let seconds = Duration::from_secs;
         let default = LivenessOptions { timeout: seconds(2), reuse_check_after: Some(seconds(30)) };
@@ -412,7 +445,7 @@ mod tests {
             (clamped.dial.backoff.initial, clamped.dial.backoff.max),
             (Duration::from_millis(100), Duration::from_millis(100))
         );
-        let fixed = config(Preset::Grpc, &[("grpc.testing.fixed_reconnect_backoff_ms", 5)]).dial.backoff;
+        let fixed = config(Preset::Grpc, &[("grpc.testing.fixed_reconnect_backoff_ms", 5)]).dial.backoff.clone();
         assert_eq!((fixed.initial, fixed.max, fixed.jitter), (Duration::from_millis(5), Duration::from_millis(5), 0.0));
     }
 
@@ -431,7 +464,7 @@ mod tests {
     fn the_resilient_set_probes_caps_the_backoff_and_spreads_calls() {
         let (grpc, resilient) = (config(Preset::Grpc, &[]), config(Preset::Resilient, &[]));
         let pick_first = BalancingConfig::PickFirst(PickFirstConfig::default());
-        assert_eq!((grpc.balancing, resilient.balancing), (pick_first, BalancingConfig::RoundRobin));
+        assert_eq!((&grpc.balancing, &resilient.balancing), (&pick_first, &BalancingConfig::RoundRobin));
         assert_eq!(grpc.dial.probe_interval, None);
         assert_eq!(resilient.dial.probe_interval, Some(Duration::from_millis(500)));
         assert_eq!((grpc.dial.backoff.max, resilient.dial.backoff.max).0, Duration::from_secs(120));

@@ -5,7 +5,7 @@ use crate::address::Address;
 use crate::policy::pool::PoolSizes;
 
 /// What the options say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolRules {
     /// `None` leaves it to the addresses.
     kept: Option<u32>,

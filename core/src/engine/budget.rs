@@ -1,7 +1,9 @@
-//! Programs whose instructions are counted: so many unary calls, in memory, on one thread.
+//! Programs whose instructions are counted: so many unary calls, in memory, on one thread; and so many picks.
 //!
 //! `tests/bench/budget.py` runs them under callgrind with N and with 2 N calls; the difference, divided by N, is what one call
 //! costs. As tests they only check that the calls succeed.
+
+mod picks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::time::Time;
 
 /// How an address is dialed; the same for all of a channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DialRules {
     pub(crate) backoff: BackoffOptions,
     /// The least time a dial gets.

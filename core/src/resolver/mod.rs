@@ -20,7 +20,7 @@ use hosted::Asking;
 use target::{Endpoint, Target};
 
 /// How names are looked up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NameRules {
     /// Who is asked where the target names no server.
     pub(crate) source: NameSource,

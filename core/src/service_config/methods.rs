@@ -21,7 +21,7 @@ pub(crate) struct MethodConfig {
 }
 
 /// The method configs of a service config.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct MethodConfigs {
     /// By the path of a method, `/service/` for all of a service and `` for all there are.
     by_path: BTreeMap<String, Arc<MethodConfig>>,

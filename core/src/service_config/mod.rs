@@ -22,12 +22,11 @@ use fields::Object;
 use methods::MethodConfigs;
 
 /// A channel's settings as its service's owner wants them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ServiceConfig {
     /// `None` leaves the choice to the channel.
     pub(crate) balancing: Option<BalancingConfig>,
     pub(crate) methods: MethodConfigs,
-    #[cfg_attr(not(test), expect(dead_code, reason = "retries and hedging come later"))]
     pub(crate) retry_throttling: Option<RetryThrottling>,
     /// The service whose health decides whether an address is used, perhaps ""; `None` is no check (A17).
     pub(crate) health_check_service: Option<String>,

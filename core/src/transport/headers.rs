@@ -195,7 +195,7 @@ fn encode_timeout(remaining: Duration) -> HeaderValue {
 }
 
 /// How response headers are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderRules {
     /// The largest block, by RFC 9113 §6.5.2.
     pub(crate) limit: u64,

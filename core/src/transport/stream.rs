@@ -28,7 +28,7 @@ pub(crate) struct Stream {
 }
 
 /// What limits the receiving side.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiveLimits {
     pub(crate) message: Option<u64>,
     pub(crate) headers: HeaderRules,

@@ -14,6 +14,7 @@ const LEAVES: &[&str] = &[
     "percent",
     "foreign",
     "generation",
+    "interned",
     "line",
     "load_report",
     "small_map",
