@@ -109,7 +109,7 @@ SCENARIOS = [
 # HAProxy is looked for by the scenario itself.
 LONG_SCENARIOS = [
     suite(f"soak-{name}", f"{PYTHON} tests/scenarios/run.py --long --keep {name}", shows_output=True)
-    for name in ("stream-limit", "outliers", "virtual-ip")
+    for name in ("stream-limit", "outliers", "virtual-ip", "churn")
 ]
 
 # Names in a network of their own, where the kernel allows one.

@@ -1,4 +1,4 @@
-"""Starts a caller (tests/python/caller.py, core/examples/caller.rs) and reads what it tells."""
+"""Starts a caller (tests/python/caller.py, core/examples/caller) and reads what it tells."""
 
 import json
 import subprocess
@@ -9,6 +9,12 @@ from server.running import ROOT, VENV_PYTHON
 
 PYTHON = (str(VENV_PYTHON), "tests/python/caller.py")
 RUST = (str(ROOT / "target" / "release" / "examples" / "caller"),)
+
+
+def build_rust():
+    """The one in Rust is an example of core, which no other build makes."""
+    command = ("cargo", "build", "--quiet", "--release", "-p", "linkspan-core", "--example", "caller")
+    subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
 
 
 class Caller(Program):
@@ -22,6 +28,11 @@ class Caller(Program):
             command += ["--option", f"{key}={value}"]
         self.history = History()
         super().__init__(command, self._on_line, stdin=subprocess.PIPE)
+
+    def tell(self, addresses):
+        """The one in Rust has these for the target `told:` from now on."""
+        self.process.stdin.write(",".join(addresses) + "\n")
+        self.process.stdin.flush()
 
     def finish(self):
         """Asks it to end and waits until its calls have; its history."""

@@ -6,20 +6,14 @@ run to core/docs/measurements, with the commit they belong to. `make build` buil
 """
 
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from faults import deploys, half_open, pings, playing, restart, silent_peer  # noqa: E402
-
-
-def build_caller():
-    """The caller in Rust is an example of core, which no other build makes."""
-    command = ("cargo", "build", "--quiet", "--release", "-p", "linkspan-core", "--example", "caller")
-    subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+from faults.caller import build_rust  # noqa: E402
 
 
 if __name__ == "__main__":
-    sys.exit(playing.main(__doc__.splitlines()[0], (deploys, half_open, pings, restart, silent_peer), build_caller))
+    sys.exit(playing.main(__doc__.splitlines()[0], (deploys, half_open, pings, restart, silent_peer), build_rust))

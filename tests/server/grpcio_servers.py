@@ -1,4 +1,4 @@
-"""Many grpcio servers in one process, for tests that spread calls: each has a port of its own and counts what comes.
+"""Many grpcio servers in one process, for tests that spread calls: each has ports of its own, one or many, and counts what comes.
 
 Run with the project's venv:  .tools/venv/bin/python tests/server/grpcio_servers.py --servers 4
 The first line on stdout is `LISTENING host:port,host:port,...`. Each line on stdin is a command in JSON and is answered by one:
@@ -65,6 +65,7 @@ class EveryMethod(grpc.GenericRpcHandler):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--ports", type=int, default=1, help="of each server")
     parser.add_argument("--max-streams", type=int, help="streams that a connection may have at once")
     arguments = parser.parse_args()
     asyncio.run(serve(arguments))
@@ -78,7 +79,7 @@ async def serve(arguments):
     for _ in range(arguments.servers):
         served, server = Served(), grpc.aio.server(options=options)
         server.add_generic_rpc_handlers((EveryMethod(served),))
-        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        addresses += [f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}" for _ in range(arguments.ports)]
         await server.start()
         all_served.append(served)
         servers.append(server)

@@ -115,9 +115,10 @@ class Proxy(_Scripted):
 class GrpcioServers(_Scripted):
     """So many grpcio servers, in one process of their own. `address` is all of theirs, joined by commas."""
 
-    def __init__(self, servers, max_streams=None):
+    def __init__(self, servers, ports=1, max_streams=None):
         limit = () if max_streams is None else ("--max-streams", max_streams)
-        super().__init__(VENV_PYTHON, ROOT / "tests" / "server" / "grpcio_servers.py", "--servers", servers, *limit)
+        program = (VENV_PYTHON, ROOT / "tests" / "server" / "grpcio_servers.py")
+        super().__init__(*program, "--servers", servers, "--ports", ports, *limit)
 
     @property
     def addresses(self):

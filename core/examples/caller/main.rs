@@ -2,18 +2,23 @@
 //! `cargo run -p linkspan-core --example caller -- --target TARGET [--channels N] [--rate CALLS/S] [--deadline-ms N]
 //! [--option KEY=VALUE]... [--holds-streams true] [--stream-deadline-ms N]`.
 //!
-//! One JSON line for each call that has ended, each state change and each line of the log. It ends when its standard input closes.
+//! One JSON line for each call that has ended, each state change and each line of the log. It ends when its standard input closes; a line
+//! there has the addresses, separated by commas, that the target `told:` has from now on.
 
 #![allow(clippy::print_stdout, reason = "a program talks to its reader")]
 #![allow(clippy::disallowed_methods, reason = "a program may use its own runtime, clock and threads")]
 
+mod told;
+
 use std::error::Error;
-use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linkspan_core::{CallError, CallOptions, Channel, ChannelOptions, Credentials, Metadata, OptionValue, Timeout};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+use told::Told;
 
 const CALL: &str = "/grpc.testing.TestService/UnaryCall";
 const STREAM: &str = "/grpc.testing.TestService/FullDuplexCall";
@@ -28,11 +33,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let text = quoted(&format!("{level:?} {room}: {text}"));
         println!("{{\"kind\":\"log\",\"t\":{},\"text\":{text}}}", milliseconds());
     })));
-    let asked = Asked::read(std::env::args().skip(1))?;
-    tokio::task::LocalSet::new().run_until(run(asked)).await
+    let mut asked = Asked::read(std::env::args().skip(1))?;
+    let told = Told::default();
+    asked.options.add_resolver("told", Arc::new(told.clone()))?;
+    tokio::task::LocalSet::new().run_until(run(asked, told)).await
 }
 
-async fn run(asked: Asked) -> Result<(), Box<dyn Error>> {
+async fn run(asked: Asked, told: Told) -> Result<(), Box<dyn Error>> {
     let make = |_| Channel::new(&asked.target, &Credentials::insecure(), &asked.options);
     let channels = (0..asked.channels).map(make).collect::<Result<Vec<_>, _>>()?;
     let mut beside = JoinSet::new();
@@ -42,7 +49,7 @@ async fn run(asked: Asked) -> Result<(), Box<dyn Error>> {
             beside.spawn_local(hold(channel.clone(), asked.stream_deadline));
         }
     }
-    call_until(input_closes(), &asked, &channels).await;
+    call_until(input_closes(told), &asked, &channels).await;
     // Time for what tells of events to come round once more.
     tokio::time::sleep(2 * LOOK_AT_EVENTS).await;
     beside.shutdown().await;
@@ -115,11 +122,11 @@ async fn keep_telling(number: usize, channel: Channel) {
     }
 }
 
-/// Standard input can only be waited for by a thread.
-fn input_closes() -> oneshot::Receiver<()> {
+/// Standard input can only be waited for by a thread. A line that tells no addresses ends the program too.
+fn input_closes(told: Told) -> oneshot::Receiver<()> {
     let (gone, is_gone) = oneshot::channel();
     std::thread::spawn(move || {
-        while std::io::stdin().read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        let _ = std::io::stdin().lines().try_for_each(|line| told.tell(&line.ok()?).ok());
         let _ = gone.send(());
     });
     is_gone
