@@ -63,14 +63,40 @@ def test_every_server_gets_its_share(policy, are_right):
     assert are_right(served.values()), served
 
 
-def test_channels_that_shuffle_their_addresses_are_spread_over_them():
+@pytest.mark.parametrize(
+    ("policy", "config"),
+    [
+        ("pick_first", {"shuffleAddressList": True}),
+        ("random_subsetting_experimental", {"subsetSize": 1, "childPolicy": [{"round_robin": {}}]}),
+    ],
+)
+def test_channels_that_use_one_server_each_are_spread_over_them(policy, config):
     served = collections.Counter()
     with running_servers(SERVERS) as addresses:
         for _ in range(CHANNELS):
-            with channel_to(addresses, "pick_first", shuffleAddressList=True) as channel:
+            with channel_to(addresses, policy, **config) as channel:
                 served += peers(channel, 1)
     assert len(served) == SERVERS, served
     assert could_be_chance(served.values()), served
+
+
+def test_a_key_has_its_server_whichever_channel_asks():
+    with running_servers(SERVERS) as addresses:
+        by_channel = []
+        for _ in range(2):
+            with channel_to(addresses, "ring_hash_experimental", requestHashHeader="user") as channel:
+                echo = channel.unary_unary(ECHO)
+                of_key = {}
+                for number in range(CALLS):
+                    key = str(number % (CALLS // 2))
+                    peer = echo.with_call(b"", wait_for_ready=True, metadata=[("user", key)])[1].peer
+                    assert of_key.setdefault(key, peer) == peer, key
+                by_channel.append(of_key)
+    assert by_channel[0] == by_channel[1]
+    shares = collections.Counter(by_channel[0].values())
+    # A ring is not even: with 256 places for each server a share differs by a sixteenth, and with so few keys by a twelfth; six times that.
+    assert len(shares) == SERVERS, shares
+    assert all(0.1 < count / len(by_channel[0]) < 0.45 for count in shares.values()), shares
 
 
 def test_servers_get_calls_by_the_weight_that_they_tell():
