@@ -20,6 +20,12 @@ impl PoolSizes {
         count < self.kept as usize
     }
 
+    /// How many turns it is until that of the one that was the `place`-th of those that are kept.
+    fn until_turn(self, turn: usize, place: usize) -> usize {
+        let kept = self.kept.max(1) as usize;
+        (place + kept - turn % kept) % kept
+    }
+
     /// Whether a further one may be opened for calls that wait.
     pub(crate) fn may_grow(self, count: usize) -> bool {
         count < self.most.max(self.kept) as usize
@@ -37,12 +43,13 @@ pub(crate) struct Load {
 }
 
 /// The place of the connection a call takes; they are given in the order in which they were opened. Of those that are kept, the one with
-/// the fewest streams; further ones only when those are full, and the oldest first, so that the newest come to rest ([CONN-123]).
-pub(crate) fn choose(sizes: PoolSizes, loads: impl Iterator<Item = Load>) -> Option<usize> {
+/// the fewest streams, and of equals each in its turn, since a balancer may have given them different servers; further ones only when those are
+/// full, and the oldest first, so that the newest come to rest ([CONN-123]).
+pub(crate) fn choose(sizes: PoolSizes, turn: usize, loads: impl Iterator<Item = Load>) -> Option<usize> {
     let with_room = loads.enumerate().filter(|(_, load)| load.has_room);
     let best = with_room.min_by_key(|(place, load)| {
         let is_spare = sizes.is_spare(*place);
-        (load.has_refused, is_spare, if is_spare { 0 } else { load.streams })
+        (load.has_refused, is_spare, if is_spare { (0, 0) } else { (load.streams, sizes.until_turn(turn, *place)) })
     });
     best.map(|(place, _)| place)
 }
@@ -53,14 +60,18 @@ mod tests {
 
     const FULL: u32 = 100;
 
-    /// By the streams on each, of a hundred; where a refusal came from, if any.
+    /// By the streams on each, of a hundred; where a refusal came from, if any. It is the first one's turn.
     fn chosen(kept: u32, streams: &[u32], refused_by: Option<usize>) -> Option<usize> {
+        chosen_in_turn(kept, 0, streams, refused_by)
+    }
+
+    fn chosen_in_turn(kept: u32, turn: usize, streams: &[u32], refused_by: Option<usize>) -> Option<usize> {
         let load = |(place, streams): (usize, &u32)| Load {
             streams: *streams,
             has_room: *streams < FULL,
             has_refused: refused_by == Some(place),
         };
-        choose(PoolSizes { kept, most: 10 }, streams.iter().enumerate().map(load))
+        choose(PoolSizes { kept, most: 10 }, turn, streams.iter().enumerate().map(load))
     }
 
     /// [CONN-123]
@@ -74,11 +85,16 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_are_kept_the_least_loaded_is_taken_and_of_equals_the_oldest() {
+    fn of_those_that_are_kept_the_least_loaded_is_taken_and_of_equals_each_in_its_turn() {
         assert_eq!(chosen(3, &[2, 1, 1, 0], None), Some(1));
         assert_eq!(chosen(3, &[0, 0, 0], None), Some(0));
         assert_eq!(chosen(3, &[FULL, FULL, 99, 0], None), Some(2));
         assert_eq!(chosen(3, &[FULL, FULL, FULL, 5, 0], None), Some(3));
+        let in_turn = |streams: &[u32]| [0, 1, 2, 3].map(|turn| chosen_in_turn(3, turn, streams, None));
+        assert_eq!(in_turn(&[0, 0, 0, 0]), [Some(0), Some(1), Some(2), Some(0)]);
+        assert_eq!(in_turn(&[4, 3, 3]), [Some(1), Some(1), Some(2), Some(1)]);
+        assert_eq!(in_turn(&[0]), [Some(0); 4], "while the others are dialed");
+        assert_eq!(in_turn(&[FULL, FULL, FULL, 2, 1]), [Some(3); 4], "further ones have no turns");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct Pool {
     sizes: Rc<Cell<PoolSizes>>,
     /// Set while a further connection is asked for, because calls wait for streams.
     asks_for_more: Cell<bool>,
+    /// Whose turn it is, of connections that are equal.
+    turn: Cell<usize>,
 }
 
 /// A connection, and a place for a stream on it.
@@ -29,7 +31,7 @@ pub(crate) type Placed = (Connection, Place);
 impl Pool {
     pub(crate) fn new(sizes: Rc<Cell<PoolSizes>>) -> Rc<Self> {
         let (connections, line) = (RefCell::default(), Rc::default());
-        Rc::new(Self { connections, line, sizes, asks_for_more: Cell::new(false) })
+        Rc::new(Self { connections, line, sizes, asks_for_more: Cell::new(false), turn: Cell::new(0) })
     }
 
     /// Where calls wait; connections that are to be added call it when there is room on them.
@@ -120,8 +122,10 @@ impl Pool {
     fn take_free(&self, now: Time, refused: Option<u64>) -> Option<Placed> {
         let connections = self.connections.borrow();
         // One that is checked because of this call has no room for it, so each is chosen once.
-        while let Some(place) = choose(self.sizes.get(), connections.iter().map(|connection| load(connection, refused)))
-        {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let loads = || connections.iter().map(|connection| load(connection, refused));
+        while let Some(place) = choose(self.sizes.get(), turn, loads()) {
             let connection = &connections[place];
             connection.on_place_wanted(now);
             if !connection.is_checked() {

@@ -212,6 +212,27 @@ fn a_fixed_number_of_connections_is_kept_and_shares_the_calls() {
     });
 }
 
+/// A balancer may have given each connection another server, of which calls are to find all.
+#[test]
+fn calls_that_never_meet_are_shared_by_the_connections_that_are_kept() {
+    every_seed(10, |world: World| async move {
+        let _server = world.server(&address(1), Script::default());
+        let four = ("linkspan.connections_per_subchannel", 4.into());
+        let channel = world.channel(&listed([1]), &options(Preset::Resilient, [four]));
+        world.must_succeed(&channel, PATIENCE).await;
+        world.sleep(SECOND).await;
+        for _ in 0..40 {
+            world.must_succeed(&channel, PATIENCE).await;
+        }
+        let mut used: Vec<_> =
+            channel.metrics().connections.iter().map(|connection| connection.streams_total).collect();
+        used.sort_unstable();
+        if used != [10, 10, 10, 11] {
+            world.wrong(format_args!("{used:?}"));
+        }
+    });
+}
+
 /// [CONN-122], [CONN-128]
 #[test]
 fn a_single_address_has_two_connections_and_one_of_them_goes_when_there_are_more_addresses() {
