@@ -17,8 +17,8 @@ use crate::transport::stream::Stream;
 
 /// Opens a stream for this call. `is_last` half-closes with the headers.
 ///
-/// A pick may be stale; the stream is then not opened, nothing was sent, and the attempt waits for a *newer* snapshot
-/// ([CONN-25]), never again on the same one.
+/// A pick may be stale; the stream is then not opened and nothing was sent. The attempt takes another connection of the pool, or else waits for a
+/// *newer* snapshot ([CONN-25]).
 pub(super) async fn open<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,

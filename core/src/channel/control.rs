@@ -280,13 +280,13 @@ impl<D: Driver> Control<D> {
         if self.idle.on_time(now, self.activity()) {
             self.go_idle(now);
         }
-        for id in self.subchannels.on_time(now) {
-            self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
-        }
+        let freed = self.subchannels.on_time(now);
+        self.on_freed(now, freed);
         self.tell(|policy, actions| policy.on_time(now, actions));
         let is_healthy = self.showing.state() == State::Ready;
         self.resolving.on_time(&self.driver, &self.mailbox, is_healthy, self.activity());
-        if !is_healthy && let Some(failure) = self.resolving.forget_what_is_over() {
+        let has_nothing = !is_healthy && !self.subchannels.have_connections();
+        if has_nothing && let Some(failure) = self.resolving.forget_what_is_over() {
             self.on_addresses_over(now, failure);
         }
     }
@@ -343,8 +343,8 @@ impl<D: Driver> Control<D> {
         self.subchannels.remove_all();
     }
 
-    /// DNS has failed for so long that the addresses of before may be another's by now: the channel is as if it had never had them. No
-    /// connection is lost by it, because there is none.
+    /// DNS has failed for so long that the addresses of before may be another's by now, and none is connected: the channel is as if it had never
+    /// had them.
     fn on_addresses_over(&mut self, now: Time, failure: Failure) {
         self.let_policy_go();
         self.showing.keep_notes(|_| false);
@@ -354,9 +354,15 @@ impl<D: Driver> Control<D> {
     fn on_reset_backoff(&mut self) {
         let now = self.driver.now();
         self.showing.because("the backoff was reset".to_owned());
-        for id in self.subchannels.on_backoff_reset(now) {
-            self.tell(|policy, actions| policy.on_subchannel_state(now, id, State::Idle, actions));
-        }
+        let freed = self.subchannels.on_backoff_reset(now);
+        self.on_freed(now, freed);
+    }
+
+    /// The waits of these are over; they often are so together.
+    fn on_freed(&mut self, now: Time, freed: Vec<SubchannelId>) {
+        self.tell(|policy, actions| {
+            freed.into_iter().for_each(|id| policy.on_subchannel_state(now, id, State::Idle, actions));
+        });
     }
 
     fn on_resolved(&mut self, mut resolution: Resolution) {
@@ -439,13 +445,15 @@ impl<D: Driver> Control<D> {
         let cause = Cause { words: "connected".to_owned(), address: Some(address), connection: Some(number) };
         self.showing.because(cause);
         let health = self.subchannels.health(subchannel);
-        self.tell(|policy, actions| {
+        let is_published = self.tell(|policy, actions| {
             // Known before it is READY: one that is to be asked is not used until it answers ([LB-121]).
             policy.on_health(now, subchannel, health, actions);
             policy.on_subchannel_state(now, subchannel, State::Ready, actions);
         });
         // Also when the policy does nothing: a call may have found the others gone before they were known to be.
-        self.publish();
+        if !is_published {
+            self.publish();
+        }
     }
 
     /// [LB-121]
@@ -514,11 +522,12 @@ impl<D: Driver> Control<D> {
     }
 
     /// Tells the policy something, carries out what it asks for and publishes what that changed.
-    fn tell(&mut self, event: impl FnOnce(&mut GracefulSwitch, &mut Vec<LbAction>)) {
+    /// Whether there was anything to publish.
+    fn tell(&mut self, event: impl FnOnce(&mut GracefulSwitch, &mut Vec<LbAction>)) -> bool {
         let mut actions = Vec::new();
         event(&mut self.policy, &mut actions);
         if actions.is_empty() {
-            return;
+            return false;
         }
         let now = self.driver.now();
         for action in actions {
@@ -534,6 +543,7 @@ impl<D: Driver> Control<D> {
             }
         }
         self.publish();
+        true
     }
 
     fn publish(&self) {

@@ -125,7 +125,8 @@ impl<D: Driver> Resolving<D> {
             if is_healthy && (activity.has_calls || was_used) {
                 self.due = Some(now);
             } else {
-                self.refresh = Some((now + interval, interval));
+                // Nobody waits for it: no more often than it might be asked for.
+                self.refresh = Some((now + interval.max(self.config.dns_min_interval), interval));
             }
         }
         self.look_up_if_due(driver, mailbox);
@@ -167,7 +168,7 @@ impl<D: Driver> Resolving<D> {
     /// What was found may tell how long it is good; then it is not asked for before, and not much later. `unit` is a random fraction.
     pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, valid_for: Option<Duration>, unit: f64) {
         (self.has_result, self.stale) = (true, None);
-        let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. });
+        let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. } | Endpoint::Proxied(_));
         let refresh = match (valid_for, self.config.dns_refresh) {
             (Some(length), _) => {
                 let length = length.max(SHORTEST_LIFE);

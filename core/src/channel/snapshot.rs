@@ -1,4 +1,5 @@
-//! What calls read: state, picker and ready connections, published together and never changed ([LB-9]).
+//! What calls read: state, picker and the subchannels that are connected, published together and never changed ([LB-9]). Which connections
+//! a subchannel has just now, its pool says.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -142,7 +142,11 @@ impl<D: Driver> Subchannels<D> {
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
     fn let_go(&self, mut slot: Slot<D::Task>) {
         self.settings.counters.subchannels.leave();
-        self.gate.leave(&slot.address);
+        // A policy that takes over may have the same address wait there.
+        let waits = |other: &Slot<D::Task>| other.ask_gate_at.is_some() && other.address == slot.address;
+        if !self.slots.iter().any(|(_, other)| waits(other)) {
+            self.gate.leave(&slot.address);
+        }
         slot.members.drain_all();
         if let Some(task) = slot.dialing.and_then(|dialing| self.links.get(dialing.connection)) {
             task.abort();
@@ -152,6 +156,11 @@ impl<D: Driver> Subchannels<D> {
     /// Ends every connection at once, whatever runs on it.
     pub(super) fn cut_all(&self) {
         self.links.iter().for_each(|(_, task)| task.abort());
+    }
+
+    /// Whether calls could use a connection, if the policy let them.
+    pub(super) fn have_connections(&self) -> bool {
+        self.slots.iter().any(|(_, slot)| !slot.members.is_empty())
     }
 
     /// Whether nothing is dialed and no connection is open, draining ones included.
@@ -190,8 +199,6 @@ impl<D: Driver> Subchannels<D> {
                     });
                 }
             }
-            self.look_after_health(id, Health::Unknown);
-            let Some(slot) = self.slots.get_mut(id) else { continue };
             slot.ask_gate_at.take_if(|at| *at <= now);
             if slot.ask_gate_at.is_none() {
                 self.dial(now, id);
@@ -253,6 +260,8 @@ impl<D: Driver> Subchannels<D> {
         for id in self.ids() {
             if let Some(slot) = self.slots.get_mut(id) {
                 slot.members.on_sizes_changed(now);
+                // [CONN-126]: who waits may ask for a further connection now.
+                slot.members.pool().line().call_next();
             }
             self.dial(now, id);
         }

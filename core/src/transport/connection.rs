@@ -1,7 +1,7 @@
 //! One HTTP/2 connection: a handle that opens streams, and the future that moves it.
 //!
-//! The future belongs to one task. The handle lives in the snapshot and in nothing else for long: when the last handle and the
-//! last stream are gone, or the server says GOAWAY and the last stream ends, the future says goodbye and completes.
+//! The future belongs to one task. Handles live with who owns the connection and in its pool, until it is drained: then, when the last stream
+//! is gone, or when the server says GOAWAY and the last stream ends, the future says goodbye and completes.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

@@ -200,6 +200,34 @@ fn addresses_are_forgotten_when_their_name_had_no_answer_for_too_long_and_come_b
     });
 }
 
+/// [NAME-46]: a circuit breaker that is open for five seconds is no reason to let go of its connection.
+#[test]
+fn a_channel_that_fails_with_a_connection_keeps_its_addresses_however_long_its_name_has_no_answer() {
+    every_seed(4, |world: World| async move {
+        let server = world.server(&address(1), Script::default());
+        world.name_is([1]);
+        let set =
+            [(STALE, 100_000.into()), ("linkspan.dns_refresh_ms", 10_000.into()), ("linkspan.breaker", "{}".into())];
+        let channel = world.channel(NAMED, &options(Preset::Resilient, set));
+        world.must_succeed(&channel, Plan::default()).await;
+        world.answer(no_answer());
+        world.steady_calls(&channel, 1, SECOND * 150, Plan::default()).await;
+        server.change(|script| script.answers.reset = 100);
+        for _ in 0..6 {
+            world.call(&channel, Plan::default()).end().await;
+        }
+        if channel.state(false) != State::TransientFailure {
+            world.wrong("the breaker did not open");
+        }
+        server.change(|script| script.answers.reset = 0);
+        world.sleep(SECOND * 6).await;
+        world.must_succeed(&channel, Plan::default()).await;
+        if world.record().connections() != 1 {
+            world.wrong("the connection was let go");
+        }
+    });
+}
+
 /// [NAME-46]
 #[test]
 fn addresses_serve_for_ever_or_not_at_all_where_the_option_says_so() {

@@ -9,6 +9,7 @@ use crate::engine::Channel;
 use crate::runtime::Driver;
 use crate::simulation::calls::{Call, Plan};
 use crate::simulation::channels::{NAMED, address, listed};
+use crate::simulation::hosted::servers;
 use crate::simulation::options::options;
 use crate::simulation::server::{Answers, Script, Server};
 use crate::simulation::world::World;
@@ -140,6 +141,30 @@ fn no_more_connections_are_opened_than_are_allowed_and_what_is_too_much_waits() 
         if !(SECOND * 12..SECOND * 13).contains(&took) {
             world.wrong(format_args!("it took {took:?}"));
         }
+    });
+}
+
+/// [CONN-122], [CONN-126]
+#[test]
+fn a_bound_that_is_raised_is_for_the_calls_that_wait_already() {
+    every_seed(10, |world: World| async move {
+        let server = slow_server(&world);
+        server.change(|script| script.answers = answers_after(SECOND * 600));
+        let told = world.told();
+        let channel = world.told_channel(&told, options(Preset::Grpc, []));
+        let calls: Vec<_> = (0..150).map(|_| world.call(&channel, Plan { timeout: None, ..PATIENCE })).collect();
+        world.sleep(SECOND).await;
+        told.says(servers([1], None));
+        world.sleep(SECOND).await;
+        if shown(&channel) != (50, 100, 100) {
+            world.wrong(format_args!("{:?}", shown(&channel)));
+        }
+        told.says(servers([1], Some(r#"{"connectionScaling": {"maxConnectionsPerSubchannel": 2}}"#)));
+        world.sleep(SECOND).await;
+        if shown(&channel) != (0, 150, 200) {
+            world.wrong(format_args!("{:?}", shown(&channel)));
+        }
+        world.all_succeed(&calls).await;
     });
 }
 
