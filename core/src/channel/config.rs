@@ -197,20 +197,22 @@ impl ChannelConfig {
         };
         Ok(Self {
             given_target: target.to_owned(),
-            connection: Arc::new(connection),
+            connection: shared(&CONNECTIONS, connection),
             request,
             takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
             target: proxies.lead(parsed),
             address_proxy: proxies.for_addresses,
-            settings: shared(settings),
+            settings: shared(&SETTINGS, settings),
         })
     }
 }
 
-/// One of all that are equal.
-fn shared(settings: Settings) -> Arc<Settings> {
-    static KNOWN: PerProcess<Interned<Settings>> = PerProcess::of_first(Interned::new());
-    KNOWN.get(|_| Interned::new()).one(settings)
+static SETTINGS: PerProcess<Interned<Settings>> = PerProcess::of_first(Interned::new());
+static CONNECTIONS: PerProcess<Interned<ConnectionOptions>> = PerProcess::of_first(Interned::new());
+
+/// One for all that are equal.
+fn shared<T: PartialEq>(known: &PerProcess<Interned<T>>, value: T) -> Arc<T> {
+    known.get(|_| Interned::new()).one(value)
 }
 
 fn name_source(options: &ChannelOptions) -> Result<NameSource, Error> {

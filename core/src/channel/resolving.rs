@@ -35,7 +35,7 @@ pub(super) struct Resolving<D: Driver> {
     /// When the name is asked for although all is well, and how long after what was found.
     refresh: Option<(Time, Duration)>,
     /// Set while look-ups fail and what was found before serves on.
-    stale: Option<Stale>,
+    stale: Option<Box<Stale>>,
 }
 
 /// For how long what was found before serves.
@@ -206,7 +206,7 @@ impl<D: Driver> Resolving<D> {
                     let target = &self.config.given_target;
                     format!("{target}: {}; the addresses found before stay in use", failure.words(Dialect::Native))
                 });
-                self.stale = Some(Stale { failure, until, is_over: false });
+                self.stale = Some(Box::new(Stale { failure, until, is_over: false }));
             }
         }
     }

@@ -26,6 +26,13 @@ pub(crate) struct Tls {
     pub(crate) server_name: Option<String>,
 }
 
+impl PartialEq for Tls {
+    /// Whether they come from the same credentials.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.server_name == other.server_name
+    }
+}
+
 impl Tls {
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         let renew = |parents: &Arc<ClientConfig>| {

@@ -32,6 +32,7 @@ use crate::runtime::{Driver, Socket, SocketOptions};
 use crate::time::Time;
 
 /// What every connection of a channel is made with.
+#[derive(PartialEq)]
 pub(crate) struct ConnectionOptions {
     pub(crate) tls: Option<Tls>,
     /// The host to ask for and to check in TLS.

@@ -19,7 +19,7 @@ pub(crate) struct GracefulSwitch {
     config: BalancingConfig,
     current: Running,
     /// There only while the current one is READY.
-    pending: Option<Pending>,
+    pending: Option<Box<Pending>>,
 }
 
 /// A policy and what it has.
@@ -65,7 +65,7 @@ impl GracefulSwitch {
         let new = Running::new(make(config));
         if self.current.state == State::Ready {
             let connecting = LbAction::Publish(State::Connecting, Rc::new(FixedPicker(PickResult::Queue)));
-            let before = self.pending.replace(Pending { running: new, held_back: connecting });
+            let before = self.pending.replace(Box::new(Pending { running: new, held_back: connecting }));
             actions.extend(before.into_iter().flat_map(|pending| pending.running.removed()));
         } else {
             let before = std::mem::replace(&mut self.current, new);
@@ -115,7 +115,8 @@ impl GracefulSwitch {
     }
 
     fn swap(&mut self, actions: &mut Vec<LbAction>) {
-        let Some(Pending { running, held_back }) = self.pending.take() else { return };
+        let Some(pending) = self.pending.take() else { return };
+        let Pending { running, held_back } = *pending;
         let before = std::mem::replace(&mut self.current, running);
         // Before the others are dropped: no call is sent to one that is going.
         actions.push(held_back);
