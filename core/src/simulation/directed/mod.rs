@@ -14,6 +14,7 @@ mod pings;
 mod resolving;
 mod restart;
 mod ring;
+mod scaling;
 mod silence;
 mod streams;
 mod switching;
