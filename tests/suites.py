@@ -113,8 +113,10 @@ LONG_SCENARIOS = [
 ]
 
 # Names in a network of their own, where the kernel allows one.
-NAMES = [suite(f"dns-{play}", f"python3 tests/dns/run.py {play}", shows_output=True) for play in ("cases", "outage")]
-LONG_FAULTS.append(suite("soak-dns-outage", "python3 tests/dns/run.py --long --keep outage", shows_output=True))
+NAMES = [suite(f"dns-{play}", f"python3 tests/dns/run.py {play}", shows_output=True) for play in ("cases", "outage", "scaling")]
+LONG_FAULTS += [
+    suite(f"soak-dns-{play}", f"python3 tests/dns/run.py --long --keep {play}", shows_output=True) for play in ("outage", "scaling")
+]
 
 # What a call costs may not grow unseen, and whatever measures it must go on working.
 BUDGETS = [

@@ -12,13 +12,15 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from dns import cases, outage  # noqa: E402
+from dns import cases, outage, scaling  # noqa: E402
 from dns.name_server import NameServer  # noqa: E402
 from dns.namespace import NAME_SERVER, Etc, entered, why_not  # noqa: E402
 from faults.figures import Findings  # noqa: E402
 from server.running import RunningServer  # noqa: E402
 
 FORBIDDEN = 78
+# What has a short form and a long one.
+SCENARIOS = {"outage": outage, "scaling": scaling}
 
 
 @dataclasses.dataclass
@@ -34,7 +36,7 @@ class Stage:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("play", choices=("cases", "outage"))
+    parser.add_argument("play", choices=("cases", *SCENARIOS))
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--keep", metavar="FACTS", help="keeps the figures, with these facts about them in JSON")
     arguments = parser.parse_args()
@@ -43,7 +45,8 @@ def main():
     if reason := why_not():
         print(f"no network namespace here: {reason}")
         return FORBIDDEN
-    findings = Findings(outage.NAME if arguments.play == "outage" else "dns", arguments.long)
+    scenario = SCENARIOS.get(arguments.play)
+    findings = Findings(scenario.NAME if scenario else "dns", arguments.long)
     try:
         with stage() as ready:
             play(arguments, findings, ready)
@@ -64,8 +67,8 @@ def stage():
 
 
 def play(arguments, findings, ready):
-    if arguments.play == "outage":
-        outage.run(findings, ready, arguments.long)
+    if scenario := SCENARIOS.get(arguments.play):
+        scenario.run(findings, ready, arguments.long)
         return
     for case in cases.CASES:
         ready.etc.hosts()

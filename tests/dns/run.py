@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Names in a network of their own, with a name server that fails as it is told: `tests/dns/run.py [--long] [--keep] cases|outage`.
+"""Names in a network of their own, with a name server that fails as it is told: `tests/dns/run.py [--long] [--keep] cases|outage|scaling`.
 
 Each run has network and mount namespaces of its own (util-linux's `unshare`, iproute2's `ip`); a machine that does not allow them is a
 skip. --keep writes the figures of a long run to core/docs/measurements. `make build` builds what this needs.
@@ -26,8 +26,8 @@ SKIPPED, FORBIDDEN = 77, 78
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("play", choices=("cases", "outage"))
-    parser.add_argument("--long", action="store_true", help="an outage of minutes")
+    parser.add_argument("play", choices=("cases", "outage", "scaling"))
+    parser.add_argument("--long", action="store_true", help="minutes, and the defaults")
     parser.add_argument("--keep", action="store_true", help="keep the figures in core/docs/measurements")
     arguments = parser.parse_args()
     if arguments.keep and not arguments.long:

@@ -1,9 +1,9 @@
-"""Many grpcio servers in one process, for tests that spread calls: each has ports of its own, one or many, and counts what comes.
+"""Many grpcio servers in one process, for tests that spread calls: each has addresses of its own, one or many, and counts what comes.
 
 Run with the project's venv:  .tools/venv/bin/python tests/server/grpcio_servers.py --servers 4
 The first line on stdout is `LISTENING host:port,host:port,...`. Each line on stdin is a command in JSON and is answered by one:
 {"ask": "counts"}, and {"set": {"halves": [4]}}, after which the fifth server fails every second call. The end of stdin ends it.
-`GrpcioServers` of scripted.py does this.
+`GrpcioServers` of scripted.py does this. With --hosts there is one on each of these hosts, and all have the same port.
 
 Whatever the method, `Sleep` excepted, a call is answered at once with an empty message. `Sleep` takes as many milliseconds as its message says.
 """
@@ -66,6 +66,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--ports", type=int, default=1, help="of each server")
+    parser.add_argument("--hosts", type=lambda text: text.split(","), help="one on each, all on one port; instead of --servers")
     parser.add_argument("--max-streams", type=int, help="streams that a connection may have at once")
     arguments = parser.parse_args()
     asyncio.run(serve(arguments))
@@ -75,11 +76,14 @@ async def serve(arguments):
     options = [("grpc.so_reuseport", 0)]
     if arguments.max_streams:
         options.append(("grpc.max_concurrent_streams", arguments.max_streams))
-    all_served, servers, addresses = [], [], []
-    for _ in range(arguments.servers):
+    all_served, servers, addresses, port = [], [], [], 0
+    for host in arguments.hosts or ["127.0.0.1"] * arguments.servers:
         served, server = Served(), grpc.aio.server(options=options)
         server.add_generic_rpc_handlers((EveryMethod(served),))
-        addresses += [f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}" for _ in range(arguments.ports)]
+        for _ in range(arguments.ports):
+            bound = server.add_insecure_port(f"{host}:{port}")
+            addresses.append(f"{host}:{bound}")
+        port = bound if arguments.hosts else 0
         await server.start()
         all_served.append(served)
         servers.append(server)

@@ -35,3 +35,11 @@ def test_the_most_calls_at_once_are_counted_for_each_connection():
                 calls = [channel.unary_unary("/test.Service/Sleep").future(b"1000", timeout=GUARD_SECONDS) for _ in range(at_once)]
                 assert [each.result() for each in calls] == [b""] * at_once
         assert servers.counts()["servers"] == [{"calls": 8, "failed": 0, "most_at_once": [3, 5]}]
+
+
+def test_servers_on_hosts_of_their_own_have_the_same_port():
+    with GrpcioServers(hosts=("127.0.0.2", "127.0.0.3")) as servers:
+        hosts, ports = zip(*(address.split(":") for address in servers.addresses))
+        assert (hosts, len(set(ports))) == (("127.0.0.2", "127.0.0.3"), 1)
+        assert [call(address) for address in servers.addresses] == [grpc.StatusCode.OK] * 2
+        assert servers.calls() == [1, 1]

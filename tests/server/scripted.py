@@ -113,12 +113,12 @@ class Proxy(_Scripted):
 
 
 class GrpcioServers(_Scripted):
-    """So many grpcio servers, in one process of their own. `address` is all of theirs, joined by commas."""
+    """So many grpcio servers, in one process of their own, or one on each of the hosts. `address` is all of theirs, joined by commas."""
 
-    def __init__(self, servers, ports=1, max_streams=None):
+    def __init__(self, servers=1, ports=1, max_streams=None, hosts=()):
         limit = () if max_streams is None else ("--max-streams", max_streams)
-        program = (VENV_PYTHON, ROOT / "tests" / "server" / "grpcio_servers.py")
-        super().__init__(*program, "--servers", servers, "--ports", ports, *limit)
+        where = ("--hosts", ",".join(hosts)) if hosts else ("--servers", servers, "--ports", ports)
+        super().__init__(VENV_PYTHON, ROOT / "tests" / "server" / "grpcio_servers.py", *where, *limit)
 
     @property
     def addresses(self):
