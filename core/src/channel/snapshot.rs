@@ -99,11 +99,15 @@ impl Snapshot {
             |to: &Connected| to.pool.is_in_doubt() || refused.is_some_and(|refused| !to.pool.has_other_than(refused));
         let mut picked = self.pick_once(call);
         let mut second_best = None;
+        // One whole turn and no less: all of a zone may stand in a row. Those drawn by chance or by weight may be drawn again before others.
         for _ in 1..self.connections.len() {
             match picked {
                 Picked::Ready(to) if !may_go_to(to) => {}
                 Picked::Ready(to) if is_second_best(to) => second_best = Some(to),
                 _ => break,
+            }
+            if self.picker.is_decided(call) {
+                break;
             }
             picked = self.pick_once(call);
         }

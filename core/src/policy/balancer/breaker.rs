@@ -314,6 +314,10 @@ impl Picker for BrokenPicker {
             other => other,
         }
     }
+
+    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
+        self.0.is_decided(call)
+    }
 }
 
 /// Sends a call that may probe an endpoint there, and leaves the others to another picker.
@@ -327,6 +331,11 @@ impl Picker for ProbingPicker {
     fn pick(&self, call: &PickArgs<'_>) -> PickResult {
         let probe = self.probed.iter().find(|endpoint| endpoint.tally.admits());
         probe.map_or_else(|| self.others.pick(call), |endpoint| PickResult::Complete(endpoint.id))
+    }
+
+    /// A probe that cannot be made stays the answer until it can.
+    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
+        self.probed.iter().any(|endpoint| endpoint.tally.admits()) || self.others.is_decided(call)
     }
 }
 

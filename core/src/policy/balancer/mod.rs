@@ -92,6 +92,10 @@ pub(crate) trait LbPolicy: Debug {
 /// Answers one question, for one call, without waiting: where to?
 pub(crate) trait Picker: Debug {
     fn pick(&self, call: &PickArgs<'_>) -> PickResult;
+    /// Whether this call is told the same however often it asks, so that asking again for another answer is for nothing.
+    fn is_decided(&self, _call: &PickArgs<'_>) -> bool {
+        false
+    }
 }
 
 /// What a pick may depend on.
@@ -146,6 +150,10 @@ pub(crate) struct FixedPicker(pub(crate) PickResult);
 impl Picker for FixedPicker {
     fn pick(&self, _: &PickArgs<'_>) -> PickResult {
         self.0
+    }
+
+    fn is_decided(&self, _: &PickArgs<'_>) -> bool {
+        true
     }
 }
 

@@ -9,7 +9,7 @@ use crate::runtime::simulated::Loss;
 use crate::simulation::calls::Plan;
 use crate::simulation::channels::{address, listed};
 use crate::simulation::options::options;
-use crate::simulation::server::Script;
+use crate::simulation::server::{Script, Server};
 use crate::simulation::world::World;
 use crate::status::Code;
 
@@ -159,4 +159,31 @@ fn the_first_call_after_a_freeze_of_the_process_succeeds() {
             world.must_succeed(&channel, Plan { timeout: Some(SECOND * 5), ..Plan::default() }).await;
         });
     }
+}
+
+/// Most servers, one beside the other in the list, are silent when calls come again after a rest: the first calls have each
+/// connection checked, and while that lasts the next ones go past all that are.
+#[test]
+fn calls_pass_over_every_connection_that_is_in_doubt_however_many_stand_in_a_row() {
+    const SERVERS: u8 = 60;
+    const SILENT: std::ops::Range<usize> = 5..55;
+    every_seed(10, |world: World| async move {
+        let servers: Vec<Server> =
+            (1..=SERVERS).map(|number| world.server(&address(number), Script::default())).collect();
+        let channel = world.channel(&listed(1..=SERVERS), &options(Preset::Resilient, []));
+        world.must_succeed(&channel, Plan::default()).await;
+        world.sleep(SECOND * 60).await;
+        servers[SILENT].iter().for_each(Server::freeze);
+        let first: Vec<_> = (0..SERVERS).map(|_| world.call(&channel, Plan::default())).collect();
+        world.sleep(SECOND / 5).await;
+        let next = world.steady_calls(&channel, 1_000, SECOND / 5, Plan::default()).await;
+        for call in &next {
+            let end = call.end().await;
+            let took = end.at.since(call.started);
+            if end.code != Code::Ok || took > Duration::from_millis(50) {
+                world.wrong(format_args!("call {} ended {:?} after {took:?}: {}", call.id, end.code, end.text));
+            }
+        }
+        world.all_succeed(&first).await;
+    });
 }

@@ -251,3 +251,22 @@ fn outlier_detection_inside_and_the_breaker_each_hold_an_endpoint_back() {
     bench.time(54);
     assert_eq!(bench.picked(), [1, 2]);
 }
+
+#[test]
+fn a_call_that_probes_need_not_ask_again_and_others_are_their_policys() {
+    let is_decided = |bench: &Bench| bench.picker.as_ref().expect("published").is_decided(&PickArgs::of_no_call());
+    let mut bench = Bench::connected(2);
+    assert!(!is_decided(&bench));
+    bench.fails(7, 2);
+    bench.time(7);
+    bench.time(12);
+    assert!(is_decided(&bench), "the next call probes the second");
+    let _probe = bench.enter(2);
+    assert!(!is_decided(&bench));
+    let child = PickFirst::new(SubchannelIds::default(), Duration::from_millis(250));
+    let mut alone = Bench::new(1, Box::new(child));
+    alone.subchannel(0, 1, State::Ready);
+    alone.fails(7, 1);
+    alone.time(7);
+    assert!(is_decided(&alone), "there is nobody else");
+}

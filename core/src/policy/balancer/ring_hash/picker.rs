@@ -84,6 +84,11 @@ impl Picker for RingPicker {
             None => self.by_chance(call),
         }
     }
+
+    /// By the call's own hash, and not by chance.
+    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
+        self.header.as_ref().is_none_or(|header| hash_of(header, call.metadata).is_some())
+    }
 }
 
 /// [LB-8]

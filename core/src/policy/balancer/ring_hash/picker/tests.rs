@@ -172,3 +172,15 @@ fn calls_without_a_hash_are_spread() {
     }
     assert!(counts.iter().all(|count| *count > 150), "{counts:?}");
 }
+
+/// [LB-64], [LB-65]
+#[test]
+fn a_call_with_a_hash_need_not_ask_again_and_one_without_may_be_told_otherwise() {
+    let mut bench = Bench::from(0, [Is::Ready; 3]);
+    let is_decided =
+        |bench: &Bench, metadata: &Metadata| bench.picker.is_decided(&PickArgs { metadata, ..PickArgs::of_no_call() });
+    assert!(is_decided(&bench, &headers(&["key"])));
+    assert!(!is_decided(&bench, &headers(&[])) && !is_decided(&bench, &headers(&[""])));
+    bench.picker.header = None;
+    assert!(is_decided(&bench, &headers(&[])), "it fails whatever happens");
+}
