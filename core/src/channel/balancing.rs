@@ -1,6 +1,6 @@
 //! Which balancing policy a channel uses, of all that may say so.
 
-use super::options::{ChannelOptions, Preset};
+use super::options::{ChannelOptions, Preset, warn_once};
 use crate::error::{Error, ErrorKind};
 use crate::observe::log::{LogLevel, log};
 use crate::policy::balancer::config::BalancingConfig;
@@ -11,6 +11,15 @@ use crate::service_config::balancing::{named, names};
 /// The service config's policy, else the channel's own ([LB-3]).
 pub(super) fn of<'a>(service_config: Option<&'a ServiceConfig>, own: &'a BalancingConfig) -> &'a BalancingConfig {
     service_config.and_then(|config| config.balancing.as_ref()).unwrap_or(own)
+}
+
+/// Warns of what a config that is taken asks for and does not get ([LB-50]).
+pub(super) fn warn_of_what_is_missing(balancing: &BalancingConfig) {
+    if balancing.wants_reports_beside_calls() {
+        warn_once("enableOobLoadReport", || {
+            "weighted_round_robin: \"enableOobLoadReport\" has no effect in this version; servers must report with calls".to_owned()
+        });
+    }
 }
 
 /// The channel's own policy: the options', else the preset's ([LB-3]).

@@ -15,7 +15,6 @@ use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
 use super::health::Said;
 use super::mailbox::{Mail, Mailbox};
-use super::options::warn_once;
 use super::resolving::Resolving;
 use super::showing::{Cause, MOST_NOTES, Showing};
 use super::slot::Publisher;
@@ -104,6 +103,7 @@ pub(super) fn spawn<D: Driver>(
 /// The policy of a channel whose resolver has said nothing yet.
 fn first_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> GracefulSwitch {
     let balancing = balancing::of(config.service_config.as_deref(), &config.balancing);
+    balancing::warn_of_what_is_missing(balancing);
     GracefulSwitch::new(balancing.clone(), guarded_policy(driver, config, balancing, ids))
 }
 
@@ -140,12 +140,6 @@ fn new_policy<D: Driver>(
             Box::new(LeastRequest::least_request(ids.clone(), config.attempt_delay, *settings))
         }
         BalancingConfig::WeightedRoundRobin(settings) => {
-            if settings.enable_oob_load_report {
-                // [LB-50]
-                warn_once("enableOobLoadReport", || {
-                    "weighted_round_robin: \"enableOobLoadReport\" has no effect in this version; servers must report with calls".to_owned()
-                });
-            }
             let (delay, unit) = (config.attempt_delay, driver.random_unit());
             Box::new(WeightedRoundRobin::weighted_round_robin(ids.clone(), delay, unit, settings.clone()))
         }
@@ -405,6 +399,7 @@ impl<D: Driver> Control<D> {
         self.tell(|policy, actions| {
             if let Some(service_config) = &service_config {
                 let balancing = balancing::of(Some(service_config), &config.balancing);
+                balancing::warn_of_what_is_missing(balancing);
                 let make = |balancing: &BalancingConfig| guarded_policy(&driver, &config, balancing, &ids);
                 policy.switch_to(now, balancing, driver.random_unit(), make, actions);
             }

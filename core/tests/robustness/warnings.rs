@@ -1,9 +1,13 @@
 //! Warnings a host's logger gets: of connections that are pinged more than is good, of settings without effect, of servers that do not tell their
 //! health. The logger is the process's, so each has its own.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use linkspan_core::{Channel, LogLevel, OptionValue, State, set_logger};
+use linkspan_core::{
+    Channel, ChannelOptions, Credentials, LogLevel, OptionValue, Resolver, ResolverFactory, ResolverSender,
+    ResolverTarget, ResolverUpdate, State, set_logger,
+};
 
 use crate::own_process::alone;
 use crate::peer::client::{becomes, call, channel_with, response};
@@ -102,6 +106,55 @@ fn reports_of_load_beside_calls_are_told_once_to_be_missing() {
             }
         });
     });
+}
+
+/// Hands out its sender.
+struct Told(SyncSender<ResolverSender>);
+
+impl ResolverFactory for Told {
+    fn start(&self, _: &ResolverTarget, results: ResolverSender) -> Result<Box<dyn Resolver>, String> {
+        struct Silent;
+        impl Resolver for Silent {}
+
+        self.0.send(results).map_err(|_| "the test is over".to_owned())?;
+        Ok(Box::new(Silent))
+    }
+}
+
+/// The policy that runs takes the new settings, and no other is made.
+#[test]
+fn reports_of_load_beside_calls_are_told_to_be_missing_when_a_later_config_asks_for_them() {
+    alone(
+        "warnings::reports_of_load_beside_calls_are_told_to_be_missing_when_a_later_config_asks_for_them",
+        "",
+        || {
+            let warned = warnings();
+            run(async {
+                let server = Server::start();
+                let (sender, started) = sync_channel(1);
+                let mut options = ChannelOptions::new();
+                options.add_resolver("told", Arc::new(Told(sender))).expect("a scheme");
+                let channel = Channel::new("told:servers", &Credentials::insecure(), &options).expect("a channel");
+                let call = call(&channel);
+                let results = started.recv_timeout(GUARD).expect("it is started");
+                let says = |wants: bool| {
+                    let service_config = format!(
+                        r#"{{"loadBalancingConfig": [{{"weighted_round_robin": {{"enableOobLoadReport": {wants}}}}}]}}"#
+                    );
+                    let endpoints = vec![vec![server.address().parse().expect("an address")]];
+                    results.update(ResolverUpdate { endpoints, service_config: Some(service_config) });
+                };
+                says(false);
+                let mut connection = server.accept().await;
+                connection.request().await.answer(b"");
+                response(call).await;
+                assert!(warned.try_recv().is_err());
+                says(true);
+                let line = warned.recv_timeout(GUARD).expect("a warning");
+                assert!(line.contains("\"enableOobLoadReport\" has no effect"), "{line}");
+            });
+        },
+    );
 }
 
 /// [LB-122]

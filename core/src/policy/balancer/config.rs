@@ -20,3 +20,14 @@ pub(crate) enum BalancingConfig {
     /// Around another one.
     OutlierDetection(OutlierOptions, Box<Self>),
 }
+
+impl BalancingConfig {
+    /// Whether it asks, itself or around another one, for reports of load beside calls ([LB-50]).
+    pub(crate) fn wants_reports_beside_calls(&self) -> bool {
+        match self {
+            Self::WeightedRoundRobin(settings) => settings.enable_oob_load_report,
+            Self::RandomSubsetting(_, child) | Self::OutlierDetection(_, child) => child.wants_reports_beside_calls(),
+            Self::PickFirst(_) | Self::RoundRobin | Self::LeastRequest(_) | Self::RingHash(_) => false,
+        }
+    }
+}
