@@ -168,6 +168,35 @@ fn a_bound_that_is_raised_is_for_the_calls_that_wait_already() {
     });
 }
 
+/// [SC-27]: one where the config says nothing; up to the cap as soon as it says more, and no connection goes because it says less.
+#[test]
+fn a_config_that_changes_lets_calls_that_wait_have_connections_and_takes_none_from_those_that_run() {
+    every_seed(10, |world: World| async move {
+        let server = slow_server(&world);
+        let told = world.told();
+        let cap = ("grpc.max_connections_per_subchannel_cap", 2.into());
+        let channel = world.told_channel(&told, options(Preset::Grpc, [cap]));
+        let calls = many_calls(&world, &channel, PATIENCE);
+        let by_config = |most: u32| format!(r#"{{"connectionScaling": {{"maxConnectionsPerSubchannel": {most}}}}}"#);
+        world.sleep(MILLISECOND).await;
+        for (config, wanted) in [
+            ("{}".to_owned(), ((150, 100, 100), 1)),
+            (by_config(3), ((50, 200, 200), 2)),
+            (by_config(1), ((50, 200, 200), 2)),
+        ] {
+            told.says(servers([1], Some(&config)));
+            world.sleep(SECOND).await;
+            if (shown(&channel), server.connections()) != wanted {
+                world.wrong(format_args!("{config}: {:?}, {} connections", shown(&channel), server.connections()));
+            }
+        }
+        world.all_succeed(&calls).await;
+        if world.record().connections() != 2 {
+            world.wrong(format_args!("{} connections were made", world.record().connections()));
+        }
+    });
+}
+
 /// [CONN-127]: nothing of them was sent.
 #[test]
 fn calls_that_wait_when_every_connection_is_lost_are_made_on_the_next() {
