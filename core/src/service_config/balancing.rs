@@ -301,6 +301,39 @@ mod tests {
         }
     }
 
+    /// [LB-112]
+    #[test]
+    fn each_policy_there_is_can_be_chosen_and_those_to_come_are_passed_over() {
+        let child = r#""childPolicy": [{"pick_first": {}}]"#;
+        let table = [
+            ("pick_first", ""),
+            ("round_robin", ""),
+            ("weighted_round_robin", ""),
+            ("least_request_experimental", ""),
+            ("ring_hash_experimental", r#""requestHashHeader": "x-key""#),
+            ("random_subsetting_experimental", &format!(r#"{child}, "subsetSize": 5"#)),
+            ("outlier_detection_experimental", child),
+        ];
+        let names = table.map(|(name, fields)| {
+            let config = chosen_of(&format!(r#"[{{"{name}": {{{fields}}}}}, {{"no_such": 5}}]"#)).expect(name);
+            match config.expect(name) {
+                BalancingConfig::PickFirst(_) => "pick_first",
+                BalancingConfig::RoundRobin => "round_robin",
+                BalancingConfig::WeightedRoundRobin(_) => "weighted_round_robin",
+                BalancingConfig::LeastRequest(_) => "least_request",
+                BalancingConfig::RingHash(_) => "ring_hash",
+                BalancingConfig::RandomSubsetting(..) => "random_subsetting",
+                BalancingConfig::OutlierDetection(..) => "outlier_detection",
+            }
+        });
+        assert_eq!(names, table.map(|(name, _)| plain(name)));
+        assert!(POLICIES.iter().map(|(name, _)| *name).eq(names), "none that is not in the table");
+        for to_come in ["priority_experimental", "weighted_target_experimental"] {
+            let list = format!(r#"[{{"{to_come}": {{}}}}, {{"round_robin": {{}}}}]"#);
+            assert_eq!(chosen_of(&list), Ok(Some(BalancingConfig::RoundRobin)), "{list}");
+        }
+    }
+
     /// [SC-33], [LB-2]
     #[test]
     fn the_older_field_counts_where_the_list_is_absent_and_in_any_case() {

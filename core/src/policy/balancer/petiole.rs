@@ -235,3 +235,6 @@ impl<S: Spread> LbPolicy for Petiole<S> {
         earliest(of_children.chain([self.spread.next_deadline()]))
     }
 }
+
+#[cfg(test)]
+mod tests;

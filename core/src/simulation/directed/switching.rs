@@ -1,12 +1,13 @@
 //! Configs that change while calls run.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::every_seed;
 use crate::channel::options::{ChannelOptions, Preset};
 use crate::runtime::Driver;
 use crate::runtime::simulated::Reach;
-use crate::simulation::calls::Plan;
+use crate::simulation::calls::{Call, Plan};
 use crate::simulation::channels::address;
 use crate::simulation::hosted::servers;
 use crate::simulation::options::options;
@@ -167,5 +168,41 @@ fn a_wrong_config_at_first_is_a_failure_to_resolve_and_later_none_at_all() {
         if channel.events(0).len() != changes {
             world.wrong("a wrong config changed the channel's state");
         }
+    });
+}
+
+/// [INV-8]: the application's config does not hold before there is a result, which may bring another; once it holds no failure ends it.
+#[test]
+fn while_nothing_was_found_calls_fail_unless_they_wait_and_later_failures_leave_the_config_in_place() {
+    let patient = Plan { wait_for_ready: true, ..Plan::default() };
+    every_seed(10, |world: World| async move {
+        let told = world.told();
+        let mut own = grpc();
+        own.set("grpc.service_config", methods(r#""timeout": "2s""#).as_str()).expect("a config");
+        let channel = world.told_channel(&told, own);
+        let (failing, waiting) = (world.call(&channel, Plan::default()), world.call(&channel, patient));
+        world.sleep(Duration::from_millis(1)).await;
+        told.fails("the registry is down");
+        let end = failing.end().await;
+        let words = "the resolver of told:///servers failed: the registry is down";
+        if end.code != Code::Unavailable || !end.text.starts_with(words) {
+            world.wrong(format_args!("a call ended {:?}: {}", end.code, end.text));
+        }
+        let ends_after = |call: Rc<Call>, wanted| {
+            let world = world.clone();
+            async move {
+                let end = call.end().await;
+                let took = end.at.since(call.started);
+                if end.code != Code::DeadlineExceeded || took.abs_diff(wanted) > Duration::from_millis(5) {
+                    world.wrong(format_args!("ended {:?} after {took:?}, not {wanted:?}: {}", end.code, end.text));
+                }
+            }
+        };
+        world.sleep(SECOND * 3).await;
+        told.says(servers([1], None));
+        ends_after(waiting, SECOND * 3).await;
+        ends_after(world.call(&channel, patient), SECOND * 2).await;
+        told.fails("the registry is down again");
+        ends_after(world.call(&channel, patient), SECOND * 2).await;
     });
 }

@@ -233,3 +233,22 @@ fn an_interval_of_nothing_is_a_short_one() {
     bench.time(1);
     assert_eq!(bench.policy.next_deadline(), Some(at(1) + Duration::from_millis(10)));
 }
+
+/// [LB-89]
+#[test]
+fn calls_and_connections_of_endpoints_that_are_not_listed_count_for_nothing() {
+    let mut bench = Bench::new(strict(), 3);
+    let all = bench.endpoints.clone();
+    bench.listed(1, [&all[..1], &all[2..]].concat());
+    // Its last calls end after it has gone.
+    bench.call(2, false);
+    assert!(bench.health(2, 2, Health::Unhealthy).is_empty());
+    assert!(bench.state(2, 2, State::Idle).is_empty());
+    assert_eq!(bench.time(10), [""; 0]);
+    assert_eq!(bench.picked(), [1, 3]);
+    // Listed again, it is a new one, and what it did while nobody looked is over.
+    bench.listed(11, all);
+    bench.state(12, 4, State::Ready);
+    bench.time(20);
+    assert_eq!(bench.picked(), [1, 3, 4]);
+}

@@ -123,7 +123,7 @@ fn the_state_is_that_of_the_first_rule_that_fits() {
     }
 }
 
-/// [LB-66], [LB-8]
+/// [LB-66], [LB-8], [CONN-77]
 #[test]
 fn nothing_is_connected_before_a_call_is_for_it_and_many_calls_are_one_wish() {
     let mut bench = Bench::new();
