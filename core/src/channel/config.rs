@@ -19,6 +19,7 @@ use crate::resolver::NameRules;
 use crate::resolver::proxy::by_address::AddressProxy;
 use crate::resolver::schemes::Schemes;
 use crate::resolver::target::{Endpoint, Target};
+use crate::resolver::txt;
 use crate::runtime::{ASKS_SERVERS, NameSource, SocketOptions, environment};
 use crate::service_config::{self, ServiceConfig};
 use crate::transport::credentials::Credentials;
@@ -27,7 +28,7 @@ use crate::transport::headers::{HeaderRules, RequestTemplate};
 use crate::transport::stream::ReceiveLimits;
 
 use super::authority::ServerNames;
-use super::options::{ChannelOptions, Preset};
+use super::options::{ChannelOptions, Preset, warn_once};
 use super::pools::PoolRules;
 use super::windows::Windows;
 use super::{balancing, keepalive, proxies};
@@ -46,6 +47,9 @@ pub(crate) struct ChannelConfig {
     pub(crate) takes_resolvers_config: bool,
     pub(crate) settings: Arc<Settings>,
 }
+
+/// The option by which a channel passes over what its resolver says of configs.
+const REFUSES_CONFIGS: &str = "grpc.service_config_disable_resolution";
 
 /// What follows from the options alone. Channels that are made alike share it.
 #[derive(Debug, PartialEq)]
@@ -168,7 +172,11 @@ impl ChannelConfig {
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),
             attempt_delay: milliseconds("grpc.happy_eyeballs_connection_attempt_delay_ms"),
             dns_min_interval: milliseconds("grpc.dns_min_time_between_resolutions_ms"),
-            names: NameRules { source: name_source(options)?, timeout: unless_zero("grpc.dns_ares_query_timeout") },
+            names: NameRules {
+                source: name_source(options)?,
+                timeout: unless_zero("grpc.dns_ares_query_timeout"),
+                config_for: (options.flag(REFUSES_CONFIGS) == Some(false)).then(|| txt::languages(options.language())),
+            },
             dns_stale: Some(number("linkspan.dns_stale_ms"))
                 .filter(|stale| *stale < i64::from(i32::MAX))
                 .map(|stale| Duration::from_millis(stale.unsigned_abs())),
@@ -195,12 +203,13 @@ impl ChannelConfig {
             max_concurrent_per_address: some_calls("linkspan.max_concurrent_requests_per_address"),
             events_capacity: unsigned_32("linkspan.events_capacity") as usize,
         };
+        let led = proxies.lead(parsed);
         Ok(Self {
             given_target: target.to_owned(),
             connection: shared(&CONNECTIONS, connection),
             request,
-            takes_resolvers_config: takes_resolvers_config(options, &parsed.endpoint),
-            target: proxies.lead(parsed),
+            takes_resolvers_config: takes_resolvers_config(options, &led.endpoint),
+            target: led,
             address_proxy: proxies.for_addresses,
             settings: shared(&SETTINGS, settings),
         })
@@ -272,10 +281,23 @@ fn service_config(options: &ChannelOptions) -> Result<Option<Arc<ServiceConfig>>
 
 /// [NAME-57], [INV-7]: what DNS says holds only where that is asked for, what a resolver of the host's own says unless it is refused.
 fn takes_resolvers_config(options: &ChannelOptions, endpoint: &Endpoint) -> bool {
-    let is_disabled = options.flag("grpc.service_config_disable_resolution");
+    let is_disabled = options.flag(REFUSES_CONFIGS);
     match endpoint {
         Endpoint::Fixed(_) | Endpoint::Proxied(_) => false,
-        Endpoint::Name { .. } => is_disabled == Some(false),
+        // [NAME-49]
+        Endpoint::Name { host, .. } => {
+            let is_wanted = is_disabled == Some(false) && txt::name(host).is_some();
+            // No error: programs written for gRPC set it out of habit, and most names have no config.
+            if is_wanted && !ASKS_SERVERS {
+                warn_once(REFUSES_CONFIGS, || {
+                    format!(
+                        "option {REFUSES_CONFIGS:?} is false, and this build asks no DNS servers for service configs; names are used without; build linkspan-core \
+                         with the feature \"hickory\""
+                    )
+                });
+            }
+            is_wanted
+        }
         Endpoint::OfHost(_) => is_disabled != Some(true),
     }
 }
@@ -352,6 +374,7 @@ fn user_agent(options: &ChannelOptions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::options::OptionValue;
     use crate::policy::balancer::pick_first::PickFirstConfig;
 
     fn config(preset: Preset, set: &[(&str, i64)]) -> ChannelConfig {
@@ -382,6 +405,32 @@ mod tests {
             let refused = by_ttl.expect_err("no resolver for it");
             assert_eq!(refused.kind(), ErrorKind::Unsupported);
             assert!(refused.message().contains("the feature \"hickory\""), "{refused}");
+        }
+    }
+
+    /// [NAME-49], [NAME-57], [TXT-2], [TXT-7]: a build that cannot ask goes on without.
+    #[test]
+    fn configs_are_asked_for_where_that_is_turned_on_and_the_target_is_a_name() {
+        let asks = |target: &str, set: &[(&str, OptionValue)]| {
+            let mut options = ChannelOptions::new();
+            for (key, value) in set {
+                options.set(key, value.clone()).expect(key);
+            }
+            let config = ChannelConfig::new(target, &Credentials::insecure(), &options, &Schemes::default());
+            let config = config.expect("valid");
+            assert!(config.names.config_for.is_some() || !config.takes_resolvers_config, "{target}");
+            config.takes_resolvers_config
+        };
+        let disabled = |is: bool| ("grpc.service_config_disable_resolution", is.into());
+        let no_proxy = ("grpc.http_proxy", "".into());
+        let proxy = ("grpc.http_proxy", "http://proxy:1".into());
+        assert!(asks("name:1", &[disabled(false), no_proxy.clone()]));
+        assert!(!asks("name:1", &[disabled(true), no_proxy.clone()]));
+        assert!(!asks("name:1", std::slice::from_ref(&no_proxy)));
+        assert!(!asks("name:1", &[disabled(false), proxy]));
+        for target in ["localhost:1", "10.0.0.1:1", "[::1]:1", "ipv4:10.0.0.1:1", "unix:/socket", "passthrough:name:1"]
+        {
+            assert!(!asks(target, &[disabled(false), no_proxy.clone()]), "{target}");
         }
     }
 

@@ -408,7 +408,7 @@ const REGISTRY: &[OptionDoc] = &[
         "grpc.service_config_disable_resolution",
         true,
         "true",
-        "Whether service configs that DNS has for a target are passed over. What a resolver of the host's own brings holds unless this is set to true.",
+        "Whether service configs that DNS has for a target are passed over. false asks for the TXT records of _grpc_config.host beside the addresses of a dns target, of the servers of /etc/resolv.conf or the one the target names; not for IP addresses, localhost and targets behind a proxy. A look-up that fails is no config. It needs the feature \"hickory\" of linkspan-core; a build without it warns once and asks for none. What a resolver of the host's own brings holds unless this is set to true.",
     ),
     text(
         "grpc.http_proxy",

@@ -1,12 +1,12 @@
 //! From a target string to the endpoints it stands for.
 
+mod configs;
 pub(crate) mod host;
 pub(crate) mod hosted;
 pub(crate) mod proxy;
 pub(crate) mod results;
 pub(crate) mod schemes;
 pub(crate) mod target;
-#[cfg_attr(not(test), expect(dead_code, reason = "the look-up of TXT records comes later"))]
 pub(crate) mod txt;
 
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(crate) struct NameRules {
     pub(crate) source: NameSource,
     /// How long a look-up may take; `None` is for ever.
     pub(crate) timeout: Option<Duration>,
+    /// The names of our language, for the choices among the service configs DNS has for a name; `None` is not to ask for any.
+    pub(crate) config_for: Option<&'static [&'static str]>,
 }
 
 /// What a resolver says of a target.
@@ -72,9 +74,14 @@ pub(crate) async fn resolve<D: Driver>(
         Endpoint::Fixed(addresses) => on_result(Ok(Resolution::of_each(addresses.iter().cloned()))),
         Endpoint::Name { host, port, server } => {
             let source = server.map_or(rules.source, NameSource::Server);
-            let found = look_up(driver, host, *port, "", NameRules { source, ..rules }).await;
-            on_result(found.map(|NameAnswer { addresses, valid_for }| Resolution {
-                valid_for,
+            let rules = NameRules { source, ..rules };
+            let addresses = look_up(driver, host, *port, "", rules);
+            let config = async { Ok(configs::look_up(driver, host, rules).await) };
+            let found = tokio::try_join!(biased; addresses, config);
+            on_result(found.map(|(NameAnswer { addresses, valid_for }, config)| Resolution {
+                service_config: config.service_config,
+                // Addresses that do not tell how long they are good are asked for as if there were no config.
+                valid_for: valid_for.map(|length| config.valid_for.map_or(length, |other| length.min(other))),
                 ..Resolution::of_each(addresses.into_iter().map(Address::Inet))
             }));
         }
@@ -123,7 +130,7 @@ mod tests {
     use super::*;
     use crate::runtime::memory::MemoryDriver;
 
-    const RULES: NameRules = NameRules { source: NameSource::System, timeout: None };
+    const RULES: NameRules = NameRules { source: NameSource::System, timeout: None, config_for: None };
 
     /// [NAME-80], [NAME-81]
     #[test]

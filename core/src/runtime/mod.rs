@@ -37,6 +37,9 @@ pub(crate) trait Driver: Clone + 'static {
     /// A random fraction in 0..1.
     fn random_unit(&self) -> f64;
 
+    /// The name of this machine; empty where it has none.
+    fn hostname(&self) -> String;
+
     /// Runs a task on this loop. A panic ends that task alone.
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Self::Task;
 
@@ -57,6 +60,10 @@ pub(crate) trait Driver: Clone + 'static {
         port: u16,
         source: NameSource,
     ) -> impl Future<Output = io::Result<NameAnswer>> + 'static;
+
+    /// Asks for the texts of a name. The system's resolver cannot be asked for them, so [`NameSource::System`] is its servers; in a build that asks no
+    /// servers that is an error.
+    fn resolve_texts(&self, name: &str, source: NameSource) -> impl Future<Output = io::Result<TextAnswer>> + 'static;
 }
 
 /// Whether this build can ask DNS servers itself; without that it has the system's resolver alone.
@@ -78,6 +85,15 @@ pub(crate) enum NameSource {
 pub(crate) struct NameAnswer {
     /// In RFC 6724 order.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// For how long; `None` where that is not told.
+    pub(crate) valid_for: Option<Duration>,
+}
+
+/// The texts of a name: its TXT records (RFC 1035 §3.3.14).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TextAnswer {
+    /// Each a list of strings; none where the name has none, or is not there.
+    pub(crate) records: Vec<Box<[Box<[u8]>]>>,
     /// For how long; `None` where that is not told.
     pub(crate) valid_for: Option<Duration>,
 }

@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, NameAnswer, NameSource, SocketOptions, names};
+use super::{Driver, NameAnswer, NameSource, SocketOptions, TextAnswer, names};
 use crate::address::Address;
 use crate::error::Error;
 use crate::random::Random;
@@ -125,6 +125,10 @@ impl Driver for TokioDriver {
         self.random.unit()
     }
 
+    fn hostname(&self) -> String {
+        nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
         self.tasks.spawn(task)
     }
@@ -159,6 +163,16 @@ impl Driver for TokioDriver {
                 }
                 NameSource::Servers => servers::look_up(&host, port, None).await,
                 NameSource::Server(server) => servers::look_up(&host, port, Some(server)).await,
+            }
+        }
+    }
+
+    fn resolve_texts(&self, name: &str, source: NameSource) -> impl Future<Output = io::Result<TextAnswer>> + 'static {
+        let name = name.to_owned();
+        async move {
+            match source {
+                NameSource::System | NameSource::Servers => servers::look_up_texts(&name, None).await,
+                NameSource::Server(server) => servers::look_up_texts(&name, Some(server)).await,
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::address::Address;
-use crate::runtime::simulated::Answer;
+use crate::runtime::simulated::{Answer, Texts};
 
 /// Every server listens on this port.
 const PORT: u16 = 50_051;
@@ -13,6 +13,9 @@ const PORT: u16 = 50_051;
 /// The name that leads to the servers of a world, as a target.
 pub(crate) const NAMED: &str = "dns:///servers.simulated:50051";
 const NAME: &str = "servers.simulated";
+
+/// The name whose texts have its service config.
+pub(crate) const CONFIG_NAME: &str = "_grpc_config.servers.simulated";
 
 pub(crate) fn ip(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
@@ -38,5 +41,11 @@ impl World {
     pub(crate) fn answer(&self, answer: Answer) {
         self.driver().journal().note(format_args!("the name is to be {answer:?}"));
         self.driver().network().set_name(NAME, answer);
+    }
+
+    /// What is answered to whoever asks for the name's service config from now on.
+    pub(crate) fn answer_config(&self, answer: Answer<Texts>) {
+        self.driver().journal().note(format_args!("the name's config is to be {answer:?}"));
+        self.driver().network().set_texts(CONFIG_NAME, answer);
     }
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, NameAnswer, NameSource, SocketOptions};
+use super::{Driver, NameAnswer, NameSource, SocketOptions, TextAnswer};
 use crate::address::Address;
 use crate::time::Time;
 use echo::EchoSocket;
@@ -58,6 +58,10 @@ impl Driver for MemoryDriver {
         0.5
     }
 
+    fn hostname(&self) -> String {
+        String::new()
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
         self.tasks.spawn(task)
     }
@@ -73,5 +77,9 @@ impl Driver for MemoryDriver {
 
     fn resolve(&self, host: &str, _: u16, _: NameSource) -> impl Future<Output = io::Result<NameAnswer>> + 'static {
         ready(Err(io::Error::other(format!("{host}: there are no names in memory"))))
+    }
+
+    fn resolve_texts(&self, _: &str, _: NameSource) -> impl Future<Output = io::Result<TextAnswer>> + 'static {
+        ready(Ok(TextAnswer::default()))
     }
 }

@@ -24,13 +24,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, NameAnswer, NameSource, SocketOptions};
+use super::{Driver, NameAnswer, NameSource, SocketOptions, TextAnswer};
 use crate::address::Address;
 use crate::time::Time;
 
 pub(crate) use clock::{Clock, Now};
 pub(crate) use journal::Journal;
-pub(crate) use names::Answer;
+pub(crate) use names::{Answer, Texts};
 pub(crate) use network::{Dial, Loss, Network, Path, Reach};
 pub(crate) use random::Random;
 pub(crate) use socket::SimulatedSocket;
@@ -90,6 +90,9 @@ pub(crate) enum Stuck {
     /// Tasks are polled without end although no time passes.
     Spinning,
 }
+
+/// The name of the machine the engine is on.
+pub(crate) const HOSTNAME: &str = "client.simulated";
 
 /// More turns without any time passing are a busy loop; a turn has up to 256 polls.
 const MOST_TURNS_AT_ONCE: u32 = 10_000;
@@ -196,6 +199,10 @@ impl Driver for SimulatedDriver {
         self.world.random.unit()
     }
 
+    fn hostname(&self) -> String {
+        HOSTNAME.to_owned()
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
         let counts = self.alive(self.side);
         let guards = (Alive::enter(&counts.tasks), Panics(Rc::clone(&counts.panics)));
@@ -225,6 +232,10 @@ impl Driver for SimulatedDriver {
     /// Whoever is asked, the answer is the same.
     fn resolve(&self, host: &str, port: u16, _: NameSource) -> impl Future<Output = io::Result<NameAnswer>> + 'static {
         self.world.network.resolve(host, port)
+    }
+
+    fn resolve_texts(&self, name: &str, _: NameSource) -> impl Future<Output = io::Result<TextAnswer>> + 'static {
+        self.world.network.resolve_texts(name)
     }
 }
 

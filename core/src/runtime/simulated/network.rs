@@ -12,11 +12,11 @@ use std::time::Duration;
 use super::Alive;
 use super::clock::Clock;
 use super::journal::Journal;
-use super::names::Answer;
+use super::names::{Answer, Texts};
 use super::random::Random;
 use super::socket::{Link, SimulatedSocket};
 use crate::address::Address;
-use crate::runtime::{NameAnswer, SocketOptions};
+use crate::runtime::{NameAnswer, SocketOptions, TextAnswer};
 use crate::time::Time;
 
 /// The network. Clones are the same.
@@ -30,8 +30,10 @@ struct Inner {
     random: Random,
     hosts: RefCell<BTreeMap<Address, Rc<Host>>>,
     names: RefCell<BTreeMap<String, Answer>>,
+    texts: RefCell<BTreeMap<String, Answer<Texts>>>,
     dials: RefCell<Vec<Dial>>,
     lookups: RefCell<Vec<Time>>,
+    text_lookups: RefCell<Vec<String>>,
     /// Streams something in between has forgotten.
     forgotten: RefCell<Vec<Rc<Link>>>,
     engine_sockets: Rc<Cell<usize>>,
@@ -116,8 +118,10 @@ impl Network {
             random,
             hosts: RefCell::default(),
             names: RefCell::default(),
+            texts: RefCell::default(),
             dials: RefCell::default(),
             lookups: RefCell::default(),
+            text_lookups: RefCell::default(),
             forgotten: RefCell::default(),
             engine_sockets: Rc::default(),
         }))
@@ -178,6 +182,11 @@ impl Network {
         self.0.names.borrow_mut().insert(name.to_owned(), answer);
     }
 
+    /// What is answered to whoever asks for this name's texts from now on.
+    pub(crate) fn set_texts(&self, name: &str, answer: Answer<Texts>) {
+        self.0.texts.borrow_mut().insert(name.to_owned(), answer);
+    }
+
     /// Every connect so far.
     pub(crate) fn dials(&self) -> Vec<Dial> {
         self.0.dials.borrow().clone()
@@ -186,6 +195,11 @@ impl Network {
     /// When names were asked for.
     pub(crate) fn lookups(&self) -> Vec<Time> {
         self.0.lookups.borrow().clone()
+    }
+
+    /// The names whose texts were asked for.
+    pub(crate) fn text_lookups(&self) -> Vec<String> {
+        self.0.text_lookups.borrow().clone()
     }
 
     /// The streams that were forgotten.
@@ -307,6 +321,21 @@ impl Network {
                 }
                 Err(kind) => Err(kind.into()),
             }
+        }
+    }
+
+    /// A name that nothing was said of has no texts.
+    pub(super) fn resolve_texts(&self, name: &str) -> impl Future<Output = io::Result<TextAnswer>> + use<> {
+        let (network, name) = (self.clone(), name.to_owned());
+        async move {
+            network.0.text_lookups.borrow_mut().push(name.clone());
+            let answer = network.0.texts.borrow().get(&name).cloned();
+            let answer = answer.unwrap_or_else(|| Answer::of_texts([], Duration::ZERO));
+            network.0.clock.sleep(answer.delay).await;
+            network.0.journal.note(format_args!("the texts of {name} are {:?}", answer.found));
+            let record = |text: String| -> Box<[Box<[u8]>]> { Box::from([text.into_bytes().into()]) };
+            let records = answer.found?.into_iter().map(record).collect();
+            Ok(TextAnswer { records, valid_for: answer.valid_for })
         }
     }
 

@@ -285,6 +285,22 @@ fn names_lead_where_the_answer_of_the_moment_says() {
 }
 
 #[test]
+fn a_name_has_the_texts_of_the_moment_and_none_when_nothing_was_said() {
+    run(1, |driver| async move {
+        let texts = || driver.resolve_texts("name", NameSource::System);
+        assert_eq!(texts().await.expect("an answer"), TextAnswer::default());
+        driver.network().set_texts("name", Answer::of_texts(["a", "b"], SECOND).valid_for(SECOND));
+        let found = texts().await.expect("two");
+        assert_eq!((found.records.len(), &*found.records[1][0], found.valid_for), (2, &b"b"[..], Some(SECOND)));
+        assert_eq!(driver.now(), at(1));
+        driver.network().set_texts("name", Answer::failure(io::ErrorKind::Other, SECOND));
+        texts().await.expect_err("it fails now");
+        assert_eq!(driver.network().text_lookups().len(), 3);
+        assert!(driver.network().lookups().is_empty(), "nobody asked for addresses");
+    });
+}
+
+#[test]
 fn the_same_seed_gives_the_same_world_and_another_seed_another() {
     let story = |seed| {
         run(seed, |driver| async move {

@@ -5,19 +5,22 @@
 
 mod order;
 mod settings;
+mod texts;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::Hosts;
-use hickory_resolver::lookup_ip::LookupIp;
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
 
 use crate::runtime::NameAnswer;
 use settings::Settings;
+
+pub(super) use texts::look_up_texts;
 
 /// Asks `server`, or the system's servers, its hosts file first.
 pub(super) async fn look_up(host: &str, port: u16, server: Option<SocketAddr>) -> io::Result<NameAnswer> {
@@ -38,7 +41,7 @@ pub(super) async fn look_up(host: &str, port: u16, server: Option<SocketAddr>) -
     }
     let failed = |cause| io::Error::other(format!("{}; asked {}", words(&cause), settings.told()));
     let found = settings.resolver().map_err(failed)?.lookup_ip(host).await.map_err(failed)?;
-    Ok(answer(found.iter().collect(), valid_for(&found)))
+    Ok(answer(found.iter().collect(), valid_for(found.as_lookup())))
 }
 
 /// What the hosts file says of a name. If it has one address no server is asked for others; hickory would ask for the other family.
@@ -52,8 +55,8 @@ fn listed(host: &str, hosts: &Hosts) -> Vec<IpAddr> {
 }
 
 /// The shortest life of what the answer is made of, the names in between too.
-fn valid_for(found: &LookupIp) -> Option<Duration> {
-    let seconds = found.as_lookup().answers().iter().map(|record| record.ttl).min();
+fn valid_for(found: &Lookup) -> Option<Duration> {
+    let seconds = found.answers().iter().map(|record| record.ttl).min();
     seconds.map(|seconds| Duration::from_secs(seconds.into()))
 }
 

@@ -4,6 +4,7 @@ mod age;
 mod backoff;
 mod breakers;
 mod churn;
+mod configs;
 mod deploys;
 mod health;
 mod hosted;

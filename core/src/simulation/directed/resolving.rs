@@ -26,7 +26,7 @@ fn no_answer() -> Answer {
 
 impl World {
     /// How long after the other each look-up began.
-    fn between_lookups(&self) -> Vec<f64> {
+    pub(super) fn between_lookups(&self) -> Vec<f64> {
         let lookups = self.driver().network().lookups();
         lookups.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect()
     }

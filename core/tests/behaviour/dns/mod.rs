@@ -106,3 +106,69 @@ fn the_systems_servers_are_asked_where_an_option_says_so() {
         is_served(&channel, &server).await;
     });
 }
+
+/// Asks for what DNS says of the name's config; the application's own lets no call pass.
+fn asking_for_config() -> [(&'static str, OptionValue); 2] {
+    let own = r#"{"methodConfig": [{"name": [{}], "maxRequestMessageBytes": 1}]}"#;
+    [("grpc.service_config_disable_resolution", false.into()), ("grpc.service_config", own.into())]
+}
+
+/// Choices of which the one for this machine lets calls pass, in a text of several strings.
+fn config_for_this_machine() -> String {
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let hostname = hostname.trim();
+    let elsewhere = format!(r#"["{}"]"#, "elsewhere".repeat(50));
+    let own = r#"{"methodConfig": [{"name": [{}], "maxRequestMessageBytes": 1}]}"#;
+    format!(
+        r#"grpc_config=[{{"clientHostname": {elsewhere}, "serviceConfig": {own}}},
+                        {{"clientHostname": ["{hostname}"], "serviceConfig": {{}}}}]"#
+    )
+}
+
+/// [NAME-55], [NAME-56], [NAME-57], [TXT-1], [TXT-3]
+#[test]
+fn the_config_that_a_name_has_in_dns_holds_for_calls() {
+    run(async {
+        let server = Server::start();
+        for (is_truncated, asked) in [(false, [1, 0]), (true, [1, 1])] {
+            let records = Records { is_truncated, ..Records::of([HERE], 60) };
+            let names = NameServer::start(records.with_config(Ok(config_for_this_machine()))).await;
+            let channel = channel(&names, NAME, &server, &asking_for_config());
+            is_served(&channel, &server).await;
+            assert_eq!((names.asked(), names.asked_for_config()), (asked, asked));
+        }
+    });
+}
+
+/// [NAME-58], [NAME-59], [TXT-8]
+#[test]
+fn a_name_without_a_config_leaves_the_applications_and_a_wrong_one_is_told() {
+    run(async {
+        let server = Server::start();
+        for (config, code, said) in [
+            (Err(NO_SUCH_NAME), Code::ResourceExhausted, "larger than max (5 vs. 1)"),
+            (Err(NO_ERROR), Code::ResourceExhausted, "larger than max (5 vs. 1)"),
+            (Err(SERVER_FAILURE), Code::ResourceExhausted, "larger than max (5 vs. 1)"),
+            (Ok("v=spf1 -all".to_owned()), Code::ResourceExhausted, "larger than max (5 vs. 1)"),
+            (Ok("grpc_config={}".to_owned()), Code::Unavailable, "the TXT record: the config: an object is not a list"),
+        ] {
+            let names = NameServer::start(Records::of([HERE], 60).with_config(config)).await;
+            let channel = channel(&names, NAME, &server, &asking_for_config());
+            let text = failure(call(&channel), code).await.status().message().to_owned();
+            assert!(text.contains(said), "{text}");
+            assert!(names.asked_for_config()[0] > 0);
+        }
+    });
+}
+
+/// [NAME-57], [TXT-7]
+#[test]
+fn no_config_is_asked_for_unless_an_option_says_so() {
+    run(async {
+        let records = Records::of([HERE], 60).with_config(Ok("grpc_config={}".to_owned()));
+        let (names, server) = (NameServer::start(records).await, Server::start());
+        let channel = channel(&names, NAME, &server, &[]);
+        is_served(&channel, &server).await;
+        assert_eq!((names.asked(), names.asked_for_config()), ([1, 0], [0, 0]));
+    });
+}

@@ -1,6 +1,6 @@
 //! A DNS server with one name, over UDP and TCP (RFC 1035 §4).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -17,11 +17,16 @@ pub(crate) const NO_ERROR: u8 = 0;
 pub(crate) const SERVER_FAILURE: u8 = 2;
 pub(crate) const NO_SUCH_NAME: u8 = 3;
 
+/// The name whose texts have its service config.
+const CONFIG_NAME: &str = "_grpc_config.svc.test";
+
 /// What the name is; other names are not there.
 #[derive(Clone)]
 pub(crate) struct Records {
     pub(crate) code: u8,
     pub(crate) addresses: Vec<IpAddr>,
+    /// The text that has its service config, or the code of a failure.
+    pub(crate) config: Result<String, u8>,
     pub(crate) seconds: u32,
     /// Over UDP only a part fits, and there is more over TCP.
     pub(crate) is_truncated: bool,
@@ -29,11 +34,30 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn of(addresses: impl IntoIterator<Item = IpAddr>, seconds: u32) -> Self {
-        Self { code: NO_ERROR, addresses: addresses.into_iter().collect(), seconds, is_truncated: false }
+        Self {
+            code: NO_ERROR,
+            addresses: addresses.into_iter().collect(),
+            config: Err(NO_SUCH_NAME),
+            seconds,
+            is_truncated: false,
+        }
     }
 
     pub(crate) fn none(code: u8) -> Self {
         Self { code, ..Self::of([], 0) }
+    }
+
+    /// The same, with this text or failure for its service config.
+    pub(crate) fn with_config(self, config: Result<String, u8>) -> Self {
+        Self { config, ..self }
+    }
+
+    fn addresses_of(&self, kind: u16) -> Vec<Vec<u8>> {
+        let octets = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => (kind == IPV4).then(|| ip.octets().to_vec()),
+            IpAddr::V6(ip) => (kind == IPV6).then(|| ip.octets().to_vec()),
+        };
+        self.addresses.iter().filter_map(octets).collect()
     }
 }
 
@@ -47,6 +71,8 @@ struct Served {
     records: RefCell<Records>,
     /// How often the name's IPv4 address was asked for, over UDP and TCP.
     asked: watch::Sender<[usize; 2]>,
+    /// How often its service config was.
+    asked_for_config: Cell<[usize; 2]>,
 }
 
 impl NameServer {
@@ -59,7 +85,11 @@ impl NameServer {
             }
         };
         let address = udp.local_addr().expect("bound");
-        let served = Rc::new(Served { records: RefCell::new(records), asked: watch::Sender::default() });
+        let served = Rc::new(Served {
+            records: RefCell::new(records),
+            asked: watch::Sender::default(),
+            asked_for_config: Cell::default(),
+        });
         beside(serve_udp(udp, Rc::clone(&served)));
         beside(serve_tcp(tcp, Rc::clone(&served)));
         Self { address, served }
@@ -76,6 +106,11 @@ impl NameServer {
     /// How often the name was asked for, over UDP and TCP.
     pub(crate) fn asked(&self) -> [usize; 2] {
         *self.served.asked.borrow()
+    }
+
+    /// How often the name's service config was asked for, over UDP and TCP.
+    pub(crate) fn asked_for_config(&self) -> [usize; 2] {
+        self.served.asked_for_config.get()
     }
 
     pub(crate) async fn is_asked_over_udp(&self, times: usize) {
@@ -112,36 +147,55 @@ async fn serve_connection(mut stream: TcpStream, served: Rc<Served>) {
 const HEADER_BYTES: usize = 12;
 const IPV4: u16 = 1;
 const IPV6: u16 = 28;
+const TEXT: u16 = 16;
+
+/// The longest string of a text (RFC 1035 §3.3).
+const STRING_BYTES: usize = 255;
 
 impl Served {
     fn answer(&self, query: &[u8], is_tcp: bool) -> Vec<u8> {
         let (name, end) = name_of(query);
         let kind = u16::from_be_bytes([query[end], query[end + 1]]);
-        let records = if name == NAME { self.records.borrow().clone() } else { Records::none(NO_SUCH_NAME) };
+        let records = self.records.borrow().clone();
+        let (code, data) = match name.as_str() {
+            NAME => (records.code, records.addresses_of(kind)),
+            CONFIG_NAME => match records.config.as_deref() {
+                Ok(text) if kind == TEXT => (NO_ERROR, vec![strings(text)]),
+                Ok(_) => (NO_ERROR, Vec::new()),
+                Err(code) => (*code, Vec::new()),
+            },
+            _ => (NO_SUCH_NAME, Vec::new()),
+        };
         if name == NAME && kind == IPV4 {
             self.asked.send_modify(|asked| asked[usize::from(is_tcp)] += 1);
         }
+        if name == CONFIG_NAME {
+            let mut asked = self.asked_for_config.get();
+            asked[usize::from(is_tcp)] += 1;
+            self.asked_for_config.set(asked);
+        }
         let is_cut = records.is_truncated && !is_tcp;
-        let wanted = records.addresses.iter().filter(|ip| kind == if ip.is_ipv4() { IPV4 } else { IPV6 });
-        let found: Vec<&IpAddr> = wanted.filter(|_| !is_cut).collect();
+        let found = if is_cut { Vec::new() } else { data };
         let count = u8::try_from(found.len()).expect("few");
         // A response to a recursive query, with one question.
-        let flags = [0x81 | if is_cut { 2 } else { 0 }, 0x80 | records.code];
+        let flags = [0x81 | if is_cut { 2 } else { 0 }, 0x80 | code];
         let mut answer = [&query[..2], &flags, &[0, 1, 0, count, 0, 0, 0, 0]].concat();
         answer.extend(&query[HEADER_BYTES..end + 4]);
-        for ip in found {
-            let octets = match ip {
-                IpAddr::V4(ip) => ip.octets().to_vec(),
-                IpAddr::V6(ip) => ip.octets().to_vec(),
-            };
+        for data in found {
             // The question's name, its type, class IN.
             answer.extend([0xc0, 12, 0, u8::try_from(kind).expect("small"), 0, 1]);
             answer.extend(records.seconds.to_be_bytes());
-            answer.extend([0, u8::try_from(octets.len()).expect("short")]);
-            answer.extend(octets);
+            answer.extend(u16::try_from(data.len()).expect("short").to_be_bytes());
+            answer.extend(data);
         }
         answer
     }
+}
+
+/// A text, cut into its strings.
+fn strings(text: &str) -> Vec<u8> {
+    let string = |piece: &[u8]| [&[u8::try_from(piece.len()).expect("cut")], piece].concat();
+    text.as_bytes().chunks(STRING_BYTES).flat_map(string).collect()
 }
 
 /// The question's name, and where it ends.
