@@ -143,6 +143,13 @@ pub(crate) enum Failure {
     NoMessage,
     /// A single response was due and more came ([WIRE-158]).
     SecondMessage,
+    /// The call names an authority that the server has not shown to be ([NAME-34]).
+    AuthorityNotValid {
+        /// What the call names.
+        authority: String,
+        /// What the server's certificate is for instead, or why it cannot be for this.
+        cause: String,
+    },
     /// A bug in linkspan.
     Internal {
         /// What is known.
@@ -189,7 +196,8 @@ impl Failure {
             | Self::ResolveFailed { .. }
             | Self::ResolverFailed { .. }
             | Self::ConnectionLost { .. }
-            | Self::Refused { .. } => Code::Unavailable,
+            | Self::Refused { .. }
+            | Self::AuthorityNotValid { .. } => Code::Unavailable,
             Self::StreamReset { http2_code } => code_of_reset(*http2_code),
             Self::TooManyQueued { .. }
             | Self::ReceivedTooLarge { .. }
@@ -315,6 +323,10 @@ impl Failure {
                 Dialect::Native | Dialect::Grpcio => "the server sent a second message where one was due".into(),
                 Dialect::GrpcJs => "Too many responses received".into(),
             },
+            // The words and the code are gRPC-Go's.
+            Self::AuthorityNotValid { authority, cause } => format!(
+                "failed to validate authority {authority:?}: {cause}; give the call an authority that the server's certificate is for, or none"
+            ),
             Self::Internal { text } => text.clone(),
         }
     }

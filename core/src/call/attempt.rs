@@ -11,7 +11,7 @@ use crate::observe::trail::Phase;
 use crate::policy::balancer::PickArgs;
 use crate::runtime::Driver;
 use crate::state::State;
-use crate::transport::connection::NotOpened;
+use crate::transport::connection::{Connection, NotOpened};
 use crate::transport::headers;
 use crate::transport::stream::Stream;
 
@@ -60,6 +60,7 @@ pub(super) async fn open<D: Driver>(
                     placed = pool.wait(looks_at, progress.refused_by(), waits).await;
                 }
                 if let Some((connection, place)) = placed {
+                    check_authority(channel, spec, &connection)?;
                     // Made after the wait: the time left is what is left then, and nothing large waits.
                     let request = headers::request(
                         &channel.config().request,
@@ -117,6 +118,22 @@ pub(super) async fn open<D: Driver>(
             None => return Err(no_control()),
         };
         (looks_at, has_moved_on) = (channel.driver().now(), false);
+    }
+}
+
+/// [NAME-34]: a call may name only whom the server has shown to be. That its channel's own authority may be another ([NAME-36]) is its user's
+/// choice for all calls, also for those that repeat it.
+fn check_authority<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    connection: &Connection,
+) -> Result<(), Failure> {
+    let of_channel = channel.config().request.authority();
+    match &spec.authority {
+        Some(authority) if !authority.as_str().eq_ignore_ascii_case(of_channel) => {
+            connection.check_authority(authority)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ pub struct CallRequest {
     pub timeout: Timeout,
     /// Whether to wait through connect failures; `None` is what the service config says, else no ([CONN-20], [CONN-23]).
     pub wait_for_ready: Option<bool>,
-    /// `:authority` of this call instead of the channel's.
+    /// `:authority` of this call instead of the channel's. With TLS the server's certificate must be for its host.
     pub authority: Option<Arc<str>>,
     /// The largest message to accept, if smaller than the channel's limit.
     pub max_receive_bytes: Option<u64>,

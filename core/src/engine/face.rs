@@ -28,7 +28,7 @@ pub struct CallOptions {
     pub wait_for_ready: Option<bool>,
     /// The largest message to accept, if smaller than the channel's limit.
     pub max_receive_bytes: Option<u64>,
-    /// `:authority` of this call.
+    /// `:authority` of this call instead of the channel's. With TLS the server's certificate must be for its host.
     pub authority: Option<Arc<str>>,
 }
 

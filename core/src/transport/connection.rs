@@ -12,8 +12,10 @@ use std::task::Poll;
 
 use h2::client::SendRequest;
 use http::Request;
+use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::authorities::Authorities;
 use super::message::Outbound;
 use super::pings::Pings;
 pub(crate) use super::places::Watching;
@@ -42,6 +44,8 @@ struct Shared {
     places: Rc<Places>,
     /// `None` when liveness is off.
     trust: Option<Rc<Trust>>,
+    /// `None` where servers need not show who they are. Boxed, because few connections need it.
+    authorities: Option<Box<Authorities>>,
     streams_opened: Cell<u32>,
     seen: Rc<Seen>,
     counters: Arc<ConnectionCounters>,
@@ -65,18 +69,20 @@ impl Connection {
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
-        liveness: Option<LivenessOptions>,
+        liveness: Option<(LivenessOptions, Time)>,
         line: Rc<Line>,
-        now: Time,
+        authorities: Option<Box<Authorities>>,
     ) -> Self {
         let places = Places::new(Rc::clone(&seen), Arc::clone(&counters), line);
-        let trust = liveness.map(|options| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
+        let trust =
+            liveness.map(|(options, now)| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
             id,
             address: Arc::clone(counters.remote_address()),
             send_request: RefCell::new(Some(send_request)),
             places,
             trust,
+            authorities,
             streams_opened: Cell::new(0),
             seen,
             counters,
@@ -130,6 +136,11 @@ impl Connection {
     /// Whether it takes no new streams any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.places.are_closed()
+    }
+
+    /// Whether a call may name this authority here; asked before its stream is opened ([NAME-34]).
+    pub(crate) fn check_authority(&self, authority: &Authority) -> Result<(), Failure> {
+        self.0.authorities.as_ref().map_or(Ok(()), |authorities| authorities.check(authority, &self.0.address))
     }
 
     /// Opens a stream in the place. `is_last` half-closes with the headers.

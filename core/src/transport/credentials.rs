@@ -24,6 +24,8 @@ pub(crate) struct Tls {
     /// Its sessions are for one process: they are behind a lock, and no ticket is to be used twice.
     config: Arc<PerProcess<Arc<ClientConfig>>>,
     pub(crate) server_name: Option<String>,
+    /// Whether a server must show to be whom it is called.
+    pub(super) is_verified: bool,
 }
 
 impl PartialEq for Tls {
@@ -57,7 +59,7 @@ impl Credentials {
     /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) naming the field that cannot be used, never its content.
     pub fn tls(options: TlsOptions) -> Result<Self, Error> {
         let config = Arc::new(PerProcess::new(Arc::new(tls::config(&options)?)));
-        Ok(Self { tls: Some(Tls { config, server_name: options.server_name }) })
+        Ok(Self { tls: Some(Tls { config, server_name: options.server_name, is_verified: options.verify }) })
     }
 
     /// Whether connections are encrypted.

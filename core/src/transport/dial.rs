@@ -11,10 +11,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::authorities::{Authorities, Certified};
 use super::connection::{Connection, Moving};
 use super::credentials::{Tls, server_name};
 use super::message::Outbound;
@@ -193,8 +195,10 @@ async fn attempt<D: Driver>(
     .await?;
 
     let now = driver.now();
-    let (liveness, line) = (settings.options.liveness, Rc::clone(line));
-    let connection = Connection::new(id, send_request, Rc::clone(&seen), counters, liveness, line, now);
+    let (liveness, line) = (settings.options.liveness.map(|options| (options, now)), Rc::clone(line));
+    let is_verified = settings.options.tls.as_ref().is_some_and(|tls| tls.is_verified);
+    let authorities = is_verified.then(|| Box::new(Authorities::new(wire.certified())));
+    let connection = Connection::new(id, send_request, Rc::clone(&seen), counters, liveness, line, authorities);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
     let windows = (settings.options.stream_window, settings.options.max_stream_window);
     let pings = Pings::new(settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
@@ -223,6 +227,15 @@ async fn open<D: Driver>(
 pub(crate) enum MaybeTls<S> {
     Plain(Rewound<S>),
     Tls(Box<TlsStream<Rewound<S>>>),
+}
+
+impl<S> Certified for MaybeTls<S> {
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.peer_certificates()?.first().map(|own| own.clone().into_owned()),
+        }
+    }
 }
 
 impl<S: Socket> AsyncRead for MaybeTls<S> {

@@ -3,6 +3,7 @@
 //! It decides nothing about which address, when, or whether again; it says truthfully how a dial, a connection or a stream
 //! ended and whether the request reached the server.
 
+mod authorities;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod dial;

@@ -8,11 +8,14 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::authorities::Certified;
 
 /// A byte stream, shared by the HTTP/2 library, which reads and writes, and the connection's task, which sends what was gathered.
 #[derive(Debug)]
@@ -49,6 +52,20 @@ impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
         let (gathered, ahead) = (BytesMut::new(), BytesMut::new());
         Self(Rc::new(RefCell::new(Inner { stream, gathered, ahead, is_reading_bulk: false, sent_in_turn: 0 })))
+    }
+}
+
+impl<S: Certified + 'static> Wire<S> {
+    /// Whoever asks the stream for its certificate, and does not keep it.
+    pub(super) fn certified(&self) -> Weak<dyn Certified> {
+        let weak: Weak<RefCell<Inner<S>>> = Rc::downgrade(&self.0);
+        weak
+    }
+}
+
+impl<S: Certified> Certified for RefCell<Inner<S>> {
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.borrow().stream.certificate()
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use linkspan_core::{Channel, Code, Credentials, ErrorKind, OptionValue, Roots, TlsOptions};
+use linkspan_core::{CallOptions, Channel, Code, Credentials, ErrorKind, OptionValue, Roots, TlsOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::peer::client::{call, failure, options, response};
+use crate::peer::client::{Unary, call, call_with, failure, options, response};
 use crate::peer::proxy::Proxy;
 use crate::peer::server::{Connection, Server};
 use crate::peer::{beside, run};
@@ -119,6 +120,13 @@ fn channel(target: &str, tls: TlsOptions, set: &[(&str, OptionValue)]) -> Channe
     Channel::new(target, &credentials, &options(set)).expect("a channel")
 }
 
+/// A call that names this authority and waits for a connection, if it must.
+fn call_naming(channel: &Channel, authority: &str) -> JoinHandle<Unary> {
+    let options =
+        CallOptions { authority: Some(authority.into()), wait_for_ready: Some(true), ..CallOptions::default() };
+    call_with(channel, "", options)
+}
+
 /// [WIRE-2], [WIRE-3]
 #[test]
 fn a_server_signed_by_the_given_root_is_trusted() {
@@ -201,6 +209,100 @@ fn calls_may_name_another_server_than_tls_asks_for() {
         assert_eq!(request.head.uri.authority().expect("an authority"), "for.calls:1");
         request.answer(b"");
         response(call).await;
+    });
+}
+
+/// [NAME-34]
+#[test]
+fn a_call_may_name_whatever_the_servers_certificate_is_for() {
+    run(async {
+        let authority = Authority::new();
+        let setup = Setup { names: &["localhost", "*.of.example", "127.0.0.1"], ..Setup::default() };
+        let server = TlsServer::start(&authority, &setup);
+        let set = [("linkspan.connections_per_subchannel", 1.into())];
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &set);
+        let first = call(&channel);
+        let mut connection = server.accept().await;
+        connection.request().await.answer(b"");
+        response(first).await;
+        for named in ["a.of.example", "A.OF.example:99", "127.0.0.1:1", "localhost"] {
+            let call = call_naming(&channel, named);
+            let request = connection.request().await;
+            assert_eq!(request.head.uri.authority().expect("an authority").as_str(), named);
+            request.answer(b"");
+            response(call).await;
+        }
+    });
+}
+
+/// [NAME-34]
+#[test]
+fn a_call_that_names_another_server_is_not_sent_and_its_connection_is_as_good_as_before() {
+    run(async {
+        let authority = Authority::new();
+        let server = TlsServer::start(&authority, &Setup::default());
+        let set = [("linkspan.connections_per_subchannel", 1.into())];
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &set);
+        let wrong = call_naming(&channel, "other.example:443");
+        let mut connection = server.accept().await;
+        for wrong in [wrong, call_naming(&channel, "other.example:443"), call_naming(&channel, "127.0.0.2")] {
+            let text = failure(wrong, Code::Unavailable).await.status().message().to_owned();
+            assert!(text.starts_with("failed to validate authority \""), "{text}");
+            assert!(text.contains(" is for \"localhost\", \"127.0.0.1\"; give the call an authority"), "{text}");
+            assert!(text.ends_with("; phase queue; not sent"), "{text}");
+        }
+        let right = call(&channel);
+        let request = connection.request().await;
+        assert_eq!(request.head.uri.host(), Some("localhost"), "nothing came before");
+        request.answer(b"");
+        response(right).await;
+        let links = channel.metrics().connections;
+        assert_eq!((links.len(), links[0].streams_total, links[0].state), (1, 1, "ready"), "{links:?}");
+        assert!(!server.server.has_waiting_connection());
+    });
+}
+
+/// [NAME-34]
+#[test]
+fn an_authority_is_checked_against_the_certificate_of_the_connection_that_the_call_is_on() {
+    run(async {
+        let authority = Authority::new();
+        let setup = Setup { names: &["localhost", "of.example"], ..Setup::default() };
+        let mut server = TlsServer::start(&authority, &setup);
+        let set = [("linkspan.connections_per_subchannel", 1.into())];
+        let channel = channel(&format!("localhost:{}", server.port()), trusting(&authority), &set);
+        let fitting = call_naming(&channel, "of.example");
+        let mut connection = server.accept().await;
+        connection.request().await.answer(b"");
+        response(fitting).await;
+        server.acceptor = TlsServer::start(&authority, &Setup::default()).acceptor;
+        drop(connection);
+        // round_robin connects again by itself.
+        let _connection = server.accept().await;
+        let renewed = call_naming(&channel, "of.example");
+        let failure = failure(renewed, Code::Unavailable).await;
+        assert!(failure.status().message().starts_with("failed to validate authority \"of.example\""), "{failure}");
+    });
+}
+
+/// [NAME-34], [NAME-36]
+#[test]
+fn a_call_may_repeat_its_channels_authority_and_name_any_where_nothing_is_verified() {
+    run(async {
+        let authority = Authority::new();
+        let unverified = TlsOptions { verify: false, ..trusting(&authority) };
+        let set =
+            [("grpc.default_authority", "for.calls:1".into()), ("grpc.ssl_target_name_override", "for.tls".into())];
+        for (tls, named) in [(trusting(&authority), "for.calls:1"), (unverified, "any.other")] {
+            let server = TlsServer::start(&authority, &Setup { names: &["for.tls"], ..Setup::default() });
+            let channel = channel(&format!("localhost:{}", server.port()), tls, &set);
+            let call = call_naming(&channel, named);
+            let mut connection = server.accept().await;
+            let request = connection.request().await;
+            assert_eq!(request.head.uri.authority().expect("an authority"), named);
+            request.answer(b"");
+            response(call).await;
+        }
     });
 }
 
