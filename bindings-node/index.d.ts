@@ -149,7 +149,7 @@ export interface ConnectionMetrics {
   goAwayCode?: number;
 }
 
-/** A snapshot. What the engine does not measure is absent. */
+/** A snapshot. What the engine does not measure is absent, and so is a limit that is not set. */
 export interface ChannelMetrics {
   target: string;
   state: string;
@@ -160,11 +160,29 @@ export interface ChannelMetrics {
     started: number;
     succeeded: number;
     failed: number;
+    /** Those that wait are among them. */
     inFlight: number;
+    /** Calls that wait: for a connection, for a stream on one, or at a limit. */
     queued: number;
     retries: number;
     byCode: Record<string, number>;
   };
+  /** How many calls may wait. */
+  maxQueuedCalls?: number;
+  /** How many calls may be in flight, those that wait not counted. */
+  maxConcurrentRequests?: number;
+  /** How many of them at one address. */
+  maxConcurrentRequestsPerAddress?: number;
+  /** Addresses the channel uses now, connected or not. */
+  subchannels: number;
+  /** Addresses whose circuit breaker is open or half-open now. */
+  breakersOpen: number;
+  /** How often the circuit breaker of an address opened. */
+  breakerTrips: number;
+  keepalivePings: number;
+  keepalivesFailed: number;
+  /** PINGs sent because a connection was suspected to be dead. */
+  livenessChecks: number;
   bytesSent: number;
   bytesReceived: number;
   messagesSent: number;

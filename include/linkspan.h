@@ -890,6 +890,7 @@ linkspan_result linkspan_call_cancel(linkspan_call call,
 
 // A dump of an engine or a channel as JSON text, UTF-8, without secrets; look at it with `linkspan_buffer_view` and close it.
 // `flags` must be 0. A channel's dump holds its newest state changes with their causes in `data.trace.events`.
+// A limit that is `null` is not set.
 linkspan_result linkspan_handle_json(linkspan_handle handle,
                                      uint32_t flags,
                                      linkspan_buffer *out);

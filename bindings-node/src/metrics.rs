@@ -1,4 +1,4 @@
-//! Snapshots of a channel as plain objects. A value the engine does not measure is absent, never zero.
+//! Snapshots of a channel as plain objects. A value the engine does not measure is absent, never zero, and so is a limit that is not set.
 
 use std::time::Duration;
 
@@ -13,6 +13,15 @@ pub struct Metrics {
     pub connect_failures: f64,
     pub last_error: Option<String>,
     pub calls: Calls,
+    pub max_queued_calls: Option<f64>,
+    pub max_concurrent_requests: Option<u32>,
+    pub max_concurrent_requests_per_address: Option<u32>,
+    pub subchannels: f64,
+    pub breakers_open: f64,
+    pub breaker_trips: f64,
+    pub keepalive_pings: f64,
+    pub keepalives_failed: f64,
+    pub liveness_checks: f64,
     pub bytes_sent: f64,
     pub bytes_received: f64,
     pub messages_sent: f64,
@@ -83,6 +92,15 @@ impl Metrics {
             connect_attempts: number(metrics.connect_attempts),
             connect_failures: number(metrics.connect_failures),
             last_error: metrics.last_error,
+            max_queued_calls: metrics.max_queued_calls.map(number),
+            max_concurrent_requests: metrics.max_concurrent_requests,
+            max_concurrent_requests_per_address: metrics.max_concurrent_requests_per_address,
+            subchannels: number(metrics.subchannels),
+            breakers_open: number(metrics.breakers_open),
+            breaker_trips: number(metrics.breaker_trips),
+            keepalive_pings: number(metrics.keepalive_pings),
+            keepalives_failed: number(metrics.keepalives_failed),
+            liveness_checks: number(metrics.liveness_checks),
             bytes_sent: number(metrics.bytes_sent),
             bytes_received: number(metrics.bytes_received),
             messages_sent: number(metrics.messages_sent),

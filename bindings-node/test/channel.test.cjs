@@ -15,6 +15,17 @@ function changed(channel, from, deadline = Infinity) {
   });
 }
 
+/** The first metrics that are as wanted; fails the test when none are. */
+async function seen(channel, wanted) {
+  const guard = performance.now() + 30_000;
+  for (;;) {
+    const metrics = channel.metrics();
+    if (wanted(metrics)) return metrics;
+    assert.ok(performance.now() < guard, JSON.stringify(metrics));
+    await new Promise(setImmediate);
+  }
+}
+
 test("a new channel is IDLE and has done nothing", async (t) => {
   const channel = await channelFor(t);
   assert.equal(channel.state, State.IDLE);
@@ -130,6 +141,34 @@ test("metrics are plain numbers that count what happened, after close too", asyn
   assert.ok(connection.bytesSent > 0 && connection.bytesReceived > 0);
   channel.close();
   assert.equal(channel.metrics().calls.started, 4);
+});
+
+test("metrics tell the calls that wait, and the limits that are set", async (t) => {
+  const [arrived, release] = [deferred(), deferred()];
+  const Unary = (call, callback) => {
+    arrived.resolve();
+    release.promise.then(() => callback(null, call.request));
+  };
+  const channel = await channelFor(t, { Unary }, { "linkspan.max_concurrent_requests": 1, "linkspan.max_queued_calls": 5 });
+  const calls = [1, 2, 3].map(() => channel.unary(UNARY, Buffer.alloc(0)));
+  await arrived.promise;
+  const metrics = await seen(channel, ({ calls: { queued } }) => queued === 2);
+  assert.equal(metrics.calls.inFlight, 3);
+  assert.equal(metrics.maxConcurrentRequests, 1);
+  assert.equal(metrics.maxQueuedCalls, 5);
+  assert.equal(metrics.subchannels, 1);
+  assert.ok(!("maxConcurrentRequestsPerAddress" in metrics));
+  release.resolve();
+  await Promise.all(calls);
+});
+
+test("metrics tell open circuit breakers", async (t) => {
+  const Unary = (call, callback) => callback({ code: Code.UNAVAILABLE, details: "no" });
+  const channel = await channelFor(t, { Unary }, { "linkspan.breaker": '{"consecutiveFailures": 1, "openTime": "600s"}' });
+  assert.deepEqual([channel.metrics().breakersOpen, channel.metrics().breakerTrips], [0, 0]);
+  await assert.rejects(channel.unary(UNARY, Buffer.alloc(0)), { code: Code.UNAVAILABLE });
+  const metrics = await seen(channel, ({ breakersOpen }) => breakersOpen === 1);
+  assert.equal(metrics.breakerTrips, 1);
 });
 
 test("close is idempotent; calls on the wire go on, new ones are refused", async (t) => {

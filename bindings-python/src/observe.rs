@@ -23,7 +23,7 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &ChannelEvent) -> PyResult<Even
         .into_pyobject(py)
 }
 
-/// A value the engine does not know is absent.
+/// A value the engine does not know is absent, and so is a limit that is not set.
 pub(crate) fn metrics<'py>(py: Python<'py>, metrics: &ChannelMetrics) -> PyResult<Bound<'py, PyDict>> {
     let calls = PyDict::new(py);
     calls.set_item("started", metrics.calls_started)?;
@@ -47,6 +47,15 @@ pub(crate) fn metrics<'py>(py: Python<'py>, metrics: &ChannelMetrics) -> PyResul
     all.set_item("connect_failures", metrics.connect_failures)?;
     set_known(&all, "last_error", metrics.last_error.as_deref())?;
     all.set_item("calls", calls)?;
+    set_known(&all, "max_queued_calls", metrics.max_queued_calls)?;
+    set_known(&all, "max_concurrent_requests", metrics.max_concurrent_requests)?;
+    set_known(&all, "max_concurrent_requests_per_address", metrics.max_concurrent_requests_per_address)?;
+    all.set_item("subchannels", metrics.subchannels)?;
+    all.set_item("breakers_open", metrics.breakers_open)?;
+    all.set_item("breaker_trips", metrics.breaker_trips)?;
+    all.set_item("keepalive_pings", metrics.keepalive_pings)?;
+    all.set_item("keepalives_failed", metrics.keepalives_failed)?;
+    all.set_item("liveness_checks", metrics.liveness_checks)?;
     all.set_item("bytes_sent", metrics.bytes_sent)?;
     all.set_item("bytes_received", metrics.bytes_received)?;
     all.set_item("messages_sent", metrics.messages_sent)?;

@@ -15,6 +15,7 @@ use crate::json::Json;
 
 /// A dump of an engine or a channel as JSON text, UTF-8, without secrets; look at it with `linkspan_buffer_view` and close it.
 /// `flags` must be 0. A channel's dump holds its newest state changes with their causes in `data.trace.events`.
+/// A limit that is `null` is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_handle_json(
     handle: linkspan_handle,
@@ -76,12 +77,22 @@ fn write_channel(json: &mut Json, channel: &Channel) {
             json.key("callsFailed").number(metrics.calls_failed);
             json.key("callsInFlight").number(metrics.calls_in_flight);
             json.key("callsQueued").number(metrics.calls_queued);
+            json.key("maxQueuedCalls").number_or_null(metrics.max_queued_calls);
+            json.key("maxConcurrentRequests").number_or_null(metrics.max_concurrent_requests.map(u64::from));
+            json.key("maxConcurrentRequestsPerAddress")
+                .number_or_null(metrics.max_concurrent_requests_per_address.map(u64::from));
             json.key("callsByCode").object(|json| {
                 for (code, count) in (0..).zip(metrics.by_code).filter(|(_, count)| *count > 0) {
                     json.key(Code::from_number(code).name()).number(count);
                 }
             });
             json.key("retries").number(metrics.retries);
+            json.key("subchannels").number(metrics.subchannels);
+            json.key("breakersOpen").number(metrics.breakers_open);
+            json.key("breakerTrips").number(metrics.breaker_trips);
+            json.key("keepalivePings").number(metrics.keepalive_pings);
+            json.key("keepalivesFailed").number(metrics.keepalives_failed);
+            json.key("livenessChecks").number(metrics.liveness_checks);
             json.key("messagesSent").number(metrics.messages_sent);
             json.key("messagesReceived").number(metrics.messages_received);
             json.key("bytesSent").number(metrics.bytes_sent);

@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan::credentials::*;
 use linkspan::dump::*;
 use linkspan::engine::*;
 use linkspan::error::*;
+use linkspan::handle::*;
 use linkspan::host_driver::*;
 use linkspan::log::*;
 use linkspan::message::*;
 use linkspan::option_docs::*;
 use linkspan::options::*;
 use linkspan::queue::*;
+use linkspan::request::*;
 use linkspan::{LINKSPAN_ABI, linkspan_handle_close};
 use support::server::Server;
 use support::*;
@@ -119,11 +121,7 @@ fn an_option_that_would_do_nothing_is_refused_where_it_is_used() {
     // SAFETY: live locals.
     ok(unsafe { linkspan_queue_new(client.engine, options, &raw mut queue, &raw mut error) });
     close(options);
-    let small = linkspan::request::linkspan_call_options {
-        queue,
-        flags: linkspan::request::LINKSPAN_CALL_WAIT_FOR_READY,
-        ..call(c"/a/b")
-    };
+    let small = linkspan_call_options { queue, flags: LINKSPAN_CALL_WAIT_FOR_READY, ..call(c"/a/b") };
     client.unary(&small).expect("room for one");
     assert_eq!(client.unary(&small), Err(LINKSPAN_ELIMIT));
     close(queue);
@@ -284,20 +282,75 @@ fn broken_certificates_are_named_and_never_shown() {
     close(out);
 }
 
+fn dump_of(handle: linkspan_handle) -> String {
+    let mut buffer = 0;
+    // SAFETY: a live local.
+    ok(unsafe { linkspan_handle_json(handle, 0, &raw mut buffer) });
+    let text = String::from_utf8(view(buffer)).expect("UTF-8");
+    close(buffer);
+    text
+}
+
+/// Looks until the dump has this part.
+#[expect(clippy::disallowed_methods, reason = "a test is a host with a clock of its own")]
+fn dump_comes_to_have(handle: linkspan_handle, part: &str) {
+    let guard = Instant::now() + Duration::from_secs(30);
+    loop {
+        let dump = dump_of(handle);
+        if dump.contains(part) {
+            return;
+        }
+        assert!(Instant::now() < guard, "{part} is not in {dump}");
+        std::thread::yield_now();
+    }
+}
+
+fn client_with(server: &Server, options: linkspan_options) -> Client {
+    let mut engine = 0;
+    // SAFETY: a live local.
+    ok(unsafe { linkspan_engine_new(LINKSPAN_ABI, 0, &raw mut engine, ptr::null_mut()) });
+    let client = Client::with(engine, &server.target(), options);
+    close(options);
+    client
+}
+
+#[test]
+fn a_dump_tells_the_calls_that_wait_and_the_limits() {
+    let (server, options) = (Server::start(), options());
+    assert_eq!(set_int(options, c"linkspan.max_concurrent_requests", 1).0, LINKSPAN_OK);
+    assert_eq!(set_int(options, c"linkspan.max_queued_calls", 5).0, LINKSPAN_OK);
+    let client = client_with(&server, options);
+    for tag in 0..3 {
+        client.unary(&client.to_queue(c"/test/Hang", tag)).expect("started");
+    }
+    let limits = r#""maxQueuedCalls":5,"maxConcurrentRequests":1,"maxConcurrentRequestsPerAddress":null,"#;
+    dump_comes_to_have(client.channel, &format!(r#""callsInFlight":3,"callsQueued":2,{limits}"#));
+    dump_comes_to_have(client.channel, r#""subchannels":1,"breakersOpen":0,"breakerTrips":0,"#);
+    client.finish();
+}
+
+#[test]
+fn a_dump_tells_open_circuit_breakers() {
+    let (server, options) = (Server::start(), options());
+    let breaker = c"{\"consecutiveFailures\": 1, \"openTime\": \"600s\"}";
+    assert_eq!(set_text(options, c"linkspan.breaker", breaker).0, LINKSPAN_OK);
+    let client = client_with(&server, options);
+    // A refusal is an answer; no answer in time is a failure of the server's.
+    client.unary(&client.to_queue(c"/test/Fail", 1)).expect("started");
+    drop(client.next());
+    let late = linkspan_call_options { timeout_ns: 1_000_000_000, ..client.to_queue(c"/test/Hang", 2) };
+    client.unary(&late).expect("started");
+    drop(client.next());
+    dump_comes_to_have(client.channel, r#""breakersOpen":1,"breakerTrips":1,"#);
+    client.finish();
+}
+
 #[test]
 fn a_dump_tells_what_happened_to_a_channel() {
     let server = Server::start();
     let client = Client::new(&server.target());
     client.unary(&client.to_queue(c"/test/Fail", 1)).expect("started");
     drop(client.next());
-    let dump_of = |handle| {
-        let mut buffer = 0;
-        // SAFETY: a live local.
-        ok(unsafe { linkspan_handle_json(handle, 0, &raw mut buffer) });
-        let text = String::from_utf8(view(buffer)).expect("UTF-8");
-        close(buffer);
-        text
-    };
     let dump = dump_of(client.channel);
     let target = server.target();
     for part in [

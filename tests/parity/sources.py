@@ -27,6 +27,29 @@ def core_states():
     return {names[variant]: int(number) for variant, number in numbers}
 
 
+def core_channel_metrics():
+    """The fields of core's ChannelMetrics, in order."""
+    block = re.search(r"^pub struct ChannelMetrics \{(.*?)^\}", _read("core/src/engine/handle/channel.rs"), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^    pub (\w+): ", block[1], re.MULTILINE)
+
+
+def dump_keys():
+    """Every key of a channel's dump in C."""
+    return set(re.findall(r'\.key\("(\w+)"\)', _function("ffi/src/dump.rs", "write_channel")))
+
+
+def python_metrics():
+    """Every key of the dict a channel's metrics are in Python, those of `calls` among them."""
+    return set(re.findall(r'(?:set_item\(|set_known\(&\w+, )"(\w+)"', _function("bindings-python/src/observe.rs", "metrics")))
+
+
+def node_metrics():
+    """Every key of `interface ChannelMetrics` in the Node type declarations, those of `calls` among them."""
+    declarations = _read("bindings-node/index.d.ts")
+    block = re.search(r"^export interface ChannelMetrics \{(.*?)^\}", declarations, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^ +(\w+)\??: ", block[1], re.MULTILINE))
+
+
 def header_constants(prefix):
     """{NAME: number} of `#define LINKSPAN_<prefix>_NAME number` in the C header."""
     rows = re.findall(rf"^#define LINKSPAN_{prefix}_(\w+) (\d+)$", _read("include/linkspan.h"), re.MULTILINE)
@@ -53,6 +76,11 @@ def registry_table():
     if not found:
         raise LookupError("core/src/channel/registry.rs no longer holds `const REGISTRY`")
     return table.partition("#[cfg(test)]")[0]
+
+
+def _function(path, name):
+    """The text of a Rust function that stands at the left edge."""
+    return re.search(rf"^(?:pub\(crate\) )?fn {name}\b.*?^\}}", _read(path), re.MULTILINE | re.DOTALL)[0]
 
 
 def _read(path):

@@ -25,6 +25,8 @@ export async function everything(channel: Channel): Promise<void> {
   const ready: boolean = channel.state === State.READY;
   await channel.ready({ signal: AbortSignal.timeout(5) });
   const inFlight: number = channel.metrics().calls.inFlight;
+  const limit: number | undefined = channel.metrics().maxConcurrentRequests;
+  inFlight.toFixed(limit);
   for (const event of channel.events()) event.cause.padEnd(inFlight);
   if (!ready) channel.close();
 }

@@ -106,7 +106,7 @@ class Channel(_grpcio.LateGrpcio):
             subscriptions.remove_all()
 
     def metrics(self) -> dict:
-        """Counters of this channel: plain values, also after `close`."""
+        """Counters and limits of this channel: plain values, also after `close`. A limit that is not set is absent."""
         return self._native.metrics()
 
     def events(self, after: int = 0):

@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 
 import grpc
 import pytest
@@ -114,6 +115,39 @@ def test_events_tell_what_happened_and_why(server):
         assert ready.to_state is States.READY and ready.address == server.address
         assert connecting.cause in str(connecting) and "IDLE → CONNECTING" in str(connecting)
         assert list(channel.events(after=connecting.sequence)) == [ready]
+
+
+def test_metrics_tell_the_calls_that_wait_and_the_limits(own_server):
+    limits = [("linkspan.max_concurrent_requests", 1), ("linkspan.max_queued_calls", 5)]
+    with linkspan.insecure_channel(own_server.address, options=limits) as channel:
+        hang = channel.unary_unary("/test.Service/Hang")
+        calls = [hang.future(b"") for _ in range(3)]
+        own_server.expect("ARRIVED Hang")
+        metrics = seen(channel, lambda metrics: metrics["calls"]["queued"] == 2)
+        assert (metrics["calls"]["in_flight"], metrics["max_concurrent_requests"], metrics["max_queued_calls"]) == (3, 1, 5)
+        assert metrics["subchannels"] == 1
+        assert "max_concurrent_requests_per_address" not in metrics
+        for call in calls:
+            call.cancel()
+
+
+def test_metrics_tell_open_circuit_breakers(server):
+    breaker = [("linkspan.breaker", '{"consecutiveFailures": 1, "openTime": "600s"}')]
+    with linkspan.insecure_channel(server.address, options=breaker) as channel:
+        assert (channel.metrics()["breakers_open"], channel.metrics()["breaker_trips"]) == (0, 0)
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary("/test.Service/Status")(b"14 x")
+        metrics = seen(channel, lambda metrics: metrics["breakers_open"] == 1)
+        assert metrics["breaker_trips"] == 1
+
+
+def seen(channel, wanted):
+    """The first metrics that are as wanted; fails the test when none are."""
+    deadline = time.monotonic() + 30
+    while not wanted(metrics := channel.metrics()):
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.001)
+    return metrics
 
 
 def test_metrics_are_plain_and_outlive_the_channel(server):

@@ -14,6 +14,7 @@ use linkspan::error::*;
 use linkspan::event::*;
 use linkspan::handle::*;
 use linkspan::message::*;
+use linkspan::options::*;
 use linkspan::queue::*;
 use linkspan::request::*;
 use linkspan::start::*;
@@ -43,6 +44,11 @@ impl Client {
 
     /// On an engine that is finished with the client.
     pub(crate) fn on(engine: linkspan_engine, target: &str) -> Self {
+        Self::with(engine, target, 0)
+    }
+
+    /// The same, with options for the channel.
+    pub(crate) fn with(engine: linkspan_engine, target: &str, options: linkspan_options) -> Self {
         let (mut queue, mut channel, mut credentials) = (0, 0, 0);
         // SAFETY: live locals.
         ok(unsafe { linkspan_queue_new(engine, 0, &raw mut queue, ptr::null_mut()) });
@@ -51,7 +57,7 @@ impl Client {
         let (target, len) = (target.as_ptr().cast(), target.len());
         let (out, error) = (&raw mut channel, ptr::null_mut());
         // SAFETY: live locals and the caller's text.
-        ok(unsafe { linkspan_channel_new(engine, target, len, credentials, 0, out, error) });
+        ok(unsafe { linkspan_channel_new(engine, target, len, credentials, options, out, error) });
         close(credentials);
         Self { engine, queue, channel }
     }

@@ -179,7 +179,7 @@ class Channel(_grpcio.LateGrpcio):
     # What the channel has seen.
 
     def metrics(self) -> dict:
-        """Counters of this channel: plain values, also after `close`."""
+        """Counters and limits of this channel: plain values, also after `close`. A limit that is not set is absent."""
         return self._open().metrics()
 
     def events(self, after: int = 0):
