@@ -64,6 +64,11 @@ static int set_option(linkspan_options options, char *setting, struct outcome *o
   return result == LINKSPAN_OK;
 }
 
+/* What is wrong with a value's inside is found where the channel is made, as what is wrong with its target is. */
+static int is_about_an_option(const linkspan_error *error) {
+  return strncmp(error->message, "option ", strlen("option ")) == 0;
+}
+
 static int set_options(linkspan_options options, char *settings, struct outcome *outcome) {
   char preset[] = "linkspan.preset=s:resilient";
   char *setting;
@@ -124,7 +129,7 @@ static void run_case(linkspan_engine engine, char **columns, struct outcome *out
     result = linkspan_channel_new(engine, target, LINKSPAN_NUL, credentials, options, &channel, &error);
     OK(linkspan_handle_close(credentials));
     if (result != LINKSPAN_OK) {
-      tell_refusal(outcome, kind_of(result, "BadTarget"), &error);
+      tell_refusal(outcome, kind_of(result, is_about_an_option(&error) ? "BadOption" : "BadTarget"), &error);
     } else {
       if (is_closed) OK(linkspan_channel_shutdown(channel, 0));
       make_call(channel, columns[2], columns[3], columns[4], outcome);

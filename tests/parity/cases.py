@@ -37,11 +37,15 @@ class Case:
         return "\t".join((self.name, self.target, self.method, timeout, self.request_hex, self.options))
 
 
-def cases(server, refused, other_refused, silent):
-    """All cases; the arguments are host:port of a server, two ports nobody listens on and one that never answers."""
+def cases(server, refused, first_of_both, second_of_both, silent):
+    """All cases; the arguments are host:port of a server, three ports nobody listens on and one that never answers.
+
+    A port that has just refused is left alone for a moment, and which of two is tried first would then be chance: the case with two
+    ports has its own.
+    """
     return [
         *_good(f"ipv4:{server}"),
-        *_statuses(f"ipv4:{server}", f"ipv4:{refused}", f"ipv4:{refused},{other_refused}", f"ipv4:{silent}"),
+        *_statuses(f"ipv4:{server}", f"ipv4:{refused}", f"ipv4:{first_of_both},{second_of_both}", f"ipv4:{silent}"),
         *_bad_targets(),
         *_bad_options(f"ipv4:{server}"),
         *_every_option_with_a_wrong_type(f"ipv4:{server}"),
@@ -107,6 +111,8 @@ def _bad_options(server):
         refused("option_of_the_wrong_type", "BadOption", "grpc.max_receive_message_length=s:large",
                 "grpc.max_receive_message_length", "text"),
         refused("preset_that_does_not_exist", "BadOption", "linkspan.preset=s:fancy", "fancy", "resilient"),
+        refused("breaker_with_a_mistake", "BadOption", 'linkspan.breaker=s:{"failureRatio":50}', "failureRatio", "50"),
+        refused("names_by_a_resolver_nobody_gave", "Unsupported", "linkspan.dns=s:host", "linkspan.dns", "system"),
     ]
 
 

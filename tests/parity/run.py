@@ -33,11 +33,11 @@ def main():
     languages = sys.argv[1:] or list(PROGRAMS)
     with contextlib.ExitStack() as cleanup:
         server = cleanup.enter_context(RunningServer.identity("server-1"))
-        refused, other_refused = (cleanup.enter_context(bound_socket()) for _ in range(2))
+        refused = [cleanup.enter_context(bound_socket()) for _ in range(3)]
         silent = cleanup.enter_context(bound_socket())
         # The kernel completes the handshake; nobody ever accepts or answers.
         silent.listen()
-        addresses = [server.address, *map(address_of, (refused, other_refused, silent))]
+        addresses = [server.address, *map(address_of, (*refused, silent))]
         all_cases = cases(*addresses)
         known_ports = {int(address.rpartition(":")[2]) for address in addresses}
 
