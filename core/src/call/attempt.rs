@@ -34,9 +34,15 @@ pub(super) async fn open<D: Driver>(
     let mut has_moved_on = false;
     let random_unit = || channel.driver().random_unit();
     let connection_wanted = || channel.on_connection_wanted();
-    let args = PickArgs { random_unit: &random_unit, metadata: &spec.metadata, connection_wanted: &connection_wanted };
+    let args = PickArgs {
+        random_unit: &random_unit,
+        metadata: &spec.metadata,
+        connection_wanted: &connection_wanted,
+        would_go_to: None,
+    };
     loop {
-        let pick = if place.is_first() { snapshot.pick(&args, progress.refused_by()) } else { Pick::Full };
+        let may_look = place.is_first() || snapshot.state == State::Shutdown;
+        let pick = if may_look { snapshot.pick(&args, progress.refused_by()) } else { Pick::Full };
         match pick {
             Pick::Ready(subchannel, pool, in_flight) => {
                 progress.phase.set(Phase::Queue);

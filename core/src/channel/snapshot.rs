@@ -93,30 +93,7 @@ impl Snapshot {
         if self.state == State::Shutdown {
             return Pick::Closed;
         }
-        let may_go_to = |to: &Connected| to.tally.admits() && !self.is_full(to);
-        // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
-        let is_second_best =
-            |to: &Connected| to.pool.is_in_doubt() || refused.is_some_and(|refused| !to.pool.has_other_than(refused));
-        let mut picked = self.pick_once(call);
-        let mut second_best = None;
-        // One whole turn and no less: all of a zone may stand in a row. Those drawn by chance or by weight may be drawn again before others.
-        for _ in 1..self.connections.len() {
-            match picked {
-                Picked::Ready(to) if !may_go_to(to) => {}
-                Picked::Ready(to) if is_second_best(to) => second_best = Some(to),
-                _ => break,
-            }
-            if self.picker.is_decided(call) {
-                break;
-            }
-            picked = self.pick_once(call);
-        }
-        if let (Picked::Ready(to), Some(second_best)) = (&picked, second_best)
-            && !may_go_to(to)
-        {
-            picked = Picked::Ready(second_best);
-        }
-        match picked {
+        match self.pick_well(call, refused) {
             // Its circuit breaker has opened a moment ago: a picker that knows is about to come.
             Picked::Ready(to) if !to.tally.admits() => Pick::Queue,
             Picked::Ready(to) if self.is_full(to) => Pick::Full,
@@ -127,6 +104,39 @@ impl Snapshot {
             Picked::Queue => Pick::Queue,
             Picked::Fail(failure) => Pick::Fail(failure.clone()),
             Picked::FailOnRing(failure) => Pick::Fail(failure.clone().on_ring()),
+        }
+    }
+
+    /// The first answer where it does, else the best that there is.
+    fn pick_well(&self, call: &PickArgs<'_>, refused: Option<u64>) -> Picked<'_> {
+        let has_room = |to: &Connected| to.tally.admits() && !self.is_full(to);
+        // On a connection that is checked the call would wait, and on one that refused it, it may be refused again.
+        let is_best = |to: &Connected| {
+            has_room(to) && !to.pool.is_in_doubt() && refused.is_none_or(|refused| to.pool.has_other_than(refused))
+        };
+        // What was refused once is no probe, where it can be another call.
+        if refused.is_some()
+            && let Some(best) = self.pick_where(call, &is_best)
+        {
+            return Picked::Ready(best);
+        }
+        let first = match self.pick_once(call) {
+            Picked::Ready(to) if !is_best(to) => to,
+            picked => return picked,
+        };
+        if let Some(best) = self.pick_where(call, &is_best) {
+            return Picked::Ready(best);
+        }
+        let second_best = if has_room(first) { None } else { self.pick_where(call, &has_room) };
+        Picked::Ready(second_best.unwrap_or(first))
+    }
+
+    /// One that fulfills this, where the policy may use such a one for the call.
+    fn pick_where(&self, call: &PickArgs<'_>, would_do: &dyn Fn(&Connected) -> bool) -> Option<&Connected> {
+        let would_go_to = |id| self.connected(id).is_some_and(would_do);
+        match self.pick_once(&PickArgs { would_go_to: Some(&would_go_to), ..*call }) {
+            Picked::Ready(to) if would_do(to) => Some(to),
+            _ => None,
         }
     }
 
@@ -141,11 +151,8 @@ impl Snapshot {
 
     fn pick_once(&self, call: &PickArgs<'_>) -> Picked<'_> {
         match self.picker.pick(call) {
-            PickResult::Complete(id) => match self.connections.get(id.seat()) {
-                Some(Some(connected)) if connected.id == id && !connected.pool.is_over() => Picked::Ready(connected),
-                // [CONN-25]
-                _ => Picked::Queue,
-            },
+            // [CONN-25]
+            PickResult::Complete(id) => self.connected(id).map_or(Picked::Queue, Picked::Ready),
             PickResult::Queue => Picked::Queue,
             PickResult::Fail(Lack::Connection) => self.failure.as_ref().map_or(Picked::Queue, Picked::Fail),
             PickResult::Fail(Lack::RingMember) => self.failure.as_ref().map_or(Picked::Queue, Picked::FailOnRing),
@@ -153,6 +160,11 @@ impl Snapshot {
             PickResult::Fail(Lack::RequestHash) => Picked::Fail(&Failure::NoRequestHash),
             PickResult::Fail(Lack::Breaker) => Picked::Fail(&Failure::BreakersOpen),
         }
+    }
+
+    fn connected(&self, id: SubchannelId) -> Option<&Connected> {
+        let seat = self.connections.get(id.seat())?.as_ref();
+        seat.filter(|connected| connected.id == id && !connected.pool.is_over())
     }
 }
 

@@ -53,7 +53,8 @@ fn picks(policy: fn(SubchannelIds) -> Box<dyn LbPolicy>, addresses: u16) {
     let picker = connected(policy(SubchannelIds::default()), addresses);
     let (random, metadata) = (Random::new(1), Metadata::new());
     let random_unit = || random.unit();
-    let args = PickArgs { random_unit: &random_unit, metadata: &metadata, connection_wanted: &|| () };
+    let args =
+        PickArgs { random_unit: &random_unit, metadata: &metadata, connection_wanted: &|| (), would_go_to: None };
     for _ in 0..environment::budget_calls().unwrap_or(100) {
         assert!(matches!(picker.pick(&args), PickResult::Complete(_)));
     }

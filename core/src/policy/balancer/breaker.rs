@@ -314,10 +314,6 @@ impl Picker for BrokenPicker {
             other => other,
         }
     }
-
-    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
-        self.0.is_decided(call)
-    }
 }
 
 /// Sends a call that may probe an endpoint there, and leaves the others to another picker.
@@ -328,14 +324,17 @@ struct ProbingPicker {
 }
 
 impl Picker for ProbingPicker {
+    /// A call that asks again is sent where all is well, if there is such a place: a probe that cannot start now can be another call.
     fn pick(&self, call: &PickArgs<'_>) -> PickResult {
-        let probe = self.probed.iter().find(|endpoint| endpoint.tally.admits());
-        probe.map_or_else(|| self.others.pick(call), |endpoint| PickResult::Complete(endpoint.id))
-    }
-
-    /// A probe that cannot be made stays the answer until it can.
-    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
-        self.probed.iter().any(|endpoint| endpoint.tally.admits()) || self.others.is_decided(call)
+        let may_probe = |endpoint: &&Probed| endpoint.tally.admits() && call.would_go_to(endpoint.id);
+        let probe = || self.probed.iter().find(may_probe).map(|endpoint| PickResult::Complete(endpoint.id));
+        if call.would_go_to.is_none() {
+            return probe().unwrap_or_else(|| self.others.pick(call));
+        }
+        match self.others.pick(call) {
+            PickResult::Complete(id) if call.would_go_to(id) => PickResult::Complete(id),
+            other => probe().unwrap_or(other),
+        }
     }
 }
 

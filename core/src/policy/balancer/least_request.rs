@@ -77,6 +77,11 @@ impl Picker for FewestPicker {
                 best = other;
             }
         }
+        if !call.would_go_to(best.id) {
+            // Those drawn may all be among those that will not do.
+            let others = self.ready.iter().filter(|endpoint| call.would_go_to(endpoint.id));
+            best = others.min_by_key(|endpoint| endpoint.tally.in_flight()).unwrap_or(best);
+        }
         PickResult::Complete(best.id)
     }
 }

@@ -92,10 +92,6 @@ pub(crate) trait LbPolicy: Debug {
 /// Answers one question, for one call, without waiting: where to?
 pub(crate) trait Picker: Debug {
     fn pick(&self, call: &PickArgs<'_>) -> PickResult;
-    /// Whether this call is told the same however often it asks, so that asking again for another answer is for nothing.
-    fn is_decided(&self, _call: &PickArgs<'_>) -> bool {
-        false
-    }
 }
 
 /// What a pick may depend on.
@@ -107,13 +103,22 @@ pub(crate) struct PickArgs<'a> {
     /// Tells the control task that picks asked for connections. A pick that asks leaves its wish where its policy finds it, so that many
     /// calls with the same wish are one.
     pub(crate) connection_wanted: &'a dyn Fn(),
+    /// Where the call would go, when it asks again because the first answer did not do: a picker that has a choice looks at every endpoint
+    /// once before it names another one. `None` the first time.
+    pub(crate) would_go_to: Option<&'a dyn Fn(SubchannelId) -> bool>,
+}
+
+impl PickArgs<'_> {
+    fn would_go_to(&self, id: SubchannelId) -> bool {
+        self.would_go_to.is_none_or(|would| would(id))
+    }
 }
 
 impl PickArgs<'static> {
     /// For no call, to learn what a picker answers that answers all calls alike.
     pub(crate) const fn of_no_call() -> Self {
         const NOTHING: &Metadata = &Metadata::new();
-        Self { random_unit: &|| 0.0, metadata: NOTHING, connection_wanted: &|| () }
+        Self { random_unit: &|| 0.0, metadata: NOTHING, connection_wanted: &|| (), would_go_to: None }
     }
 }
 
@@ -150,10 +155,6 @@ pub(crate) struct FixedPicker(pub(crate) PickResult);
 impl Picker for FixedPicker {
     fn pick(&self, _: &PickArgs<'_>) -> PickResult {
         self.0
-    }
-
-    fn is_decided(&self, _: &PickArgs<'_>) -> bool {
-        true
     }
 }
 

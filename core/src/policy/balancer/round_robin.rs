@@ -51,10 +51,22 @@ struct InTurnPicker {
 }
 
 impl Picker for InTurnPicker {
-    fn pick(&self, _: &PickArgs<'_>) -> PickResult {
+    fn pick(&self, call: &PickArgs<'_>) -> PickResult {
+        for _ in 1..self.ready.len() {
+            let id = self.in_turn();
+            if call.would_go_to(id) {
+                return PickResult::Complete(id);
+            }
+        }
+        PickResult::Complete(self.in_turn())
+    }
+}
+
+impl InTurnPicker {
+    fn in_turn(&self) -> SubchannelId {
         let turn = self.next.get();
         self.next.set(turn.wrapping_add(1));
-        PickResult::Complete(self.ready[turn % self.ready.len()])
+        self.ready[turn % self.ready.len()]
     }
 }
 

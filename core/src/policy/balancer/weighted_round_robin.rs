@@ -156,13 +156,26 @@ struct ByWeightPicker {
 }
 
 impl Picker for ByWeightPicker {
-    fn pick(&self, _: &PickArgs<'_>) -> PickResult {
+    fn pick(&self, call: &PickArgs<'_>) -> PickResult {
+        let first = self.next_place();
+        let would_do = |place: &usize| call.would_go_to(self.ready[*place].id);
+        if would_do(&first) {
+            return PickResult::Complete(self.ready[first].id);
+        }
+        // By the weights of those that are left; where heavy ones come again and again, the next one in the list.
+        let by_weight = (1..self.ready.len()).map(|_| self.next_place()).find(would_do);
+        let place = by_weight.or_else(|| (first + 1..self.ready.len()).chain(0..first).find(would_do));
+        PickResult::Complete(self.ready[place.unwrap_or(first)].id)
+    }
+}
+
+impl ByWeightPicker {
+    fn next_place(&self) -> usize {
         let next = || self.sequence.replace(self.sequence.get().wrapping_add(1));
-        let place = match &*self.stride.borrow() {
+        match &*self.stride.borrow() {
             Some(stride) => stride.pick(next),
             None => next() as usize % self.ready.len(),
-        };
-        PickResult::Complete(self.ready[place].id)
+        }
     }
 }
 

@@ -162,6 +162,62 @@ fn a_call_in_line_waits_for_an_address_that_is_checked_and_not_for_one_that_is_f
     });
 }
 
+/// One call after the other fills the addresses, and none of them ends: who waited here would wait for ever.
+#[test]
+fn a_call_finds_the_one_address_that_has_room_with_every_policy() {
+    const SERVERS: u8 = 8;
+    for policy in ["round_robin", "least_request", "weighted_round_robin"] {
+        each_of(5, |world: World| async move {
+            let script = Script { answers: Answers { never: 100, ..Answers::default() }, ..Script::default() };
+            let servers: Vec<_> = (1..=SERVERS).map(|number| world.server(&address(number), script.clone())).collect();
+            let channel = world.limited(SERVERS, [(OF_ADDRESS, 1.into()), ("linkspan.lb_policy", policy.into())]);
+            channel.state(true);
+            world.sleep(SECOND).await;
+            let plan = Plan { timeout: None, ..Plan::default() };
+            let endless: Vec<_> = servers.iter().map(|_| world.call(&channel, plan)).collect();
+            world.sleep(MILLISECOND * 100).await;
+            let running = endless.iter().filter(|call| !world.record().runs(call.id).is_empty()).count();
+            if running < servers.len() {
+                world.wrong(format_args!("{policy}: {running} of {} addresses are found", servers.len()));
+            }
+            endless.iter().for_each(|call| call.cancel(world.driver().now()));
+        });
+    }
+}
+
+/// A probe without end takes all the room of the first address, whose breaker asks for another one after five seconds more.
+#[test]
+fn an_address_that_is_full_and_to_be_probed_does_not_hold_calls_up_that_others_have_room_for() {
+    each_of(3, |world: World| async move {
+        let never = Answers { never: 100, ..Answers::default() };
+        let failing = Answers { reset: 100, ..Answers::default() };
+        let server = world.server(&address(1), Script { answers: failing, ..Script::default() });
+        world.servers_after(2..=2, MILLISECOND);
+        let breaker = ("linkspan.breaker", r#"{"consecutiveFailures": 1}"#.into());
+        let channel = world.limited(2, [(OF_ADDRESS, 1.into()), breaker]);
+        channel.state(true);
+        world.sleep(SECOND).await;
+        for _ in 0..2 {
+            world.call(&channel, Plan::default()).end().await;
+        }
+        server.change(|script| script.answers = never);
+        world.sleep(SECOND * 5).await;
+        let probe = world.call(&channel, Plan { timeout: None, ..Plan::default() });
+        world.sleep(SECOND * 6).await;
+        if channel.metrics().breakers_open != 1 || server.most_running() != 1 || !probe.ends().is_empty() {
+            world.wrong("no probe runs");
+        }
+        for _ in 0..4 {
+            let call = world.call(&channel, Plan::default());
+            let end = call.end().await;
+            if end.code != Code::Ok || end.at.since(call.started) > MILLISECOND * 50 {
+                world.wrong(format_args!("it waited for the full one: {end:?}"));
+            }
+        }
+        probe.cancel(world.driver().now());
+    });
+}
+
 fn told_by(limit: &str) -> &'static str {
     match limit {
         OF_CHANNEL => "limit reached: 2 of 2 calls in flight (linkspan.max_concurrent_requests)",

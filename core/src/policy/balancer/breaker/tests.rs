@@ -253,20 +253,19 @@ fn outlier_detection_inside_and_the_breaker_each_hold_an_endpoint_back() {
 }
 
 #[test]
-fn a_call_that_probes_need_not_ask_again_and_others_are_their_policys() {
-    let is_decided = |bench: &Bench| bench.picker.as_ref().expect("published").is_decided(&PickArgs::of_no_call());
+fn a_call_that_asks_again_probes_only_where_nobody_else_would_do() {
     let mut bench = Bench::connected(2);
-    assert!(!is_decided(&bench));
     bench.fails(7, 2);
     bench.time(7);
     bench.time(12);
-    assert!(is_decided(&bench), "the next call probes the second");
-    let _probe = bench.enter(2);
-    assert!(!is_decided(&bench));
-    let child = PickFirst::new(SubchannelIds::default(), Duration::from_millis(250));
-    let mut alone = Bench::new(1, Box::new(child));
-    alone.subchannel(0, 1, State::Ready);
-    alone.fails(7, 1);
-    alone.time(7);
-    assert!(is_decided(&alone), "there is nobody else");
+    let again = |bench: &Bench, numbers: &[u64]| {
+        let would_go_to = |id: SubchannelId| numbers.contains(&id.number());
+        let call = PickArgs { would_go_to: Some(&would_go_to), ..PickArgs::of_no_call() };
+        bench.picker.as_ref().expect("published").pick(&call)
+    };
+    let at = |number| PickResult::Complete(SubchannelId::of(number));
+    assert_eq!(bench.pick(), at(2), "the first time it probes");
+    assert_eq!(again(&bench, &[1]), at(1));
+    assert_eq!(again(&bench, &[1, 2]), at(1));
+    assert_eq!(again(&bench, &[2]), at(2));
 }

@@ -66,3 +66,16 @@ fn a_pick_sees_calls_that_began_since_the_picker_was_made() {
     drop(running);
     assert_eq!(picked(&*picker, 2, &[0, 1]), 1);
 }
+
+/// As when the others have as many calls as they may.
+#[test]
+fn a_call_that_asks_again_goes_to_the_least_loaded_of_those_that_would_do_whoever_is_drawn() {
+    let (ready, _guards) = ready(&[0, 2, 1, 5]);
+    let picker = Fewest { choices: 2 }.picker(Time::ZERO, &ready);
+    for (would_do, expected) in [(&[2, 3, 4][..], 3), (&[4], 4), (&[1], 1), (&[], 1)] {
+        let would_go_to = |id: SubchannelId| would_do.contains(&id.number());
+        // The first is drawn each time.
+        let call = PickArgs { would_go_to: Some(&would_go_to), ..PickArgs::of_no_call() };
+        assert_eq!(picker.pick(&call), PickResult::Complete(SubchannelId::of(expected)), "{would_do:?}");
+    }
+}

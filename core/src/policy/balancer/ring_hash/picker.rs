@@ -36,7 +36,7 @@ impl RingPicker {
         Self { ring, endpoints, header, is_connecting }
     }
 
-    /// [LB-64]
+    /// [LB-64]. A call that asks again is told the same: who has a hash waits for its endpoint.
     fn by_hash(&self, hash: u64, call: &PickArgs<'_>) -> PickResult {
         let mut first_lack = None;
         for endpoint in self.endpoints_from(hash) {
@@ -56,10 +56,13 @@ impl RingPicker {
     /// [LB-65]
     fn by_chance(&self, call: &PickArgs<'_>) -> PickResult {
         let mut is_under_way = self.is_connecting;
-        let mut first_lack = None;
+        let (mut first_lack, mut first_ready) = (None, None);
         for endpoint in self.endpoints_from(random_hash(call)) {
             match endpoint {
-                Seen::Ready(id) => return PickResult::Complete(*id),
+                Seen::Ready(id) if call.would_go_to(*id) => return PickResult::Complete(*id),
+                Seen::Ready(id) => _ = first_ready.get_or_insert(*id),
+                // Another one is connected only for a call that found none.
+                Seen::Idle(_) if first_ready.is_some() => {}
                 Seen::Idle(wish) if !is_under_way => {
                     ask(wish, call);
                     is_under_way = true;
@@ -68,7 +71,11 @@ impl RingPicker {
                 Seen::Failed(lack) => _ = first_lack.get_or_insert(*lack),
             }
         }
-        if is_under_way { PickResult::Queue } else { failed(first_lack) }
+        match first_ready {
+            Some(id) => PickResult::Complete(id),
+            None if is_under_way => PickResult::Queue,
+            None => failed(first_lack),
+        }
     }
 
     fn endpoints_from(&self, hash: u64) -> impl Iterator<Item = &Seen> {
@@ -83,11 +90,6 @@ impl Picker for RingPicker {
             Some(hash) => self.by_hash(hash, call),
             None => self.by_chance(call),
         }
-    }
-
-    /// By the call's own hash, and not by chance.
-    fn is_decided(&self, call: &PickArgs<'_>) -> bool {
-        self.header.as_ref().is_none_or(|header| hash_of(header, call.metadata).is_some())
     }
 }
 

@@ -189,3 +189,16 @@ fn news_of_a_dropped_address_are_nothing() {
     bench.addresses(&["10.0.0.1:1"]);
     assert!(bench.state(2, State::Ready).is_empty());
 }
+
+/// As when the others have as many calls as they may.
+#[test]
+fn calls_that_ask_again_go_in_turn_to_those_that_would_do() {
+    let ids = [1, 2, 3, 4].map(SubchannelId::of);
+    let picker = InTurnPicker { ready: ids.into(), next: Rc::default() };
+    let would_go_to = |id: SubchannelId| id.number().is_multiple_of(2);
+    let call = PickArgs { would_go_to: Some(&would_go_to), ..PickArgs::of_no_call() };
+    let picked = [(); 4].map(|()| picker.pick(&call));
+    assert_eq!(picked, [2, 4, 2, 4].map(|number| PickResult::Complete(SubchannelId::of(number))));
+    let nobody = PickArgs { would_go_to: Some(&|_| false), ..PickArgs::of_no_call() };
+    assert!(matches!(picker.pick(&nobody), PickResult::Complete(_)));
+}

@@ -305,3 +305,22 @@ fn the_channels_state_is_that_of_round_robin() {
     assert_eq!(bench.state(0, 1, State::Ready), ["READY pick 1"]);
     assert_eq!(bench.state(0, 1, State::Idle), ["re-resolve", "connect 1", "CONNECTING queue"]);
 }
+
+/// As when the others have as many calls as they may.
+#[test]
+fn calls_that_ask_again_go_by_weight_to_those_that_would_do_and_to_the_last_one_however_light_it_is() {
+    let tally = Rc::<Tally>::default();
+    let kept = ByWeight::new(without_blackout(), 0).on_listed(&tally);
+    let ready = |number| Ready { id: SubchannelId::of(number), tally: Rc::clone(&tally), kept: Rc::clone(&kept) };
+    let stride = RefCell::new(Stride::of(&[Some(100.0), Some(1.0), Some(50.0)]));
+    let picker = ByWeightPicker { ready: (1..=3).map(ready).collect(), stride, sequence: Rc::default() };
+    for would_do in 1..=3 {
+        let would_go_to = |id: SubchannelId| id.number() == would_do;
+        let call = PickArgs { would_go_to: Some(&would_go_to), ..PickArgs::of_no_call() };
+        for _ in 0..50 {
+            assert_eq!(picker.pick(&call), PickResult::Complete(SubchannelId::of(would_do)));
+        }
+    }
+    let nobody = PickArgs { would_go_to: Some(&|_| false), ..PickArgs::of_no_call() };
+    assert!(matches!(picker.pick(&nobody), PickResult::Complete(_)));
+}

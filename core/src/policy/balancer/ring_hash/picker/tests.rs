@@ -72,7 +72,8 @@ impl Bench {
         self.posted.set(0);
         let connection_wanted = || self.posted.set(self.posted.get() + 1);
         let random_unit = || unit;
-        let call = PickArgs { random_unit: &random_unit, metadata, connection_wanted: &connection_wanted };
+        let call =
+            PickArgs { random_unit: &random_unit, metadata, connection_wanted: &connection_wanted, would_go_to: None };
         let mut words = match self.picker.pick(&call) {
             PickResult::Complete(id) => format!("to {}", id.number()),
             PickResult::Queue => "queue".into(),
@@ -175,12 +176,15 @@ fn calls_without_a_hash_are_spread() {
 
 /// [LB-64], [LB-65]
 #[test]
-fn a_call_with_a_hash_need_not_ask_again_and_one_without_may_be_told_otherwise() {
-    let mut bench = Bench::from(0, [Is::Ready; 3]);
-    let is_decided =
-        |bench: &Bench, metadata: &Metadata| bench.picker.is_decided(&PickArgs { metadata, ..PickArgs::of_no_call() });
-    assert!(is_decided(&bench, &headers(&["key"])));
-    assert!(!is_decided(&bench, &headers(&[])) && !is_decided(&bench, &headers(&[""])));
-    bench.picker.header = None;
-    assert!(is_decided(&bench, &headers(&[])), "it fails whatever happens");
+fn a_call_that_asks_again_is_told_the_same_by_its_hash_and_another_one_without_a_hash() {
+    let bench = Bench::from(hash("key"), [Is::Ready; 3]);
+    let third = |id: SubchannelId| id.number() == 3;
+    let nobody = |_: SubchannelId| false;
+    let with_hash = headers(&["key"]);
+    let call = PickArgs { metadata: &with_hash, would_go_to: Some(&third), ..PickArgs::of_no_call() };
+    assert_eq!(bench.picker.pick(&call), PickResult::Complete(SubchannelId::of(1)));
+    let call = PickArgs { would_go_to: Some(&third), ..PickArgs::of_no_call() };
+    assert_eq!(bench.picker.pick(&call), PickResult::Complete(SubchannelId::of(3)));
+    let call = PickArgs { would_go_to: Some(&nobody), ..PickArgs::of_no_call() };
+    assert!(matches!(bench.picker.pick(&call), PickResult::Complete(_)));
 }
