@@ -37,7 +37,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Counts a call towards the limit of its channel, if it has one; waits for room where there is none.
+/// Counts a call towards the limit of its channel, if it has one; waits for room where there is none, until the channel is closed.
 pub(super) async fn enter<D: Driver>(
     channel: &LocalChannel<D>,
     progress: &Progress,
@@ -52,7 +52,7 @@ pub(super) async fn enter<D: Driver>(
     // Boxed, because few calls wait and every call would have room for it.
     let running = Box::pin(limit.wait()).await;
     progress.on_limit_passed();
-    Ok(Some(running))
+    running.map(Some).ok_or(Failure::ChannelClosed)
 }
 
 /// A call's place in the line of those that found no address with room; it is taken when the call waits.

@@ -14,12 +14,14 @@ use crate::policy::balancer::tally::InFlight;
 pub(crate) struct ChannelLimit {
     pub(crate) most: u32,
     in_flight: Cell<u32>,
+    /// Set when its channel is closed: nobody waits any more.
+    is_over: Cell<bool>,
     pub(crate) line: Line,
 }
 
 impl ChannelLimit {
     pub(super) fn new(most: u32) -> Rc<Self> {
-        Rc::new(Self { most, in_flight: Cell::new(0), line: Line::default() })
+        Rc::new(Self { most, in_flight: Cell::new(0), is_over: Cell::new(false), line: Line::default() })
     }
 
     /// Counts a call, if there is room and nobody has waited for it.
@@ -27,21 +29,30 @@ impl ChannelLimit {
         if self.line.is_empty() { self.take_free() } else { None }
     }
 
-    /// Waits for room. Who waits longest goes first.
+    /// Waits for room, and no longer than the channel is open. Who waits longest goes first.
     ///
     /// Cancel safe: a dropped wait takes nothing.
-    pub(crate) async fn wait(self: &Rc<Self>) -> Running {
+    pub(crate) async fn wait(self: &Rc<Self>) -> Option<Running> {
         let mut turn = self.line.turn();
         poll_fn(|cx| {
+            if self.is_over.get() {
+                return Poll::Ready(None);
+            }
             if turn.has_come()
                 && let Some(running) = self.take_free()
             {
-                return Poll::Ready(running);
+                return Poll::Ready(Some(running));
             }
             turn.wait(cx);
             Poll::Pending
         })
         .await
+    }
+
+    /// The channel is closed: calls that wait end ([CONN-154]).
+    pub(super) fn end(&self) {
+        self.is_over.set(true);
+        self.line.call_all();
     }
 
     fn take_free(self: &Rc<Self>) -> Option<Running> {
@@ -119,9 +130,9 @@ mod tests {
 
     use super::*;
 
-    fn polled(call: Pin<&mut impl Future<Output = Running>>) -> Option<Running> {
+    fn polled(call: Pin<&mut impl Future<Output = Option<Running>>>) -> Option<Running> {
         match call.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(running) => Some(running),
+            Poll::Ready(running) => running,
             Poll::Pending => None,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Shown;
 use super::balancing;
-use super::call_limits::AddressLimit;
+use super::call_limits::{AddressLimit, ChannelLimit};
 use super::config::ChannelConfig;
 use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
@@ -52,6 +52,7 @@ pub(super) struct Shared {
     pub(super) shown: Arc<Shown>,
     pub(super) mailbox: Rc<Mailbox>,
     pub(super) usage: Rc<Usage>,
+    pub(super) limit: Option<Rc<ChannelLimit>>,
     pub(super) address_limit: Option<Rc<AddressLimit>>,
 }
 
@@ -63,7 +64,7 @@ pub(super) fn spawn<D: Driver>(
     gate: Rc<Gate>,
     done: impl FnOnce(Ended) + 'static,
 ) {
-    let Shared { config, shown, mailbox, usage, address_limit } = shared;
+    let Shared { config, shown, mailbox, usage, limit, address_limit } = shared;
     let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
@@ -81,6 +82,7 @@ pub(super) fn spawn<D: Driver>(
         driver: driver.clone(),
         mailbox,
         usage,
+        limit,
         resolving: Resolving::new(Arc::clone(&config)),
         configuring: Configuring::new(&config),
         policy: first_policy(driver, &config, &ids),
@@ -166,6 +168,7 @@ struct Control<D: Driver> {
     shown: Arc<Shown>,
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
+    limit: Option<Rc<ChannelLimit>>,
     resolving: Resolving<D>,
     /// `None` where the channel's own config holds, whatever the resolver says.
     configuring: Option<Configuring>,
@@ -514,6 +517,9 @@ impl<D: Driver> Control<D> {
         self.resolving.stop();
         self.subchannels.remove_all();
         self.showing.close(now);
+        if let Some(limit) = &self.limit {
+            limit.end();
+        }
     }
 
     /// Tells the policy something, carries out what it asks for and publishes what that changed.

@@ -131,6 +131,7 @@ impl<D: Driver> LocalChannel<D> {
         done: impl FnOnce(Ended) + 'static,
     ) -> Self {
         let (mailbox, usage) = (Rc::<Mailbox>::default(), Rc::<Usage>::default());
+        let limit = config.max_concurrent.map(ChannelLimit::new);
         let address_limit = config.max_concurrent_per_address.map(AddressLimit::new);
         let (publisher, snapshots) = SnapshotSlot::new(Snapshot::idle());
         let shared = control::Shared {
@@ -138,11 +139,11 @@ impl<D: Driver> LocalChannel<D> {
             shown: Arc::clone(&shown),
             mailbox: Rc::clone(&mailbox),
             usage: Rc::clone(&usage),
+            limit: limit.clone(),
             address_limit: address_limit.clone(),
         };
         control::spawn(driver, shared, publisher, gate, done);
         let retries = RefCell::new(RetryBudget::new(config.transparent_retry, driver.now()));
-        let limit = config.max_concurrent.map(ChannelLimit::new);
         let driver = driver.clone();
         let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retries, limit, address_limit };
         Self(Rc::new(inner))

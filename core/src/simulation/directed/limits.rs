@@ -218,6 +218,30 @@ fn an_address_that_is_full_and_to_be_probed_does_not_hold_calls_up_that_others_h
     });
 }
 
+/// [CONN-154]: at once, and not when the calls that run have ended.
+#[test]
+fn calls_that_wait_at_a_limit_end_when_the_channel_is_closed_and_those_that_run_go_on() {
+    for limit in [OF_CHANNEL, OF_ADDRESS] {
+        each_of(3, |world: World| async move {
+            world.servers_after(1..=1, SECOND * 3);
+            let channel = world.limited(1, [(limit, 2.into())]);
+            world.must_succeed(&channel, Plan::default()).await;
+            let running: Vec<_> = (0..2).map(|_| world.call(&channel, Plan::default())).collect();
+            let waiting: Vec<_> = (0..4).map(|_| world.call(&channel, Plan::default())).collect();
+            world.sleep(MILLISECOND * 500).await;
+            channel.close(None);
+            let closed = world.driver().now();
+            for call in &waiting {
+                let end = call.end().await;
+                if end.code != Code::Unavailable || end.at != closed || !end.text.contains("closed") {
+                    world.wrong(format_args!("{limit}: {end:?}"));
+                }
+            }
+            world.all_succeed(&running).await;
+        });
+    }
+}
+
 fn told_by(limit: &str) -> &'static str {
     match limit {
         OF_CHANNEL => "limit reached: 2 of 2 calls in flight (linkspan.max_concurrent_requests)",
