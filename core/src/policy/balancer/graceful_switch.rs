@@ -193,8 +193,16 @@ impl LbPolicy for GracefulSwitch {
     }
 
     fn on_time(&mut self, now: Time, actions: &mut Vec<LbAction>) {
+        let had_pending = self.pending.is_some();
         self.tell_current(actions, |policy, actions| policy.on_time(now, actions));
-        self.tell_pending(actions, |policy, actions| policy.on_time(now, actions));
+        if had_pending && self.pending.is_none() {
+            // It has taken over because of what the one before saw and told: it sees the same breakers, and tells nothing of them.
+            let mut asked = Vec::new();
+            self.current.tell(&mut asked, |policy, actions| policy.on_time(now, actions));
+            actions.extend(asked.into_iter().filter(|action| !matches!(action, LbAction::Breaker(_))));
+        } else {
+            self.tell_pending(actions, |policy, actions| policy.on_time(now, actions));
+        }
     }
 
     fn next_deadline(&self) -> Option<Time> {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::address::Address;
+use crate::policy::balancer::breaker::{BreakerOptions, CircuitBreaking, Verdict};
 use crate::policy::balancer::endpoint::of_each;
 use crate::policy::balancer::least_request::{LeastRequest, LeastRequestConfig};
 use crate::policy::balancer::outlier_detection::{OutlierDetection, OutlierOptions};
@@ -13,6 +14,7 @@ use crate::policy::balancer::shuffle::Shuffle;
 use crate::policy::balancer::weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
 use crate::policy::balancer::{SubchannelIds, word};
 use crate::random::Random;
+use crate::status::Code;
 
 const PICK_FIRST: BalancingConfig = BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: false });
 const SHUFFLED: BalancingConfig = BalancingConfig::PickFirst(PickFirstConfig { shuffle_address_list: true });
@@ -252,4 +254,26 @@ fn health_is_told_to_the_policy_that_has_the_subchannel() {
     assert_eq!(bench.told(unhealthy(2)), [""; 0]);
     bench.state(2, State::Ready);
     assert_eq!(bench.state(3, State::Ready), ["READY pick 3", "remove 1"], "2 is not healthy");
+}
+
+/// The breaker is the endpoint's, and both policies see it.
+#[test]
+fn a_breaker_whose_opening_lets_the_new_policy_take_over_is_told_once() {
+    let ids = SubchannelIds::default();
+    let options = BreakerOptions { consecutive_failures: Some(1), ..BreakerOptions::default() };
+    let guarded = |config: &BalancingConfig| CircuitBreaking::new(options.clone(), make(config, &ids));
+    let policy = GracefulSwitch::new(ROUND_ROBIN, Box::new(guarded(&ROUND_ROBIN)));
+    let mut bench = Bench { policy, ids: ids.clone() };
+    let listed = endpoints(&[A]);
+    bench.told(|policy, actions| policy.on_endpoints(Time::ZERO, listed.clone(), actions));
+    bench.state(1, State::Ready);
+    bench.told(|policy, actions| {
+        policy.switch_to(Time::ZERO, &LEAST_REQUEST, 0.5, |config| Box::new(guarded(config)), actions);
+        policy.on_endpoints(Time::ZERO, listed.clone(), actions);
+    });
+    listed[0].tally().enter().on_verdict(Time::ZERO, Some(Verdict::Failed(Code::Unavailable)));
+    let look = |bench: &mut Bench| bench.told(|policy, actions| policy.on_time(Time::ZERO, actions));
+    let told = [look(&mut bench), look(&mut bench)].concat();
+    assert!(told.contains(&"remove 1".to_owned()), "it has taken over: {told:?}");
+    assert_eq!(told.iter().filter(|action| action.contains("has opened")).count(), 1, "{told:?}");
 }
