@@ -204,8 +204,11 @@ impl Guarded {
         self.subchannels.iter().find(|member| member.is_ready).map(|member| member.id)
     }
 
+    /// Its connected subchannel, where calls may use it but for the breaker.
     fn as_probed(&self) -> Option<Probed> {
-        Some(Probed { id: self.ready()?, tally: Rc::clone(self.endpoint.tally()) })
+        let would_do = |member: &&Member| member.is_ready && member.health == Health::Healthy;
+        let id = self.subchannels.iter().find(would_do)?.id;
+        Some(Probed { id, tally: Rc::clone(self.endpoint.tally()) })
     }
 
     fn address(&self) -> String {
@@ -255,12 +258,18 @@ impl LbPolicy for CircuitBreaking {
     }
 
     fn on_subchannel_state(&mut self, now: Time, id: SubchannelId, state: State, actions: &mut Vec<LbAction>) {
-        for member in self.guarded.iter_mut().flat_map(|guarded| &mut guarded.subchannels) {
-            if member.id == id {
-                member.is_ready = state == State::Ready;
+        let is_ready = state == State::Ready;
+        let mut is_news = false;
+        for guarded in &mut self.guarded {
+            if let Some(member) = guarded.subchannels.iter_mut().find(|member| member.id == id) {
+                is_news = std::mem::replace(&mut member.is_ready, is_ready) != is_ready && guarded.kind != Kind::Closed;
             }
         }
         self.tell(now, actions, |child, actions| child.on_subchannel_state(now, id, state, actions));
+        if is_news {
+            // The child counts it as failed, and may have nothing new to show.
+            actions.push(self.shown());
+        }
     }
 
     fn on_health(&mut self, now: Time, id: SubchannelId, health: Health, actions: &mut Vec<LbAction>) {
@@ -273,6 +282,8 @@ impl LbPolicy for CircuitBreaking {
         }
         if is_closed {
             self.tell(now, actions, |child, actions| child.on_health(now, id, health, actions));
+        } else {
+            actions.push(self.shown());
         }
     }
 

@@ -149,6 +149,10 @@ impl<S: Spread> Child<S> {
             };
             self.is_idle = state == State::Idle;
             if self.state == State::TransientFailure && matches!(state, State::Idle | State::Connecting) {
+                if state == State::Idle {
+                    // What was not healthy is not connected any more.
+                    has_published |= std::mem::replace(&mut self.lack, Lack::Connection) != Lack::Connection;
+                }
                 continue;
             }
             self.state = state;

@@ -67,6 +67,10 @@ impl Bench {
         self.told(|policy, actions| policy.on_subchannel_state(at(now), SubchannelId::of(id), state, actions))
     }
 
+    fn health(&mut self, now: u64, id: u64, health: Health) -> Vec<String> {
+        self.told(|policy, actions| policy.on_health(at(now), SubchannelId::of(id), health, actions))
+    }
+
     fn time(&mut self, now: u64) -> Vec<String> {
         self.told(|policy, actions| policy.on_time(at(now), actions))
     }
@@ -268,4 +272,35 @@ fn a_call_that_asks_again_probes_only_where_nobody_else_would_do() {
     assert_eq!(again(&bench, &[1]), at(1));
     assert_eq!(again(&bench, &[1, 2]), at(1));
     assert_eq!(again(&bench, &[2]), at(2));
+}
+
+/// [LB-26]: the policy inside counts it as failed before and after, and shows nothing new.
+#[test]
+fn no_call_probes_an_endpoint_that_has_lost_its_connection_until_it_has_another_one() {
+    let mut bench = Bench::connected(2);
+    bench.fails(7, 2);
+    bench.time(7);
+    bench.time(12);
+    assert_eq!(bench.pick(), PickResult::Complete(SubchannelId::of(2)));
+    bench.subchannel(13, 2, State::Idle);
+    assert_eq!(bench.picked(), [1]);
+    bench.subchannel(14, 2, State::Ready);
+    assert_eq!(bench.pick(), PickResult::Complete(SubchannelId::of(2)));
+}
+
+/// [LB-120]
+#[test]
+fn no_call_probes_an_endpoint_whose_server_has_not_said_that_it_is_healthy() {
+    let mut bench = Bench::connected(2);
+    bench.fails(7, 2);
+    bench.time(7);
+    bench.health(8, 2, Health::Unhealthy);
+    bench.time(12);
+    assert_eq!(bench.picked(), [1]);
+    bench.health(13, 2, Health::Unknown);
+    assert_eq!(bench.picked(), [1]);
+    bench.health(14, 2, Health::Healthy);
+    assert_eq!(bench.pick(), PickResult::Complete(SubchannelId::of(2)));
+    bench.health(15, 2, Health::Unhealthy);
+    assert_eq!(bench.picked(), [1]);
 }

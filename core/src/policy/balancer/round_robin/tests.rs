@@ -152,7 +152,9 @@ fn an_address_that_was_not_healthy_counts_as_failed_while_it_is_connected_anew_a
     bench.health(1, Health::Unknown);
     bench.state(1, State::Ready);
     assert_eq!(bench.health(1, Health::Unhealthy), ["TRANSIENT_FAILURE unhealthy"]);
-    assert_eq!(bench.state(1, State::Idle), ["re-resolve", "connect 1"]);
+    assert!(bench.health(1, Health::Unknown).is_empty(), "it is connected");
+    // What it lacks now is a connection.
+    assert_eq!(bench.state(1, State::Idle), ["re-resolve", "connect 1", "TRANSIENT_FAILURE fail"]);
     bench.health(1, Health::Unknown);
     assert!(bench.state(1, State::Ready).is_empty());
     assert_eq!(bench.health(1, Health::Healthy), ["READY pick 1"]);
