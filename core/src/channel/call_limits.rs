@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::mailbox::{Mail, Mailbox};
 use crate::line::Line;
 use crate::policy::balancer::tally::InFlight;
 
@@ -87,21 +88,25 @@ impl AddressLimit {
     }
 }
 
-/// A call that an address has been given. When it is over, who waits for room looks again.
-#[derive(Debug)]
+/// A call that an address has been given. When it is over, who waits for room, or to probe the address, looks again.
 pub(crate) struct AtAddress {
     in_flight: InFlight,
     limit: Option<Rc<AddressLimit>>,
+    breakers: Option<Rc<Mailbox>>,
 }
 
 impl AtAddress {
-    pub(super) fn new(in_flight: InFlight, limit: Option<&Rc<AddressLimit>>) -> Self {
-        Self { in_flight, limit: limit.map(Rc::clone) }
+    /// `breakers` is told when a probe begins, so that it is not waited for without end, and when one proves nothing.
+    pub(super) fn new(in_flight: InFlight, limit: Option<&Rc<AddressLimit>>, breakers: Option<&Rc<Mailbox>>) -> Self {
+        if let Some(breakers) = breakers.filter(|_| in_flight.is_probe()) {
+            breakers.post(Mail::BreakerChanged);
+        }
+        Self { in_flight, limit: limit.map(Rc::clone), breakers: breakers.map(Rc::clone) }
     }
 
     /// The call looks elsewhere at once. Nobody has missed the room it had, and who is called for nothing, itself perhaps, calls back.
     pub(crate) fn leave_unseen(mut self) {
-        self.limit = None;
+        (self.limit, self.breakers) = (None, None);
     }
 }
 
@@ -115,6 +120,11 @@ impl Deref for AtAddress {
 
 impl Drop for AtAddress {
     fn drop(&mut self) {
+        if let Some(breakers) = &self.breakers
+            && self.in_flight.leave()
+        {
+            breakers.post(Mail::BreakerChanged);
+        }
         // Who is called looks later, when this call does not count any more.
         if let Some(limit) = &self.limit {
             limit.line.call_next();
@@ -127,8 +137,16 @@ mod tests {
     use std::future::Future;
     use std::pin::{Pin, pin};
     use std::task::{Context, Waker};
+    use std::time::Duration;
 
     use super::*;
+    use crate::address::Address;
+    use crate::policy::balancer::breaker::{BreakerOptions, CircuitBreaking, Verdict};
+    use crate::policy::balancer::endpoint::EndpointBook;
+    use crate::policy::balancer::pick_first::PickFirst;
+    use crate::policy::balancer::{LbPolicy, SubchannelIds};
+    use crate::status::Code;
+    use crate::time::Time;
 
     fn polled(call: Pin<&mut impl Future<Output = Option<Running>>>) -> Option<Running> {
         match call.poll(&mut Context::from_waker(Waker::noop())) {
@@ -164,5 +182,30 @@ mod tests {
             drop(first);
         }
         assert!(limit.take().is_some());
+    }
+
+    /// As with one whose deadline passes while it waits for a stream: calls that wait for the breaker would sleep on.
+    #[test]
+    fn the_begin_of_a_probe_is_told_and_its_end_when_it_was_not_judged() {
+        let address = Address::Inet(([10, 0, 0, 1], 1).into());
+        let endpoints = EndpointBook::default().on_listed([Box::from([address])]);
+        let tally = Rc::clone(endpoints[0].tally());
+        let options = BreakerOptions { consecutive_failures: Some(1), ..BreakerOptions::default() };
+        let open_time = options.open_time;
+        let child = PickFirst::new(SubchannelIds::default(), Duration::from_millis(250));
+        let mut policy = CircuitBreaking::new(options, Box::new(child));
+        policy.on_endpoints(Time::ZERO, endpoints, &mut Vec::new());
+        let mailbox = Rc::<Mailbox>::default();
+        let is_told = || matches!(mailbox.take(), Some(Mail::BreakerChanged));
+        let call = AtAddress::new(tally.enter(), None, Some(&mailbox));
+        call.on_verdict(Time::ZERO, Some(Verdict::Failed(Code::Unavailable)));
+        drop(call);
+        assert!(!is_told(), "it was no probe, and its end was judged");
+        policy.on_time(Time::ZERO, &mut Vec::new());
+        policy.on_time(Time::ZERO + open_time, &mut Vec::new());
+        let probe = AtAddress::new(tally.enter(), None, Some(&mailbox));
+        assert!(is_told());
+        drop(probe);
+        assert!(is_told());
     }
 }

@@ -80,7 +80,6 @@ pub(super) fn spawn<D: Driver>(
     );
     let mut control = Control {
         driver: driver.clone(),
-        mailbox,
         usage,
         limit,
         resolving: Resolving::new(Arc::clone(&config)),
@@ -89,7 +88,8 @@ pub(super) fn spawn<D: Driver>(
         endpoints: EndpointBook::default(),
         ids,
         idle: Idle::new(config.idle_timeout),
-        showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher, address_limit),
+        showing: Showing::new(Arc::clone(&config), Arc::clone(&shown), publisher, address_limit, Rc::clone(&mailbox)),
+        mailbox,
         shown,
         settings,
         config,

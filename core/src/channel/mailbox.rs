@@ -27,7 +27,7 @@ pub(super) enum Mail {
     GateOpened,
     /// A server told its load, and the policy's next deadline may be an earlier one now.
     LoadReported,
-    /// A call's end changed something about a circuit breaker.
+    /// A call's end changed something about a circuit breaker, or a probe began.
     BreakerChanged,
     Close {
         linger: Option<Duration>,

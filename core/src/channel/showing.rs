@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Shown;
 use super::call_limits::AddressLimit;
 use super::config::ChannelConfig;
+use super::mailbox::Mailbox;
 use super::slot::Publisher;
 use super::snapshot::{Connected, Snapshot};
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ pub(super) struct Showing {
     shown: Arc<Shown>,
     publisher: Publisher,
     address_limit: Option<Rc<AddressLimit>>,
+    mailbox: Rc<Mailbox>,
     state: State,
     picker: Rc<dyn Picker>,
     /// Why picks fail, once something failed.
@@ -64,12 +66,14 @@ impl Showing {
         shown: Arc<Shown>,
         publisher: Publisher,
         address_limit: Option<Rc<AddressLimit>>,
+        mailbox: Rc<Mailbox>,
     ) -> Self {
         Self {
             config,
             shown,
             publisher,
             address_limit,
+            mailbox,
             state: State::Idle,
             picker: Rc::new(FixedPicker(PickResult::Queue)),
             failure: None,
@@ -175,7 +179,8 @@ impl Showing {
         let picker = Rc::clone(&self.picker);
         let service_config = self.service_config.clone();
         let snapshot = Snapshot::new(self.state, picker, connections, failure, trail, is_resolving, service_config);
-        self.publisher.publish(snapshot.with_limit(self.address_limit.clone()));
+        let breakers = self.config.breaker.is_some().then(|| Rc::clone(&self.mailbox));
+        self.publisher.publish(snapshot.with_limit(self.address_limit.clone()).with_breakers(breakers));
     }
 
     /// The channel is closed: nothing is picked any more.

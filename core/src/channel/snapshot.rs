@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::call_limits::{AddressLimit, AtAddress};
+use super::mailbox::Mailbox;
 use crate::failure::Failure;
 use crate::observe::trail::ConnectTrail;
 use crate::policy::balancer::tally::Tally;
@@ -28,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) service_config: Option<Arc<ServiceConfig>>,
     /// How many calls each address may have; `None` is any number.
     address_limit: Option<Rc<AddressLimit>>,
+    /// Who is told of probes, where addresses have breakers.
+    breakers: Option<Rc<Mailbox>>,
 }
 
 /// A subchannel calls may use.
@@ -64,6 +67,7 @@ impl Snapshot {
             is_resolving: false,
             service_config: None,
             address_limit: None,
+            breakers: None,
         }
     }
 
@@ -80,12 +84,27 @@ impl Snapshot {
         is_resolving: bool,
         service_config: Option<Arc<ServiceConfig>>,
     ) -> Self {
-        Self { state, picker, connections, failure, trail, is_resolving, service_config, address_limit: None }
+        Self {
+            state,
+            picker,
+            connections,
+            failure,
+            trail,
+            is_resolving,
+            service_config,
+            address_limit: None,
+            breakers: None,
+        }
     }
 
     /// With so many calls at each address.
     pub(super) fn with_limit(self, address_limit: Option<Rc<AddressLimit>>) -> Self {
         Self { address_limit, ..self }
+    }
+
+    /// With addresses behind breakers; this is told of probes.
+    pub(super) fn with_breakers(self, breakers: Option<Rc<Mailbox>>) -> Self {
+        Self { breakers, ..self }
     }
 
     /// Where a call goes; not to the connection `refused` it, where there is another.
@@ -98,7 +117,7 @@ impl Snapshot {
             Picked::Ready(to) if !to.tally.admits() => Pick::Queue,
             Picked::Ready(to) if self.is_full(to) => Pick::Full,
             Picked::Ready(to) => {
-                let at = AtAddress::new(to.tally.enter(), self.address_limit.as_ref());
+                let at = AtAddress::new(to.tally.enter(), self.address_limit.as_ref(), self.breakers.as_ref());
                 Pick::Ready(to.id, Rc::clone(&to.pool), at)
             }
             Picked::Queue => Pick::Queue,

@@ -102,8 +102,13 @@ impl InFlight {
         self.turn.take().is_some_and(|turn| circuit.borrow_mut().on_ended(now, turn, verdict))
     }
 
+    /// Whether it probes the endpoint.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.tally.circuit().is_some_and(|circuit| circuit.borrow().is_probed())
+    }
+
     /// The call is over and proves nothing. Whether another may probe the endpoint in its stead.
-    fn leave(&self) -> bool {
+    pub(crate) fn leave(&self) -> bool {
         let (Some(turn), Some(circuit)) = (self.turn.take(), self.tally.circuit()) else { return false };
         circuit.borrow_mut().on_left(turn)
     }

@@ -84,8 +84,8 @@ pub(super) enum Position {
         running: u32,
         succeeded: u32,
         /// Probes that are not over by then take nobody's place any more: a stream without end must not hold everybody else up. Their ends
-        /// still count.
-        until: Time,
+        /// still count. `None` while no probe runs, or until the time was told since one began.
+        until: Option<Time>,
     },
 }
 
@@ -114,6 +114,11 @@ impl Circuit {
         }
     }
 
+    /// Whether calls that go there probe.
+    pub(crate) fn is_probed(&self) -> bool {
+        matches!(self.position, Position::HalfOpen { .. })
+    }
+
     /// A call goes there. What is returned comes back with its end.
     pub(crate) fn on_admitted(&mut self) -> u32 {
         if let Position::HalfOpen { running, .. } = &mut self.position {
@@ -125,11 +130,11 @@ impl Circuit {
     /// A call that was let through in this turn is over without having been sent, or so that nothing can be said. Whether another may
     /// probe in its stead.
     pub(crate) fn on_left(&mut self, turn: u32) -> bool {
-        let Position::HalfOpen { running, .. } = &mut self.position else { return false };
+        let Position::HalfOpen { running, until, .. } = &mut self.position else { return false };
         if turn != self.turn {
             return false;
         }
-        *running = running.saturating_sub(1);
+        one_less(running, until);
         self.changes = self.changes.wrapping_add(1);
         true
     }
@@ -156,8 +161,8 @@ impl Circuit {
                 let since = *since;
                 self.open(now, since, format!("a probe failed with {code}"));
             }
-            (Position::HalfOpen { running, succeeded, .. }, Verdict::Succeeded) => {
-                *running = running.saturating_sub(1);
+            (Position::HalfOpen { running, succeeded, until, .. }, Verdict::Succeeded) => {
+                one_less(running, until);
                 *succeeded += 1;
                 if *succeeded >= self.options.half_open_probes {
                     self.consecutive = 0;
@@ -171,17 +176,18 @@ impl Circuit {
         self.changes != before
     }
 
-    /// The time given by [`Circuit::next_deadline`] came.
+    /// The time given by [`Circuit::next_deadline`] came, or a probe began.
     pub(super) fn on_time(&mut self, now: Time) {
         match &mut self.position {
             Position::Open { since, until, why } if *until <= now => {
                 let (since, why) = (*since, std::mem::take(why));
-                let until = now + self.options.open_time;
-                self.turn_to(Position::HalfOpen { since, why, running: 0, succeeded: 0, until });
+                self.turn_to(Position::HalfOpen { since, why, running: 0, succeeded: 0, until: None });
             }
-            Position::HalfOpen { running, until, .. } if *until <= now => {
-                *running = 0;
-                *until = now + self.options.open_time;
+            Position::HalfOpen { running, until: until @ None, .. } if *running > 0 => {
+                *until = Some(now + self.options.open_time);
+            }
+            Position::HalfOpen { running, until, .. } if until.is_some_and(|at| at <= now) => {
+                (*running, *until) = (0, None);
                 self.changes = self.changes.wrapping_add(1);
             }
             Position::Closed | Position::Open { .. } | Position::HalfOpen { .. } => {}
@@ -191,7 +197,8 @@ impl Circuit {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         match &self.position {
             Position::Closed => None,
-            Position::Open { until, .. } | Position::HalfOpen { until, .. } => Some(*until),
+            Position::Open { until, .. } => Some(*until),
+            Position::HalfOpen { until, .. } => *until,
         }
     }
 
@@ -216,6 +223,14 @@ impl Circuit {
         self.position = position;
         self.turn = self.turn.wrapping_add(1);
         self.changes = self.changes.wrapping_add(1);
+    }
+}
+
+/// A probe is over.
+fn one_less(running: &mut u32, until: &mut Option<Time>) {
+    *running = running.saturating_sub(1);
+    if *running == 0 {
+        *until = None;
     }
 }
 

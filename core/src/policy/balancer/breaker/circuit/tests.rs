@@ -118,14 +118,30 @@ fn a_probe_that_proves_nothing_gives_its_place_to_another() {
 fn probes_that_take_longer_than_the_open_time_let_others_probe_and_count_all_the_same() {
     let mut circuit = half_open();
     let slow = [circuit.on_admitted(), circuit.on_admitted()];
+    circuit.on_time(at(105));
     assert_eq!(circuit.next_deadline(), Some(at(110)));
     circuit.on_time(at(110));
     assert!(circuit.admits());
-    assert_eq!(circuit.next_deadline(), Some(at(115)));
     for probe in slow {
         circuit.on_ended(at(113), probe, GOOD);
     }
     assert_eq!(circuit.position(), &Position::Closed);
+}
+
+/// A channel without calls sleeps.
+#[test]
+fn nobody_is_woken_while_no_probe_runs() {
+    let mut circuit = half_open();
+    assert_eq!(circuit.next_deadline(), None);
+    let probe = circuit.on_admitted();
+    circuit.on_time(at(200));
+    assert_eq!(circuit.next_deadline(), Some(at(205)));
+    circuit.on_left(probe);
+    assert_eq!(circuit.next_deadline(), None);
+    circuit.on_admitted();
+    circuit.on_time(at(300));
+    circuit.on_time(at(305));
+    assert_eq!(circuit.next_deadline(), None, "what runs on takes nobody's place");
 }
 
 #[test]
