@@ -336,7 +336,7 @@ impl<D: Driver> Control<D> {
         if let Some(configuring) = &mut self.configuring {
             configuring.on_went_idle();
         }
-        self.endpoints = EndpointBook::default();
+        self.endpoints.forget();
         self.subchannels.remove_all();
     }
 

@@ -1,7 +1,7 @@
 //! Endpoints: one backend each, by whichever of its addresses ([NAME-80]).
 
-use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::{Rc, Weak};
 
 use super::tally::Tally;
 use crate::address::Address;
@@ -50,12 +50,16 @@ impl Endpoint {
 
 /// The endpoints a channel's resolver listed last. One that is listed again is the same one, with what calls saw of it.
 #[derive(Debug, Default)]
-pub(crate) struct EndpointBook(Vec<Endpoint>);
+pub(crate) struct EndpointBook {
+    listed: Vec<Endpoint>,
+    /// Those that were listed before, by what makes them themselves, while calls on them run: if they come back, these still count.
+    away: BTreeMap<Box<[Address]>, Weak<Tally>>,
+}
 
 impl EndpointBook {
     /// The resolver listed these. Each is kept once, in the order of its first mention ([NAME-84]).
     pub(crate) fn on_listed(&mut self, listed: impl IntoIterator<Item = Box<[Address]>>) -> Vec<Endpoint> {
-        let mut known = std::mem::take(&mut self.0);
+        let mut known = std::mem::take(&mut self.listed);
         known.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
         let mut seen = BTreeSet::new();
         for addresses in listed.into_iter().filter(|addresses| !addresses.is_empty()) {
@@ -66,13 +70,23 @@ impl EndpointBook {
                     true => same.clone(),
                     false => Endpoint::new(endpoint.addresses().into(), Rc::clone(same.tally())),
                 };
+            } else if let Some(tally) = self.away.get(endpoint.identity()).and_then(Weak::upgrade) {
+                endpoint = Endpoint::new(endpoint.addresses().into(), tally);
             }
             if seen.insert(endpoint.identity().to_vec()) {
-                self.0.push(endpoint);
+                self.listed.push(endpoint);
             }
         }
-        self.0.shrink_to_fit();
-        self.0.clone()
+        self.listed.shrink_to_fit();
+        let gone = known.iter().filter(|known| !seen.contains(known.identity()));
+        self.away.extend(gone.map(|gone| (gone.identity().into(), Rc::downgrade(gone.tally()))));
+        self.away.retain(|identity, tally| tally.strong_count() > 0 && !seen.contains(&**identity));
+        self.listed.clone()
+    }
+
+    /// None of them is wanted any more.
+    pub(crate) fn forget(&mut self) {
+        self.on_listed([]);
     }
 }
 
@@ -105,14 +119,31 @@ mod tests {
 
     /// [NAME-82], [NAME-83]
     #[test]
-    fn an_endpoint_that_is_listed_again_keeps_its_tally_and_one_that_was_away_has_a_new_one() {
+    fn an_endpoint_that_is_listed_again_keeps_its_tally_and_one_that_was_away_as_long_as_calls_run_there() {
         let mut book = EndpointBook::default();
         let before = book.on_listed([addresses(&[A, B]), addresses(&[C])]);
-        let _running = (before[0].tally().enter(), before[1].tally().enter());
+        let running = (before[0].tally().enter(), before[1].tally().enter());
+        drop(before);
         let after = book.on_listed([addresses(&[B, A])]);
         assert_eq!(after[0].tally().in_flight(), 1);
         let back = book.on_listed([addresses(&[C])]);
-        assert_eq!(back[0].tally().in_flight(), 0);
+        assert_eq!(back[0].tally().in_flight(), 1);
+        drop(back);
+        book.forget();
+        running.1.on_ended(true);
+        drop(running);
+        assert_eq!(book.on_listed([addresses(&[C])])[0].tally().succeeded(), 0, "nothing held it");
+    }
+
+    /// Addresses come and go for as long as a channel lives.
+    #[test]
+    fn nothing_is_kept_of_endpoints_that_are_away_and_have_no_calls() {
+        let mut book = EndpointBook::default();
+        let _running = book.on_listed([addresses(&[A])])[0].tally().enter();
+        for port in 1..100 {
+            book.on_listed([addresses(&[&format!("10.0.0.9:{port}")])]);
+        }
+        assert_eq!(book.away.len(), 2, "the one with a call, and the last one, which its user may still hold");
     }
 
     /// [NAME-84], [LB-58]
