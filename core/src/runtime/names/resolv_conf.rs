@@ -1,20 +1,25 @@
 //! What `/etc/resolv.conf` says: which servers the system asks, and how (resolv.conf(5)).
 
-use std::fs;
+use std::{fs, io};
 
 pub(in crate::runtime) const PLACE: &str = "/etc/resolv.conf";
 
 /// The servers the system asks, for whoever reads of a failure; empty where the system says it elsewhere.
 pub(super) fn told() -> String {
-    match nameservers(&read()).collect::<Vec<_>>() {
+    match nameservers(&read().unwrap_or_default()).collect::<Vec<_>>() {
         servers if servers.is_empty() => String::new(),
         servers => format!("; nameservers in {PLACE}: {}", servers.join(", ")),
     }
 }
 
 /// The file's text; nothing where there is none.
-pub(in crate::runtime) fn read() -> String {
-    fs::read_to_string(PLACE).unwrap_or_default()
+pub(in crate::runtime) fn read() -> io::Result<String> {
+    match fs::read(PLACE) {
+        // A comment may be in any encoding.
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(cause) => Err(cause),
+    }
 }
 
 pub(in crate::runtime) fn nameservers(text: &str) -> impl Iterator<Item = &str> {

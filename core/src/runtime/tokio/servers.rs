@@ -3,16 +3,15 @@
 //! What the system is set up with is read anew for each look-up, as glibc does; nothing is kept from one to the next, because
 //! whoever asks keeps what was found for as long as it is good.
 
+mod asking;
 mod order;
 mod settings;
 mod texts;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::{fs, io};
 
 use hickory_resolver::Hosts;
-use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RecordType};
@@ -28,8 +27,8 @@ pub(super) async fn look_up(host: &str, port: u16, server: Option<SocketAddr>) -
     // Files are read: /etc is near, but a hosts file can be long.
     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
     let read = tokio::task::spawn_blocking(move || match server {
-        Some(server) => (Settings::of_server(server), Vec::new()),
-        None => (Settings::of_system(), listed(&name, &Hosts::from_system().unwrap_or_default())),
+        Some(server) => (Ok(Settings::of_server(server)), Vec::new()),
+        None => (Settings::of_system(), listed(&name, &hosts_of(&fs::read(HOSTS).unwrap_or_default()))),
     });
     let (settings, listed) = read.await.map_err(|_| io::Error::other("the look-up was given up"))?;
     let answer = |addresses: Vec<IpAddr>, valid_for| {
@@ -39,25 +38,30 @@ pub(super) async fn look_up(host: &str, port: u16, server: Option<SocketAddr>) -
     if !listed.is_empty() {
         return Ok(answer(listed, None));
     }
+    let settings = settings.map_err(io::Error::other)?;
     let failed = |cause| io::Error::other(format!("{}; asked {}", words(&cause), settings.told()));
-    let found = settings.resolver().map_err(failed)?.lookup_ip(host).await.map_err(failed)?;
-    Ok(answer(found.iter().collect(), valid_for(found.as_lookup())))
+    let found = asking::look_up(&settings, host).await.map_err(failed)?;
+    Ok(answer(found.addresses, found.valid_for))
+}
+
+const HOSTS: &str = "/etc/hosts";
+
+/// A line that is no text costs its own names and no others.
+fn hosts_of(file: &[u8]) -> Hosts {
+    let mut hosts = Hosts::default();
+    // What is in memory can be read.
+    let _ = hosts.read_hosts_conf(String::from_utf8_lossy(file).as_bytes());
+    hosts
 }
 
 /// What the hosts file says of a name. If it has one address no server is asked for others; hickory would ask for the other family.
 fn listed(host: &str, hosts: &Hosts) -> Vec<IpAddr> {
-    let Ok(name) = Name::from_utf8(host) else { return Vec::new() };
+    let Ok(name) = Name::from_str_relaxed(host) else { return Vec::new() };
     let of_type = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
     let found = [RecordType::AAAA, RecordType::A].into_iter().filter_map(of_type);
     found
         .flat_map(|lookup| lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>())
         .collect()
-}
-
-/// The shortest life of what the answer is made of, the names in between too.
-fn valid_for(found: &Lookup) -> Option<Duration> {
-    let seconds = found.answers().iter().map(|record| record.ttl).min();
-    seconds.map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 fn words(cause: &NetError) -> String {
@@ -89,11 +93,11 @@ mod tests {
 
     #[test]
     fn the_hosts_file_has_the_addresses_of_this_machine_and_not_of_others() {
-        let mut hosts = Hosts::default();
-        hosts.read_hosts_conf("127.0.0.1 here.test other.test\n::1 here.test\n".as_bytes()).expect("a good file");
+        let hosts = hosts_of(b"# caf\xe9\n127.0.0.1 here.test other.test my_own.test\n::1 here.test\n");
         let here: [IpAddr; 2] = ["::1", "127.0.0.1"].map(|ip| ip.parse().expect("valid"));
         assert_eq!(listed("Here.test", &hosts), here);
         assert_eq!(listed("other.test", &hosts), here[1..]);
+        assert_eq!(listed("my_own.test", &hosts), here[1..]);
         assert!(listed("nobody.test", &hosts).is_empty());
     }
 }

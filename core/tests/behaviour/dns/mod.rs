@@ -33,7 +33,9 @@ fn the_server_of_a_target_is_asked_for_its_name() {
         let (names, server) = (NameServer::start(Records::of([HERE], 60)).await, Server::start());
         let channel = channel(&names, NAME, &server, &[]);
         is_served(&channel, &server).await;
-        assert_eq!(names.asked(), [1, 0]);
+        // A datagram without an answer for a third of a second is sent again.
+        let [udp, tcp] = names.asked();
+        assert!(udp >= 1 && tcp == 0, "{udp} {tcp}");
     });
 }
 
@@ -44,7 +46,8 @@ fn what_does_not_fit_into_a_datagram_is_asked_for_over_tcp() {
         let (names, server) = (NameServer::start(records).await, Server::start());
         let channel = channel(&names, NAME, &server, &[]);
         is_served(&channel, &server).await;
-        assert_eq!(names.asked(), [1, 1]);
+        let [udp, tcp] = names.asked();
+        assert!(udp >= 1 && tcp >= 1, "{udp} {tcp}");
     });
 }
 
@@ -98,12 +101,12 @@ fn this_machines_own_name_is_no_servers_business() {
 #[test]
 fn the_systems_servers_are_asked_where_an_option_says_so() {
     run(async {
-        let server = Server::start();
-        let port = server.address().rsplit(':').next().expect("a port").to_owned();
         let by_ttl = options(&[("linkspan.dns", "ttl".into())]);
-        // The one name that is there whatever the machine's servers are.
-        let channel = Channel::new(&format!("localhost:{port}"), &Credentials::insecure(), &by_ttl).expect("a channel");
-        is_served(&channel, &server).await;
+        // Never there (RFC 6761 §6.4), so that it takes no server to say so; whole, so that no search domain completes it.
+        let channel = Channel::new("nobody.invalid.:1", &Credentials::insecure(), &by_ttl).expect("a channel");
+        let text = failure(call(&channel), Code::Unavailable).await.status().message().to_owned();
+        // The system's resolver has other words for it.
+        assert!(text.contains("/etc/resolv.conf") && !text.contains("EAI_"), "{text}");
     });
 }
 

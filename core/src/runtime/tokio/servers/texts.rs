@@ -7,7 +7,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RData;
 
 use super::settings::Settings;
-use super::{valid_for, words};
+use super::{asking, words};
 use crate::runtime::TextAnswer;
 
 /// Asks `server`, or the system's servers; no file of the system has texts.
@@ -17,20 +17,19 @@ pub(in crate::runtime::tokio) async fn look_up_texts(name: &str, server: Option<
         None => of_system().await?,
     };
     let failed = |cause| io::Error::other(format!("{}; asked {}", words(&cause), settings.told()));
-    let found = match settings.resolver().map_err(failed)?.txt_lookup(name).await {
+    let found = match asking::look_up_texts(&settings, name).await {
         Err(NetError::Dns(DnsError::NoRecordsFound(_))) => return Ok(TextAnswer::default()),
         found => found.map_err(failed)?,
     };
-    // The records that lead from one name to another come with it.
-    let records = found.answers().iter().filter_map(|record| match &record.data {
+    let records = found.iter().filter_map(|record| match &record.data {
         RData::TXT(text) => Some(text.txt_data.clone()),
         _ => None,
     });
-    Ok(TextAnswer { records: records.collect(), valid_for: valid_for(&found) })
+    Ok(TextAnswer { records: records.collect(), valid_for: asking::valid_for(&found) })
 }
 
 async fn of_system() -> io::Result<Settings> {
     #[expect(clippy::disallowed_methods, reason = "this is the driver")]
     let read = tokio::task::spawn_blocking(Settings::of_system);
-    read.await.map_err(|_| io::Error::other("the look-up was given up"))
+    read.await.map_err(|_| io::Error::other("the look-up was given up"))?.map_err(io::Error::other)
 }
