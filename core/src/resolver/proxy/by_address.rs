@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::has_zone;
 use super::network::Network;
 use crate::address::{Address, Tunnel};
 
@@ -30,7 +31,9 @@ impl AddressProxy {
     /// The same address, or the way to it through the proxy. What goes through a proxy already goes on doing so.
     pub(crate) fn lead(&self, address: Address) -> Address {
         match address {
-            Address::Inet(inet) if self.behind.0.iter().any(|network| network.contains(inet.ip())) => {
+            Address::Inet(inet)
+                if !has_zone(&inet) && self.behind.0.iter().any(|network| network.contains(inet.ip())) =>
+            {
                 let destination = inet.to_string().into();
                 Address::Tunnel(Box::new(Tunnel { proxy: self.proxy, destination, authorization: None }))
             }
@@ -65,6 +68,15 @@ mod tests {
         ] {
             assert_eq!(proxy(behind).lead(inet(address)).to_string(), wanted, "{behind}");
         }
+    }
+
+    /// [CONN-174]: the number of a network interface is this machine's, and the proxy has others.
+    #[test]
+    fn an_address_of_one_network_interface_stays_as_it_is() {
+        let everything = proxy("::/0");
+        let address = inet("[fe80::1%2]:5");
+        assert_eq!(everything.lead(address.clone()), address);
+        assert_ne!(everything.lead(inet("[fe80::1]:5")), inet("[fe80::1]:5"));
     }
 
     /// [CONN-174], [CONN-179]
