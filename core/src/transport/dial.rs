@@ -106,7 +106,10 @@ pub(crate) async fn dial<D: Driver>(
     line: &Rc<Line>,
     deadline: Time,
 ) -> Result<Dialed<D::Socket>, String> {
-    let phase = Cell::new("the connection to open");
+    let phase = Cell::new(match address {
+        Address::Unresolved { .. } => "its name to be looked up and the connection to open",
+        _ => "the connection to open",
+    });
     let started = driver.now();
     let attempt = pin!(attempt(driver, id, address, settings, line, &phase));
     tokio::select! {
