@@ -98,7 +98,7 @@ def run_suite(suite, server):
         try:
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output and subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True, env=environment(),
             )
         except OSError as error:
             return "failed", f"cannot be started: {error}"
@@ -116,6 +116,13 @@ def run_suite(suite, server):
     if code == FORBIDDEN_EXIT_CODE:
         return "forbidden", text.strip().rpartition("\n")[2]
     return ("passed" if code == 0 else "failed"), text
+
+
+def environment():
+    """This process's, without the proxies a machine may have: they are for downloads, and no server of a test is behind one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GRPC_ADDRESS_")}
+    # Set to nothing they hide http_proxy and no_proxy from gRPC alone.
+    return {**kept, "grpc_proxy": "", "no_grpc_proxy": ""}
 
 
 def strict(outcome):

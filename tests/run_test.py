@@ -77,6 +77,11 @@ class Outcomes(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()):
             self.assertEqual(run.run_all([Suite("made-up", ("no-such-command",))]), [("made-up", "failed")])
 
+    def test_a_suite_does_not_see_the_machines_proxies_for_grpc_and_sees_those_for_downloads(self):
+        os.environ.update({"grpc_proxy": "http://a", "no_grpc_proxy": "b", "GRPC_ADDRESS_HTTP_PROXY": "c", "http_proxy": "http://d"})
+        script = 'test "$grpc_proxy$no_grpc_proxy${GRPC_ADDRESS_HTTP_PROXY-unset} $http_proxy" = "unset http://d" && test "${grpc_proxy+set}" = set'
+        self.assertEqual(outcome_of(script)[0], "passed")
+
     def test_a_failed_foundation_ends_the_run(self):
         foundation = Suite("foundation", ("false",), is_foundation=True)
         with contextlib.redirect_stdout(io.StringIO()):

@@ -8,6 +8,9 @@ use crate::own_process::alone;
 use crate::peer::client::{call, failure};
 use crate::peer::run;
 
+/// The variables a machine may bring. What comes after is for the test.
+const UNSET: &str = "unset grpc_proxy https_proxy http_proxy no_grpc_proxy no_proxy GRPC_ADDRESS_HTTP_PROXY GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES;";
+
 /// How a call to this name fails where nobody is a proxy.
 async fn told(target: &str) -> String {
     let channel = Channel::new(target, &Credentials::insecure(), &ChannelOptions::new()).expect("a channel");
@@ -17,9 +20,9 @@ async fn told(target: &str) -> String {
 /// [CONN-170], [CONN-173], [CONN-190]
 #[test]
 fn a_channel_uses_the_proxy_of_the_environment_it_is_made_in() {
-    let environment =
-        "export grpc_proxy=http://user:secret@127.0.0.1:1 http_proxy=http://127.0.0.1:2 no_proxy=direct.invalid;";
-    alone("proxies::a_channel_uses_the_proxy_of_the_environment_it_is_made_in", environment, || {
+    let set = "export grpc_proxy=http://user:secret@127.0.0.1:1 http_proxy=http://127.0.0.1:2 no_proxy=direct.invalid;";
+    let environment = format!("{UNSET} {set}");
+    alone("proxies::a_channel_uses_the_proxy_of_the_environment_it_is_made_in", &environment, || {
         run(async {
             let text = told("svc.invalid:5").await;
             let wanted = "svc.invalid:5 via proxy 127.0.0.1:1: the proxy cannot be reached: Connection refused";
@@ -33,9 +36,10 @@ fn a_channel_uses_the_proxy_of_the_environment_it_is_made_in() {
 /// [CONN-172]
 #[test]
 fn a_proxy_of_the_environment_that_cannot_be_used_is_warned_about_once_and_passed_over() {
-    let environment = "export https_proxy=https://user:secret@127.0.0.1:1 http_proxy=http://127.0.0.1:2;";
+    let environment =
+        format!("{UNSET} export https_proxy=https://user:secret@127.0.0.1:1 http_proxy=http://127.0.0.1:2;");
     let test = "proxies::a_proxy_of_the_environment_that_cannot_be_used_is_warned_about_once_and_passed_over";
-    alone(test, environment, || {
+    alone(test, &environment, || {
         let (sender, warnings) = sync_channel(100);
         set_logger(Some(Box::new(move |level, _, text| {
             if level <= LogLevel::Warn {
