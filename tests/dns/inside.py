@@ -14,11 +14,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from dns import cases, outage, scaling  # noqa: E402
 from dns.name_server import NameServer  # noqa: E402
-from dns.namespace import NAME_SERVER, Etc, entered, why_not  # noqa: E402
+from dns.namespace import NAME_SERVER, Etc, entered, has_ipv6  # noqa: E402
 from faults.figures import Findings  # noqa: E402
 from server.running import RunningServer  # noqa: E402
 
-FORBIDDEN = 78
 # What has a short form and a long one.
 SCENARIOS = {"outage": outage, "scaling": scaling}
 
@@ -29,9 +28,9 @@ class Stage:
 
     etc: Etc
     dns: NameServer
-    # Of a gRPC server at 127.0.0.1, and of one at ::1.
+    # Of a gRPC server at 127.0.0.1, and of one at ::1; None where the machine has no IPv6.
     port: int
-    port_of_ipv6: int
+    port_of_ipv6: int | None
 
 
 def main():
@@ -42,9 +41,6 @@ def main():
     arguments = parser.parse_args()
     # SIGTERM must end servers and clients too, so it takes the way of an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if reason := why_not():
-        print(f"no network namespace here: {reason}")
-        return FORBIDDEN
     scenario = SCENARIOS.get(arguments.play)
     findings = Findings(scenario.NAME if scenario else "dns", arguments.long)
     try:
@@ -62,8 +58,9 @@ def main():
 @contextlib.contextmanager
 def stage():
     with entered() as etc, NameServer(NAME_SERVER) as dns:
-        with RunningServer.identity("ipv4") as ipv4, RunningServer.identity("ipv6", "[::1]") as ipv6:
-            yield Stage(etc, dns, ipv4.port, ipv6.port)
+        ipv6 = RunningServer.identity("ipv6", "[::1]") if has_ipv6() else contextlib.nullcontext()
+        with RunningServer.identity("ipv4") as ipv4, ipv6 as ipv6:
+            yield Stage(etc, dns, ipv4.port, ipv6 and ipv6.port)
 
 
 def play(arguments, findings, ready):
@@ -71,6 +68,9 @@ def play(arguments, findings, ready):
         scenario.run(findings, ready, arguments.long)
         return
     for case in cases.CASES:
+        if case in cases.OF_IPV6 and ready.port_of_ipv6 is None:
+            print(f"skipped: {case.__name__}: this machine has no IPv6")
+            continue
         ready.etc.hosts()
         ready.etc.resolv_conf("")
         try:

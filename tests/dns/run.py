@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Names in a network of their own, with a name server that fails as it is told: `tests/dns/run.py [--long] [--keep] cases|outage|scaling`.
 
-Each run has network and mount namespaces of its own (util-linux's `unshare`, iproute2's `ip`); a machine that does not allow them is a
+Each run has network and mount namespaces of its own (util-linux's `unshare`); a machine that does not allow them is a
 skip. --keep writes the figures of a long run to core/docs/measurements. `make build` builds what this needs.
 """
 
@@ -32,11 +32,10 @@ def main():
     arguments = parser.parse_args()
     if arguments.keep and not arguments.long:
         parser.error("--keep is for the figures of a --long run")
-    for tool in ("unshare", "ip"):
-        if not shutil.which(tool):
-            print(f"no network namespace without `{tool}`")
-            return SKIPPED
-    if reason := refused():
+    if not shutil.which("unshare"):
+        print("no network namespace without `unshare`")
+        return SKIPPED
+    if reason := namespace.why_not():
         print(f"no network namespace here: {reason}")
         return FORBIDDEN
     command = [*namespace.command(VENV_PYTHON, INSIDE, arguments.play)]
@@ -45,12 +44,6 @@ def main():
     if arguments.keep:
         command += ["--keep", json.dumps({**machine_facts(None, None), "commit": engine_commit()})]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
-
-
-def refused():
-    """Why the kernel makes no namespaces for this user; None when it does."""
-    tried = subprocess.run(namespace.command("true"), capture_output=True, text=True)
-    return tried.stderr.strip() if tried.returncode else None
 
 
 if __name__ == "__main__":
