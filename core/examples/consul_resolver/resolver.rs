@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan_core::{Resolver, ResolverAddress, ResolverFactory, ResolverSender, ResolverTarget, ResolverUpdate};
 use serde_json::Value;
@@ -18,6 +18,10 @@ const WAIT: &str = "30s";
 const LOOKS: u32 = 100;
 /// How often is looked whether anybody still listens.
 const LOOK: Duration = Duration::from_millis(400);
+/// What changes all the time, or an agent that does not wait, is asked for no more often than this.
+const LEAST: Duration = Duration::from_millis(500);
+/// Thousands of instances are less.
+const MOST_BYTES: usize = 16 << 20;
 /// Between queries that fail, twice as long each time.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -26,6 +30,13 @@ pub(crate) struct ConsulResolver;
 impl ResolverFactory for ConsulResolver {
     fn start(&self, target: &ResolverTarget, results: ResolverSender) -> Result<Box<dyn Resolver>, String> {
         let agent = if target.authority().is_empty() { "127.0.0.1:8500" } else { target.authority() };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if target.endpoint().is_empty() || !target.endpoint().bytes().all(is_plain) {
+            return Err(format!(
+                "a service's name has letters, digits, '.', '_' and '-', and not {:?}",
+                target.endpoint()
+            ));
+        }
         let query = Query {
             agent: agent.to_owned(),
             service: target.endpoint().to_owned(),
@@ -54,6 +65,7 @@ impl Resolver for Watched {
 fn watch(query: &Query, results: &ResolverSender, asked: &Receiver<()>) {
     let (mut index, mut pause) = (0, PAUSES.0);
     while !results.is_closed() {
+        let began = Instant::now();
         match query.send(index, results) {
             Ok(answer) => {
                 // An index that went back is of an agent that began anew, and zero would not wait.
@@ -63,6 +75,8 @@ fn watch(query: &Query, results: &ResolverSender, asked: &Receiver<()>) {
                     Ok(update) => results.update(update),
                     Err(why) => results.error(format!("{} says what is no list of instances: {why}", query.agent)),
                 };
+                // A wish changes nothing: there is an answer of just now.
+                thread::sleep(LEAST.saturating_sub(began.elapsed()));
             }
             Err(cause) => {
                 results.error(format!("{}: {cause}", query.agent));
@@ -109,6 +123,12 @@ fn read_all(stream: &mut TcpStream, results: &ResolverSender) -> io::Result<Vec<
     loop {
         match stream.read(&mut piece) {
             Ok(0) => return Ok(all),
+            Ok(length) if all.len() + length > MOST_BYTES => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("its answer is longer than {MOST_BYTES} bytes"),
+                ));
+            }
             Ok(length) => {
                 all.extend_from_slice(&piece[..length]);
                 looks = 0;

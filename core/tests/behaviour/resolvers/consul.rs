@@ -1,6 +1,7 @@
 //! The example that asks a Consul agent, and an agent whose every answer the test decides.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use linkspan_core::{Channel, ChannelOptions, Code, Credentials};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,10 +15,14 @@ use crate::peer::server::Server;
 mod consul_resolver;
 
 fn channel(agent: &Server, query: &str) -> Channel {
+    channel_to(agent, &format!("web{query}"))
+}
+
+fn channel_to(agent: &Server, service: &str) -> Channel {
     let mut options = ChannelOptions::new();
     options.add_resolver("consul", Arc::new(consul_resolver::ConsulResolver)).expect("a scheme");
     options.set("linkspan.lb_policy", "pick_first").expect("known");
-    let target = format!("consul://{}/web{query}", agent.address());
+    let target = format!("consul://{}/{service}", agent.address());
     Channel::new(&target, &Credentials::insecure(), &options).expect("a channel")
 }
 
@@ -110,6 +115,33 @@ fn an_index_that_goes_back_is_forgotten_and_zero_is_none() {
             query.lists(index, &[&server]).await;
             query = asked(&agent).await;
             assert_eq!(query.path, format!("/v1/health/service/web?passing{next}"), "after {index}");
+        }
+    });
+}
+
+#[test]
+fn an_agent_that_does_not_wait_is_asked_twice_a_second_at_most() {
+    run(async {
+        let (agent, server) = (Server::start(), Server::start());
+        let channel = channel(&agent, "");
+        channel.state(true);
+        asked(&agent).await.lists(1, &[&server]).await;
+        let began = Instant::now();
+        for index in 2..=4 {
+            asked(&agent).await.lists(index, &[&server]).await;
+        }
+        // The first pause may have begun before.
+        assert!(began.elapsed() > Duration::from_millis(1_000), "{:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn what_is_no_services_name_is_not_put_into_a_query() {
+    run(async {
+        let agent = Server::start();
+        for service in ["web/../../kv/secret", "web%20HTTP/1.0", ""] {
+            let failed = failure(call(&channel_to(&agent, service)), Code::Unavailable).await;
+            assert!(failed.to_string().contains("a service's name has letters, digits, '.', '_' and '-'"), "{failed}");
         }
     });
 }
