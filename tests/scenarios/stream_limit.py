@@ -14,7 +14,8 @@ from server.scripted import GrpcioServers
 NAME = "stream-limit"
 LIMIT = 100
 CALLS = 250
-SLOW = "/test.Service/Sleep"
+# Has its answer when the server is told so: a machine that stalls must not end calls before they were counted.
+SLOW = "/test.Service/Hold"
 SMALL = "/test.Service/Small"
 # One right behind the 250 calls, and so many after it while they run.
 SMALL_CALLS = 20
@@ -23,27 +24,32 @@ SHRINK_AFTER_MS = 500
 # A connection goes after once to twice that time.
 SHRINK_BAR_SECONDS = 2 * SHRINK_AFTER_MS / 1000 + 0.5
 GUARD_SECONDS = 60
+LONG_SECONDS = 6
+# Of the calls in the queue; long enough for each to be seen there.
+PATIENCE_SECONDS = 10
 LATE_BAR_MS = 100
 
 
 def run(findings, is_long):
-    seconds = 6 if is_long else 3
     with GrpcioServers(1, max_streams=LIMIT) as server:
-        asyncio.run(with_further_connections(findings, server, seconds))
+        asyncio.run(with_further_connections(findings, server, LONG_SECONDS if is_long else 0))
     with GrpcioServers(1, max_streams=LIMIT) as server:
-        asyncio.run(on_one_connection(findings, server, seconds))
+        asyncio.run(on_one_connection(findings, server))
 
 
 async def with_further_connections(findings, server, seconds):
+    """The calls last so long at least."""
     options = {"linkspan.max_connections_per_subchannel": 10, "linkspan.connection_shrink_after_ms": SHRINK_AFTER_MS}
     async with channel_to(server, options) as channel:
         first_ms = await small_call(channel)
         await expect(findings, "before", channel, in_flight=0, queued=0, on_each=[0])
         started = time.monotonic()
-        calls = [slow_call(channel, seconds, GUARD_SECONDS) for _ in range(CALLS)]
+        calls = [slow_call(channel, GUARD_SECONDS) for _ in range(CALLS)]
         behind_ms, placed = await asyncio.gather(small_call(channel), all_have_a_stream(channel))
         beside_ms = [await small_call(channel) for _ in range(SMALL_CALLS)]
         await expect(findings, "with further connections", channel, in_flight=CALLS, queued=0, on_each=[100, 100, 50])
+        await asyncio.sleep(max(0, started + seconds - time.monotonic()))
+        server.let_go()
         ends = collections.Counter([code for code, _, _ in await asyncio.gather(*calls)])
         ended = time.monotonic()
         findings.must(ends == {"OK": CALLS}, f"{CALLS} calls ended {dict(ends)}")
@@ -65,24 +71,24 @@ async def with_further_connections(findings, server, seconds):
     findings.figure("small calls beside 250, the slowest", max(beside_ms), SMALL_BAR_MS, "ms")
 
 
-async def on_one_connection(findings, server, seconds):
+async def on_one_connection(findings, server):
     async with channel_to(server, {"linkspan.max_connections_per_subchannel": 1}) as channel:
         await small_call(channel)
-        patience = seconds / 3
-        running = [slow_call(channel, seconds, GUARD_SECONDS) for _ in range(LIMIT)]
+        running = [slow_call(channel, GUARD_SECONDS) for _ in range(LIMIT)]
         await expect(findings, "the connection is full", channel, in_flight=LIMIT, queued=0, on_each=[LIMIT])
-        waiting = [slow_call(channel, seconds, patience) for _ in range(CALLS - LIMIT)]
+        waiting = [slow_call(channel, PATIENCE_SECONDS) for _ in range(CALLS - LIMIT)]
         await expect(findings, "on one connection", channel, in_flight=CALLS, queued=CALLS - LIMIT, on_each=[LIMIT])
         ended = await asyncio.gather(*waiting)
         await expect(findings, "after their deadlines", channel, in_flight=LIMIT, queued=0, on_each=[LIMIT])
+        server.let_go()
         good = await asyncio.gather(*running)
     words = f"waiting for a stream to {server.address}: {LIMIT} of {LIMIT} in use on 1 connection"
     wrong = [(code, text) for code, text, _ in ended if code != "DEADLINE_EXCEEDED" or words not in text]
     findings.must(not wrong, f"{len(wrong)} calls in the queue did not end as they should, the first one {wrong[:1]}")
     findings.must({code for code, _, _ in good} == {"OK"}, f"calls that had a stream ended {good}")
     took = [took for _, _, took in ended]
-    findings.must(min(took) >= patience - 0.01, f"a call ended after {min(took)} s, before its deadline of {patience} s")
-    findings.figure("calls in the queue ended after their deadline by", round((max(took) - patience) * 1000), LATE_BAR_MS, "ms")
+    findings.must(min(took) >= PATIENCE_SECONDS - 0.01, f"a call ended after {min(took)} s, before its deadline of {PATIENCE_SECONDS} s")
+    findings.figure("calls in the queue ended after their deadline by", round((max(took) - PATIENCE_SECONDS) * 1000), LATE_BAR_MS, "ms")
     [served] = server.counts()["servers"]
     findings.must((served["calls"], served["most_at_once"]) == (LIMIT + 1, [LIMIT]), f"the server counts {served}")
 
@@ -92,7 +98,7 @@ def channel_to(server, options):
     return linkspan.aio.connect(f"ipv4:{server.address}", credentials=credentials, options=list(options.items()))
 
 
-def slow_call(channel, seconds, timeout):
+def slow_call(channel, timeout):
     """A call under way: how it ended, and how long that took."""
 
     async def outcome():
@@ -104,7 +110,7 @@ def slow_call(channel, seconds, timeout):
             code, text = error.code().name, error.details()
         return code, text, time.monotonic() - started
 
-    call = channel.unary_unary(SLOW)(str(int(seconds * 1000)).encode(), timeout=timeout)
+    call = channel.unary_unary(SLOW)(b"", timeout=timeout)
     return asyncio.ensure_future(outcome())
 
 

@@ -5,7 +5,8 @@ The first line on stdout is `LISTENING host:port,host:port,...`. Each line on st
 {"ask": "counts"}, and {"set": {"halves": [4]}}, after which the fifth server fails every second call. The end of stdin ends it.
 `GrpcioServers` of scripted.py does this. With --hosts there is one on each of these hosts, and all have the same port.
 
-Whatever the method, `Sleep` excepted, a call is answered at once with an empty message. `Sleep` takes as many milliseconds as its message says.
+Whatever the method, a call is answered at once with an empty message. Excepted are `Sleep`, which takes as many milliseconds as its message
+says, and `Hold`, which is answered after {"set": {"held": false}}.
 """
 
 import argparse
@@ -23,6 +24,7 @@ class Served:
 
     def __init__(self):
         self.halves = False
+        self.let_go = asyncio.Event()
         self.calls = 0
         self.failed = 0
         self._running = collections.Counter()
@@ -37,6 +39,8 @@ class Served:
         try:
             if method.endswith("/Sleep"):
                 await asyncio.sleep(int(request) / 1000)
+            elif method.endswith("/Hold"):
+                await self.let_go.wait()
             elif self.halves and self.calls % 2:
                 self.failed += 1
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "as told")
@@ -107,6 +111,10 @@ def obey(command, all_served):
     if list(command) == ["set"] and list(command["set"]) == ["halves"]:
         for number, served in enumerate(all_served):
             served.halves = number in command["set"]["halves"]
+        return {}
+    if command == {"set": {"held": False}}:
+        for served in all_served:
+            served.let_go.set()
         return {}
     return {"error": "not a command"}
 

@@ -128,6 +128,10 @@ class GrpcioServers(_Scripted):
         """How many calls each server got so far."""
         return [server["calls"] for server in self.counts()["servers"]]
 
+    def let_go(self):
+        """Answers the calls of `Hold`, those to come at once."""
+        self._tell({"set": {"held": False}})
+
     def let_fail_every_second_call(self, *numbers):
         """Of these servers, counted from 0; the others fail none."""
         self._tell({"set": {"halves": numbers}})

@@ -45,6 +45,10 @@ fn the_file_is_followed_and_a_bad_one_changes_nothing() {
         served(&mut first, &channel).await;
 
         write(&path, "10.0.0.1:no-port\n");
+        // The channel knows of it, and the server of before still serves.
+        while !channel.metrics().last_error.is_some_and(|error| error.contains("no-port")) {
+            tokio::task::yield_now().await;
+        }
         served(&mut first, &channel).await;
         write(&path, &format!("{}\n", servers[1].address()));
         // The channel leaves a server that is not listed any more.
