@@ -36,14 +36,9 @@ impl PoolRules {
     }
 }
 
-/// A single address may be that of a balancer, with several servers behind it; so may a name that others look up. One of this machine is a
-/// server's own.
+/// A single address may be that of a balancer, with several servers behind it. One of this machine is a server's own.
 fn may_hide_several(addresses: &[Address]) -> bool {
-    match addresses {
-        [Address::Inet(address)] => !address.ip().to_canonical().is_loopback(),
-        [Address::Unresolved { .. } | Address::Tunnel(..)] => true,
-        _ => false,
-    }
+    matches!(addresses, [Address::Inet(address)] if !address.ip().to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ const REGISTRY: &[OptionDoc] = &[
         "connections",
         (1, 100),
         [1, 1],
-        "1; 2 with \"resilient\" for a single address that is not this machine's own",
+        "1; 2 with \"resilient\" for a single IP address that is not this machine's own",
         "How many connections are kept to each address, calls being given to the one with the fewest. A balancer may give each another server.",
     ),
     int(
