@@ -77,9 +77,15 @@ pub(super) struct Host {
     reach: Cell<Reach>,
     accepting: RefCell<Option<Rc<Accepting>>>,
     links: RefCell<Vec<Weak<Link>>>,
+    /// When the engine read the first bytes of each connection: the server's greeting.
+    greeted: RefCell<Vec<Time>>,
 }
 
 impl Host {
+    pub(super) fn on_greeted(&self, now: Time) {
+        self.greeted.borrow_mut().push(now);
+    }
+
     pub(super) fn path(&self) -> Path {
         self.path.borrow().clone()
     }
@@ -192,6 +198,11 @@ impl Network {
         self.0.dials.borrow().clone()
     }
 
+    /// When servers' greetings were read.
+    pub(crate) fn greetings(&self) -> Vec<Time> {
+        self.0.hosts.borrow().values().flat_map(|host| host.greeted.borrow().clone()).collect()
+    }
+
     /// When names were asked for.
     pub(crate) fn lookups(&self) -> Vec<Time> {
         self.0.lookups.borrow().clone()
@@ -294,6 +305,7 @@ impl Network {
             clock: Rc::clone(&self.0.clock),
             random: self.0.random.fork(),
             opened_at: self.0.clock.now(),
+            is_greeted: Cell::new(false),
             forgotten_at: Cell::new(None),
             closed_at: Cell::new(None),
             up: RefCell::default(),
@@ -347,6 +359,7 @@ impl Network {
                 reach: Cell::new(Reach::Open),
                 accepting: RefCell::default(),
                 links: RefCell::default(),
+                greeted: RefCell::default(),
             })
         });
         Rc::clone(host)

@@ -26,6 +26,8 @@ pub(super) struct Link {
     pub(super) clock: Rc<Clock>,
     pub(super) random: Random,
     pub(super) opened_at: Time,
+    /// Whether the client has read anything.
+    pub(super) is_greeted: Cell<bool>,
     /// When something in between has forgotten it, and when the client closed its end.
     pub(super) forgotten_at: Cell<Option<Time>>,
     pub(super) closed_at: Cell<Option<Time>>,
@@ -126,6 +128,9 @@ impl AsyncRead for SimulatedSocket {
                 let count = bytes.len().min(buffer.remaining());
                 buffer.put_slice(&bytes[..count]);
                 incoming.took(count);
+                if this.is_client && !link.is_greeted.replace(true) {
+                    link.host.on_greeted(now);
+                }
                 return Poll::Ready(Ok(()));
             }
             Found::End => return Poll::Ready(Ok(())),

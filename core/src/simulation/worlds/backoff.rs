@@ -63,7 +63,9 @@ fn forgotten_at(world: &World, shape: &Shape, dials: &[Dial]) -> Vec<Time> {
     let told = events.filter(|event| event.to == if has_gate { State::Ready } else { State::Idle });
     // What was decided before a freeze is done after it.
     let frozen = world.freezes().into_iter().map(|(_, to)| to);
-    opened.chain(told.map(|event| Time::from_start(event.at))).chain(frozen).collect()
+    // A connection that becomes usable opens the gate, and changes no state where there are others or a breaker is open.
+    let greeted = world.driver().network().greetings().into_iter().filter(|_| has_gate);
+    opened.chain(told.map(|event| Time::from_start(event.at))).chain(frozen).chain(greeted).collect()
 }
 
 /// Of an address that was good two channels may dial at once; only who dials after a failure must have waited.
