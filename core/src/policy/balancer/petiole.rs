@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
-use super::pick_first::PickFirst;
+use super::pick_first::{self, PickFirst};
 use super::tally::Tally;
-use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickArgs, PickResult, Picker, SubchannelId, SubchannelIds};
+use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickResult, Picker, SubchannelId, SubchannelIds};
 use crate::state::State;
 use crate::time::{Time, earliest};
 
@@ -142,27 +142,18 @@ impl<S: Spread> Child<S> {
     /// Keeps what is published to itself, and says whether something was.
     fn hand_on(&mut self, asked: Vec<LbAction>, actions: &mut Vec<LbAction>) -> bool {
         let mut has_published = false;
-        for action in asked {
-            let LbAction::Publish(state, picker) = action else {
-                actions.push(action);
-                continue;
-            };
+        pick_first::hand_on(asked, actions, |state, ready, lack| {
             self.is_idle = state == State::Idle;
             if self.state == State::TransientFailure && matches!(state, State::Idle | State::Connecting) {
                 if state == State::Idle {
                     // What was not healthy is not connected any more.
                     has_published |= std::mem::replace(&mut self.lack, Lack::Connection) != Lack::Connection;
                 }
-                continue;
+                return;
             }
-            self.state = state;
-            (self.ready, self.lack) = match picker.pick(&PickArgs::of_no_call()) {
-                PickResult::Complete(id) => (Some(id), Lack::Connection),
-                PickResult::Queue => (None, Lack::Connection),
-                PickResult::Fail(lack) => (None, lack),
-            };
+            (self.state, self.ready, self.lack) = (state, ready, lack);
             has_published = true;
-        }
+        });
         has_published
     }
 

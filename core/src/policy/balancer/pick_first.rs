@@ -12,7 +12,7 @@ use super::config::BalancingConfig;
 use super::endpoint::Endpoint;
 use super::shuffle::Shuffle;
 use super::tally::Tally;
-use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickResult, SubchannelId, SubchannelIds};
+use super::{FixedPicker, Health, Lack, LbAction, LbPolicy, PickArgs, PickResult, SubchannelId, SubchannelIds};
 use crate::address::Address;
 use crate::state::State;
 use crate::time::Time;
@@ -333,6 +333,26 @@ impl LbPolicy for PickFirst {
         match self.phase {
             Phase::Pass { timer, .. } => timer,
             Phase::Idle | Phase::Failing { .. } | Phase::Selected(_) => None,
+        }
+    }
+}
+
+/// Hands on what the policy of one endpoint asks for, but for what it publishes: that is told to its owner, as its state, its connected
+/// subchannel and what it lacks.
+pub(super) fn hand_on(
+    asked: Vec<LbAction>,
+    actions: &mut Vec<LbAction>,
+    mut on_published: impl FnMut(State, Option<SubchannelId>, Lack),
+) {
+    for action in asked {
+        let LbAction::Publish(state, picker) = action else {
+            actions.push(action);
+            continue;
+        };
+        match picker.pick(&PickArgs::of_no_call()) {
+            PickResult::Complete(id) => on_published(state, Some(id), Lack::Connection),
+            PickResult::Queue => on_published(state, None, Lack::Connection),
+            PickResult::Fail(lack) => on_published(state, None, lack),
         }
     }
 }

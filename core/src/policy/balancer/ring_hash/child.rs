@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::picker::Seen;
 use crate::policy::balancer::endpoint::Endpoint;
-use crate::policy::balancer::pick_first::PickFirst;
-use crate::policy::balancer::{Health, Lack, LbAction, LbPolicy, PickArgs, PickResult, SubchannelId};
+use crate::policy::balancer::pick_first::{self, PickFirst};
+use crate::policy::balancer::{Health, Lack, LbAction, LbPolicy, SubchannelId};
 use crate::state::State;
 use crate::time::Time;
 
@@ -114,19 +114,10 @@ impl Child {
         let mut asked = Vec::new();
         event(policy, &mut asked);
         let mut has_published = false;
-        for action in asked {
-            let LbAction::Publish(state, picker) = action else {
-                actions.push(action);
-                continue;
-            };
-            self.state = state;
-            (self.ready, self.lack) = match picker.pick(&PickArgs::of_no_call()) {
-                PickResult::Complete(id) => (Some(id), Lack::Connection),
-                PickResult::Queue => (None, Lack::Connection),
-                PickResult::Fail(lack) => (None, lack),
-            };
+        pick_first::hand_on(asked, actions, |state, ready, lack| {
+            (self.state, self.ready, self.lack) = (state, ready, lack);
             has_published = true;
-        }
+        });
         has_published
     }
 }
