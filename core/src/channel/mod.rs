@@ -17,6 +17,7 @@ mod link;
 mod mailbox;
 mod members;
 pub(crate) mod options;
+mod policies;
 mod pools;
 mod proxies;
 pub(crate) mod registry;
