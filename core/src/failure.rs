@@ -414,7 +414,7 @@ mod tests {
         }
     }
 
-    /// [WIRE-240]
+    /// [WIRE-240], [A54-5]
     #[test]
     fn no_failure_uses_a_code_that_only_applications_may_use() {
         use Code::{Aborted, AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, OutOfRange};

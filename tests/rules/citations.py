@@ -5,7 +5,7 @@ import itertools
 import re
 
 # A range is cited as `[WIRE-60] to [WIRE-62]`.
-CITATION = re.compile(r"\[([A-Z]+)-(\d+)\](?: to \[\1-(\d+)\])?")
+CITATION = re.compile(r"\[([A-Z][A-Z0-9]*)-(\d+)\](?: to \[\1-(\d+)\])?")
 
 # Folders whose code is tests, whatever the file.
 TEST_FOLDERS = ("core/tests/", "core/src/simulation/", "ffi/tests/", "bindings-python/tests/", "bindings-node/test/", "tests/")

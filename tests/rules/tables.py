@@ -6,7 +6,7 @@ import re
 # ours: we do it, so a test must exercise it. peer: what servers or other clients do. library: done below us. later: not in this version.
 KINDS = ("ours", "peer", "library", "later")
 
-LINE = re.compile(r"(?P<name>[A-Z]+-\d+)\s+(?P<kind>\w+)\s+(?P<words>\S.*)")
+LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9]*-\d+)\s+(?P<kind>\w+)\s+(?P<words>\S.*)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -314,7 +314,7 @@ mod tests {
     use crate::runtime::memory::MemoryDriver;
     use crate::status::Code;
 
-    /// [WIRE-166]
+    /// [WIRE-166], [DL-6]
     #[test]
     fn a_cancel_from_the_server_after_the_deadline_is_the_deadline() {
         const CANCEL: u32 = 8;
@@ -334,6 +334,18 @@ mod tests {
                 let Ending::Local(failure) = outcome.ending else { panic!("a status from nobody") };
                 assert_eq!(failure.code(), code, "{timeout:?}, {http2_code}");
             }
+        });
+    }
+
+    /// [DL-7]
+    #[test]
+    fn a_status_that_came_before_anybody_looked_at_the_deadline_stands() {
+        MemoryDriver::run(|driver| async move {
+            let progress = Progress::begin(driver.now(), Some(Duration::from_nanos(1)));
+            let status = Status::new(Code::Ok, "");
+            let ending = Ending::Peer { status, trailing: Metadata::new() };
+            let work = pin!(std::future::ready(Outcome { ending, sent: Sent::Processed }));
+            assert!(progress.supervise(&driver, &Inbox::default(), work).await.is_ok());
         });
     }
 }

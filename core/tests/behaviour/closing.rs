@@ -66,7 +66,7 @@ fn closing_while_connecting_ends_calls_and_gives_the_dial_up() {
     });
 }
 
-/// [CONN-152]
+/// [CONN-152], [CAN-5]
 #[test]
 fn closing_at_once_cancels_running_calls_and_tells_the_server() {
     run(async {
@@ -101,7 +101,7 @@ fn calls_left_when_the_grace_is_over_are_cancelled_and_a_shorter_grace_may_follo
     });
 }
 
-/// [CONN-2], [CONN-150]
+/// [CONN-2], [CONN-150], [CAN-5]
 #[test]
 fn a_closed_channel_refuses_everything_and_stays_closed() {
     run(async {

@@ -23,7 +23,7 @@ async fn connected(server: &Server, channel: &linkspan_core::Channel) -> Connect
     connection
 }
 
-/// [WIRE-42], [WIRE-44], [WIRE-170], [WIRE-175], [WIRE-45]
+/// [WIRE-42], [WIRE-44], [WIRE-170], [WIRE-175], [WIRE-45], [DL-4]
 #[test]
 fn a_silent_server_is_told_the_timeout_and_then_the_cancellation() {
     run(async {
@@ -46,7 +46,7 @@ fn a_silent_server_is_told_the_timeout_and_then_the_cancellation() {
     });
 }
 
-/// [WIRE-43]
+/// [WIRE-43], [DL-3]
 #[test]
 fn a_call_whose_deadline_is_past_sends_nothing_and_connects_nowhere() {
     run(async {
@@ -59,14 +59,15 @@ fn a_call_whose_deadline_is_past_sends_nothing_and_connects_nowhere() {
     });
 }
 
-/// [WIRE-41]
+/// [WIRE-41], [DL-1], [DL-9]
 #[test]
 fn the_channels_default_timeout_holds_unless_the_call_says_otherwise() {
     run(async {
         let server = Server::start();
         let channel = channel_with(&server.address(), &[("linkspan.default_timeout_ms", 60_000.into())]);
         let mut connection = connected(&server, &channel).await;
-        for (timeout, headers) in [(Timeout::ChannelDefault, 1), (Timeout::None, 0)] {
+        let too_far = Timeout::After(Duration::MAX);
+        for (timeout, headers) in [(Timeout::ChannelDefault, 1), (Timeout::None, 0), (too_far, 0)] {
             let call = call_with(&channel, "", in_time(timeout));
             let request = connection.request().await;
             assert_eq!(request.header("grpc-timeout").len(), headers, "{timeout:?}");
@@ -76,7 +77,7 @@ fn the_channels_default_timeout_holds_unless_the_call_says_otherwise() {
     });
 }
 
-/// [WIRE-170], [WIRE-175]
+/// [WIRE-170], [WIRE-175], [CAN-1]
 #[test]
 fn a_cancelled_call_ends_with_the_code_and_text_it_was_given_and_the_server_is_told() {
     run(async {
@@ -100,7 +101,7 @@ fn a_cancelled_call_ends_with_the_code_and_text_it_was_given_and_the_server_is_t
     });
 }
 
-/// [WIRE-175]
+/// [WIRE-175], [CAN-2]
 #[test]
 fn a_call_cancelled_while_it_waits_for_a_connection_never_reaches_the_server() {
     run(async {

@@ -9,7 +9,7 @@ use crate::peer::server::{ReservedPort, Server};
 
 const FIXED_BACKOFF: &str = "grpc.testing.fixed_reconnect_backoff_ms";
 
-/// [CONN-20], [CONN-26], [LB-20]
+/// [CONN-20], [CONN-26], [LB-20], [WFR-1]
 #[test]
 fn a_refused_call_fails_at_once_and_tells_address_cause_attempt_next_attempt_and_that_nothing_was_sent() {
     run(async {
@@ -40,7 +40,7 @@ fn a_refused_call_fails_at_once_and_tells_address_cause_attempt_next_attempt_and
     });
 }
 
-/// [CONN-20], [CONN-67], [LB-7], [LB-9], [LB-19]
+/// [CONN-20], [CONN-67], [LB-7], [LB-9], [LB-19], [WFR-2], [DL-10]
 #[test]
 fn a_call_that_waits_for_ready_waits_until_a_server_appears() {
     run(async {
@@ -235,7 +235,7 @@ fn a_missing_unix_socket_is_named() {
     });
 }
 
-/// [WIRE-244]
+/// [WIRE-244], [DL-5]
 #[test]
 fn a_deadline_that_passes_while_connecting_tells_what_the_call_waited_for() {
     run(async {

@@ -33,7 +33,7 @@ async fn healthy(server: &Server, channel: &Channel) -> (Connection, Answer) {
     (connection, answer)
 }
 
-/// [LB-121], [LB-125]
+/// [LB-121], [LB-125], [HC-4], [HC-20]
 #[test]
 fn the_question_is_a_request_like_those_of_calls_with_the_services_name_as_its_message() {
     run(async {
@@ -61,7 +61,7 @@ fn the_question_is_a_request_like_those_of_calls_with_the_services_name_as_its_m
     });
 }
 
-/// [LB-121]
+/// [LB-121], [HC-7]
 #[test]
 fn a_server_that_changes_its_mind_is_left_out_and_taken_in_on_the_same_connection() {
     run(async {
@@ -115,7 +115,7 @@ fn of_many_changes_at_once_the_last_one_holds() {
     });
 }
 
-/// [LB-124], [LB-123]
+/// [LB-124], [LB-123], [HC-15]
 #[test]
 fn an_answer_that_cannot_be_read_is_a_bad_one_and_the_question_is_put_again_on_the_same_connection() {
     run(async {
@@ -139,7 +139,7 @@ fn an_answer_that_cannot_be_read_is_a_bad_one_and_the_question_is_put_again_on_t
     });
 }
 
-/// [LB-123]
+/// [LB-123], [HC-11]
 #[test]
 fn a_watch_that_breaks_off_after_an_answer_is_opened_again_at_once() {
     run(async {
@@ -185,7 +185,7 @@ fn when_the_connection_that_was_asked_is_lost_another_one_is_asked_and_what_was_
     });
 }
 
-/// [LB-126]
+/// [LB-126], [HC-12]
 #[test]
 fn a_watch_is_cancelled_when_its_connection_is_to_go_and_keeps_it_from_nothing() {
     run(async {

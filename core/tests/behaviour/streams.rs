@@ -121,7 +121,7 @@ fn the_half_close_travels_with_the_last_thing_sent() {
     });
 }
 
-/// [WIRE-176]
+/// [WIRE-176], [CAN-4]
 #[test]
 fn a_status_before_the_half_close_ends_the_call_and_frees_the_servers_stream() {
     run(async {

@@ -64,7 +64,7 @@ fn said(message: &[u8]) -> Option<(String, bool)> {
     ServingStatus::read(message).map(|status| (status.to_string(), status.is_serving()))
 }
 
-/// [LB-121]
+/// [LB-121], [HC-6]
 #[test]
 fn serving_is_healthy_and_nothing_else_is() {
     let table: [(&[u8], &str, bool); 10] = [
@@ -86,7 +86,7 @@ fn serving_is_healthy_and_nothing_else_is() {
     }
 }
 
-/// [LB-124]
+/// [LB-124], [HC-20]
 #[test]
 fn what_is_no_answer_is_not_read_as_one() {
     let table: [&[u8]; 14] = [

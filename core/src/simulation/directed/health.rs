@@ -47,7 +47,7 @@ fn servers(world: &World, tell: &[Tells]) -> Vec<Server> {
     (1..).zip(tell).map(server).collect()
 }
 
-/// [LB-121], [LB-127]
+/// [LB-121], [LB-127], [HC-7], [HC-33]
 #[test]
 fn servers_that_are_not_healthy_get_no_calls_and_stay_connected() {
     in_both_presets(|world, preset| async move {
@@ -107,7 +107,7 @@ fn with_no_healthy_server_calls_fail_with_what_servers_say_and_recover_within_a_
     });
 }
 
-/// [LB-21], [LB-121]
+/// [LB-21], [LB-121], [HC-5]
 #[test]
 fn calls_wait_while_no_server_has_said_anything_and_tell_for_what() {
     in_both_presets(|world, preset| async move {
@@ -125,7 +125,7 @@ fn calls_wait_while_no_server_has_said_anything_and_tell_for_what() {
     });
 }
 
-/// [LB-122]
+/// [LB-122], [HC-8]
 #[test]
 fn servers_that_do_not_tell_are_used_and_asked_once() {
     in_both_presets(|world, preset| async move {
@@ -144,7 +144,7 @@ fn gaps(watches: &[Time]) -> Vec<f64> {
     watches.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect()
 }
 
-/// [LB-123]
+/// [LB-123], [HC-9], [HC-10]
 #[test]
 fn a_watch_that_ends_unanswered_is_opened_again_after_longer_and_longer_waits() {
     in_both_presets(|world, preset| async move {
@@ -281,7 +281,7 @@ fn a_server_that_answers_nothing_but_the_watch_before_it_goes_is_not_dialed_with
     });
 }
 
-/// [LB-85], [LB-121]
+/// [LB-85], [LB-121], [HC-32]
 #[test]
 fn outlier_detection_leaves_out_whoever_fails_calls_and_whoever_is_not_healthy() {
     const OUTLIERS: &str = r#"{"healthCheckConfig": {"serviceName": "svc"}, "loadBalancingConfig": [
@@ -314,7 +314,7 @@ fn round_robin_asking(service: &str) -> String {
     format!(r#"{{{health}"loadBalancingConfig": [{{"round_robin": {{}}}}]}}"#)
 }
 
-/// [UPD-02], [LB-120]
+/// [UPD-02], [LB-120], [HC-16]
 #[test]
 fn a_config_that_names_another_service_has_it_asked_for_and_one_that_names_none_uses_every_server() {
     in_both_presets(|world, preset| async move {
@@ -354,7 +354,7 @@ fn a_config_that_names_another_service_has_it_asked_for_and_one_that_names_none_
     });
 }
 
-/// [LB-120]
+/// [LB-120], [HC-3]
 #[test]
 fn every_policy_that_spreads_calls_goes_by_health() {
     for policy in [
@@ -379,7 +379,7 @@ fn every_policy_that_spreads_calls_goes_by_health() {
     }
 }
 
-/// [LB-120]
+/// [LB-120], [HC-1], [HC-2], [HC-3], [HC-31]
 #[test]
 fn nobody_is_asked_by_pick_first_nor_where_it_is_inhibited_nor_without_a_name() {
     in_both_presets(|world, preset| async move {
@@ -413,7 +413,7 @@ fn nobody_is_asked_by_pick_first_nor_where_it_is_inhibited_nor_without_a_name() 
     });
 }
 
-/// [LB-125], [CONN-10]
+/// [LB-125], [CONN-10], [HC-14], [HC-18]
 #[test]
 fn a_watch_is_a_stream_of_its_connection_and_no_call_of_its_channel() {
     in_both_presets(|world, preset| async move {

@@ -79,7 +79,7 @@ fn a_resolver_is_asked_when_a_connection_is_lost() {
     });
 }
 
-/// [NAME-44], [NAME-46]
+/// [NAME-44], [NAME-46], [WFR-4]
 #[test]
 fn an_error_ends_calls_at_first_and_changes_nothing_later() {
     every_seed(10, |world: World| async move {

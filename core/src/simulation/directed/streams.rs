@@ -44,7 +44,7 @@ fn shown(channel: &Channel) -> (u64, u64, u64) {
     (metrics.calls_queued, in_use, limit)
 }
 
-/// [CONN-120] to [CONN-126], [CONN-131], [CONN-133]
+/// [CONN-120] to [CONN-126], [CONN-131], [CONN-133], [MCS-1], [MCS-2], [MCS-4]
 #[test]
 fn calls_above_the_limit_get_further_connections_and_those_go_when_they_are_not_used() {
     every_seed(10, |world: World| async move {
@@ -124,7 +124,7 @@ fn without_further_connections_calls_wait_in_their_order_and_their_deadlines_say
     });
 }
 
-/// [CONN-121], [CONN-124]
+/// [CONN-121], [CONN-124], [MCS-2], [MCS-3]
 #[test]
 fn no_more_connections_are_opened_than_are_allowed_and_what_is_too_much_waits() {
     every_seed(10, |world: World| async move {
@@ -144,7 +144,7 @@ fn no_more_connections_are_opened_than_are_allowed_and_what_is_too_much_waits() 
     });
 }
 
-/// [CONN-122], [CONN-126]
+/// [CONN-122], [CONN-126], [MCS-5]
 #[test]
 fn a_bound_that_is_raised_is_for_the_calls_that_wait_already() {
     every_seed(10, |world: World| async move {
@@ -197,6 +197,7 @@ fn a_config_that_changes_lets_calls_that_wait_have_connections_and_takes_none_fr
     });
 }
 
+/// [MCS-6]
 /// [CONN-127]: nothing of them was sent.
 #[test]
 fn calls_that_wait_when_every_connection_is_lost_are_made_on_the_next() {

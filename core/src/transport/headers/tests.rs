@@ -71,7 +71,7 @@ fn status_details_are_metadata_as_any_other() {
     assert_eq!(details, [("grpc-status-details-bin".to_owned(), vec![8, 7])]);
 }
 
-/// [WIRE-40], [WIRE-44]
+/// [WIRE-40], [WIRE-44], [DL-1], [DL-2]
 #[test]
 fn timeouts_use_the_finest_unit_that_fits_and_round_up() {
     let text = |duration| encode_timeout(duration).to_str().expect("ascii").to_owned();

@@ -128,7 +128,7 @@ fn an_address_that_failed_counts_as_failed_until_it_works() {
     assert_eq!(bench.state(1, State::Ready), ["READY pick 1"]);
 }
 
-/// [LB-21], [LB-121], [LB-127]
+/// [LB-21], [LB-121], [LB-127], [HC-30]
 #[test]
 fn an_address_whose_health_is_not_known_is_waited_for_and_one_that_is_not_healthy_has_failed() {
     let mut bench = dialing_three();
