@@ -102,14 +102,14 @@ LONG_FAULTS = [
     )
 ]
 
-# Servers and balancers that nobody here wrote, told with figures as the faults are; from the venv, because they call from their own process.
+# Servers and balancers that nobody here wrote, told with figures as the faults are; from the venv, because they call from their own process. What a
+# scenario needs it looks for itself.
 SCENARIOS = [
-    suite(f"scenario-{name}", f"{PYTHON} tests/scenarios/run.py {name}", shows_output=True) for name in ("stream-limit", "outliers")
+    suite(f"scenario-{name}", f"{PYTHON} tests/scenarios/run.py {name}", shows_output=True) for name in ("stream-limit", "outliers", "nginx", "haproxy")
 ]
-# HAProxy is looked for by the scenario itself.
 LONG_SCENARIOS = [
     suite(f"soak-{name}", f"{PYTHON} tests/scenarios/run.py --long --keep {name}", shows_output=True)
-    for name in ("stream-limit", "outliers", "virtual-ip", "churn")
+    for name in ("stream-limit", "outliers", "nginx", "haproxy", "virtual-ip", "churn")
 ]
 
 # Names in a network of their own, where the kernel allows one.

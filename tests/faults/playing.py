@@ -9,13 +9,10 @@ import traceback
 
 from bench.machine import machine_facts
 from faults.figures import Findings
+from server.running import Missing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED_EXIT_CODE = 77
-
-
-class Missing(Exception):
-    """A program that the scenario is about is not on this machine."""
 
 
 def main(about, scenarios, prepare=lambda: None):

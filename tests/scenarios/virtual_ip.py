@@ -5,14 +5,13 @@ With two connections of at most five seconds each the new servers are found alth
 
 import contextlib
 import pathlib
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
 
 from faults.caller import Caller
-from faults.playing import Missing
+from server import balancers
 from server.running import end_group
 from server.scripted import GrpcioServers
 
@@ -44,10 +43,7 @@ listen virtual
 
 def run(findings, is_long):
     del is_long
-    haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if haproxy is None:
-        raise Missing("HAProxy is not installed (apt-get install haproxy)")
-    with GrpcioServers(SERVERS) as servers, running_balancer(haproxy, servers.addresses) as balancer:
+    with GrpcioServers(SERVERS) as servers, running_balancer(balancers.program("haproxy"), servers.addresses) as balancer:
         with Caller(f"ipv4:{balancer.address}", rate=CALLS_PER_SECOND, options=OPTIONS) as caller:
             time.sleep(SECONDS_BEFORE)
             before = servers.calls()
@@ -95,7 +91,9 @@ def running_balancer(haproxy, addresses):
         servers = [f"    server s{number} {address}{state}\n" for number, (address, state) in enumerate(zip(addresses, states))]
         config.write_text(CONFIG.format(control=control, listener=listener.fileno()) + "".join(servers))
         command = [haproxy, "-db", "-q", "-f", str(config)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()], start_new_session=True)
+        process = subprocess.Popen(
+            command, env=balancers.environment(), stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()], start_new_session=True
+        )
         try:
             yield Balancer(control, "127.0.0.1:{}".format(listener.getsockname()[1]))
         finally:

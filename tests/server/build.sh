@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds the test servers: the fault server and its proxy, and grpc-go's interop server into .tools/bin. Without Go the suites
-# that need that one are skipped, visibly.
+# Builds the test servers: the fault server and its proxy, and grpc-go's interop server into .tools/bin; and fetches the balancers. Without Go
+# the suites that need that one are skipped, visibly.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cargo build --quiet --release --manifest-path "$root/Cargo.toml" -p linkspan-faults
+"$root/tests/server/balancers.sh"
 if ! command -v go > /dev/null; then
     echo "tests/server/build.sh: Go is not installed; suites against grpc-go will be skipped" >&2
     exit 0

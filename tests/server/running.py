@@ -17,6 +17,10 @@ START_GUARD_SECONDS = 30
 SHUT_DOWN_GUARD_SECONDS = 60
 
 
+class Missing(Exception):
+    """A program that a test is about is not on this machine."""
+
+
 class RunningServer:
     """One server process. `address` is host:port; leaving the `with` block ends the process."""
 
