@@ -1,64 +1,9 @@
-//! How a method's calls may be sent more than once: retries, hedging, and the tokens that bound both (A6).
-
-use std::time::Duration;
+//! How a method's calls may be sent more than once, and the tokens that bound that, read from a config's text (A6).
 
 use super::fields::{Field, NumberOrText, Object};
+use crate::policy::retry::codes::StatusCodes;
+use crate::policy::retry::{Attempts, HedgingPolicy, RetryPolicy, RetryThrottling};
 use crate::status::Code;
-
-/// One of the two; never both ([SC-07]).
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Attempts {
-    Retry(RetryPolicy),
-    Hedge(HedgingPolicy),
-}
-
-/// Sent again after a failure.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RetryPolicy {
-    /// With the first, at least 2; whoever follows it has a limit of its own ([RPOL-10]).
-    pub(crate) max_attempts: u32,
-    /// Above 0, as are the next two ([RPOL-11], [RPOL-12]).
-    pub(crate) initial_backoff: Duration,
-    pub(crate) max_backoff: Duration,
-    pub(crate) backoff_multiplier: f64,
-    /// At least one ([RPOL-13]).
-    pub(crate) retryable: StatusCodes,
-}
-
-/// Sent again before there is an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct HedgingPolicy {
-    /// With the first, at least 2 ([HEDGE-10]).
-    pub(crate) max_attempts: u32,
-    /// 0 sends all at once ([HEDGE-11]).
-    pub(crate) delay: Duration,
-    /// Codes that do not end the other attempts, perhaps none ([HEDGE-12]).
-    pub(crate) non_fatal: StatusCodes,
-}
-
-/// A set of codes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StatusCodes(u32);
-
-impl StatusCodes {
-    fn insert(&mut self, code: Code) {
-        self.0 |= 1 << code.number();
-    }
-
-    #[cfg_attr(not(test), expect(dead_code, reason = "retries and hedging come later"))]
-    pub(crate) fn contains(self, code: Code) -> bool {
-        self.0 & (1 << code.number()) != 0
-    }
-}
-
-/// Tokens of a channel, in thousandths ([THR-10], [THR-11]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RetryThrottling {
-    /// 1 to 1000 tokens.
-    pub(crate) max_milli_tokens: u32,
-    /// What a success gives back; at least one thousandth.
-    pub(crate) milli_token_ratio: u32,
-}
 
 pub(super) fn read(method_config: &Object<'_>) -> Option<Attempts> {
     let object = |name: &str| method_config.field(name).map(|field| field.object());
@@ -85,7 +30,7 @@ fn read_retry(object: &Object<'_>) -> Option<RetryPolicy> {
     let multiplier = object.required("backoffMultiplier").and_then(|field| field.positive());
     let retryable = object.required("retryableStatusCodes").and_then(|field| {
         let codes = codes(&field)?;
-        if codes == StatusCodes::default() { field.mistake("it must name at least one code") } else { Some(codes) }
+        if codes.is_empty() { field.mistake("it must name at least one code") } else { Some(codes) }
     });
     Some(RetryPolicy {
         max_attempts: max_attempts?,
@@ -113,13 +58,9 @@ fn max_attempts(object: &Object<'_>) -> Option<u32> {
 
 /// `None` when anything is wrong: a list of nothing but wrong codes is not told to be empty besides.
 fn codes(list: &Field<'_>) -> Option<StatusCodes> {
-    let mut codes = StatusCodes::default();
     // All are read before one is missed.
     let read: Vec<Option<Code>> = list.list()?.iter().map(code).collect();
-    for code in read {
-        codes.insert(code?);
-    }
-    Some(codes)
+    read.into_iter().collect()
 }
 
 /// A number or a name in any case ([SC-06]).
@@ -145,6 +86,8 @@ fn milli_tokens(field: &Field<'_>) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::ServiceConfig;
     use super::*;
 
@@ -170,9 +113,7 @@ mod tests {
     }
 
     fn set_of(codes: &[Code]) -> StatusCodes {
-        let mut set = StatusCodes::default();
-        codes.iter().for_each(|code| set.insert(*code));
-        set
+        codes.iter().copied().collect()
     }
 
     /// [RPOL-10] to [RPOL-13]

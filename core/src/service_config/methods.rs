@@ -5,8 +5,9 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempts::{self, Attempts};
+use super::attempts;
 use super::fields::{Field, Object};
+use crate::policy::retry::Attempts;
 
 /// What holds for calls of some methods.
 #[derive(Clone, Debug, Default, PartialEq)]

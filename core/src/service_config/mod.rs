@@ -16,7 +16,7 @@ mod fields;
 pub(crate) mod methods;
 
 use crate::policy::balancer::config::BalancingConfig;
-use attempts::RetryThrottling;
+use crate::policy::retry::RetryThrottling;
 pub(crate) use fields::Mistakes;
 use fields::Object;
 use methods::MethodConfigs;
