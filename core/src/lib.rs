@@ -29,6 +29,7 @@ mod metadata;
 mod observe;
 mod percent;
 mod policy;
+mod protobuf;
 mod random;
 mod resolver;
 mod runtime;

@@ -1,7 +1,9 @@
 //! What a server says of its load at the end of a call: an ORCA report among the trailers (A51, [LB-49]).
 //!
-//! The message is `xds.data.orca.v3.OrcaLoadReport`. Of protobuf it needs four wire types, so they are read here, in place: nothing is
-//! copied, whatever its maps hold. What is cut off or garbled is no report, and harms nothing else of its call.
+//! The message is `xds.data.orca.v3.OrcaLoadReport`, read in place: nothing is copied, whatever its maps hold. What is cut off or garbled is no
+//! report, and harms nothing else of its call.
+
+use crate::protobuf::{Fields, Value};
 
 /// The trailer, whose value is the serialized message.
 pub(crate) const TRAILER: &str = "endpoint-load-metrics-bin";
@@ -31,7 +33,7 @@ impl<'a> LoadReport<'a> {
     /// The report in these bytes; `None` when they are none.
     pub(crate) fn read(message: &'a [u8]) -> Option<Self> {
         let mut report = LoadReport { message, ..LoadReport::default() };
-        for field in Fields(message) {
+        for field in Fields::of(message) {
             match field? {
                 (CPU_UTILIZATION, Value::Double(value)) => report.cpu_utilization = value,
                 (MEM_UTILIZATION, Value::Double(value)) => report.mem_utilization = value,
@@ -58,9 +60,9 @@ impl<'a> LoadReport<'a> {
 
     /// Of a key that is there twice the last value counts, as everywhere in protobuf.
     fn in_map(&self, map: u32, key: &str) -> Option<f64> {
-        let entries = Fields(self.message).flatten().filter_map(|(number, value)| match value {
+        let entries = Fields::of(self.message).flatten().filter_map(|(number, value)| match value {
             Value::Bytes(entry) if number == map => map_entry(entry),
-            Value::Bytes(_) | Value::Double(_) | Value::Other => None,
+            _ => None,
         });
         entries.filter(|(name, _)| *name == key.as_bytes()).last().map(|(_, value)| value)
     }
@@ -69,7 +71,7 @@ impl<'a> LoadReport<'a> {
 /// The key and the value of an entry of a `map<string, double>`.
 fn map_entry(entry: &[u8]) -> Option<(&[u8], f64)> {
     let (mut key, mut number) = (&[][..], 0.0);
-    for field in Fields(entry) {
+    for field in Fields::of(entry) {
         match field? {
             (1, Value::Bytes(text)) => key = text,
             (2, Value::Double(value)) => number = value,
@@ -77,75 +79,6 @@ fn map_entry(entry: &[u8]) -> Option<(&[u8], f64)> {
         }
     }
     Some((key, number))
-}
-
-/// The value of a field.
-enum Value<'a> {
-    Double(f64),
-    /// A string or a message.
-    Bytes(&'a [u8]),
-    /// A number of a type that nothing here has.
-    Other,
-}
-
-/// What is left of a message: gives its fields by number, and `None` once and last where it is malformed.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u32, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field)
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u32, Value<'a>)> {
-        const VARINT: u32 = 0;
-        const FIXED_64: u32 = 1;
-        const LENGTH_DELIMITED: u32 = 2;
-        const FIXED_32: u32 = 5;
-
-        let tag = u32::try_from(self.varint()?).ok()?;
-        let value = match tag & 7 {
-            VARINT => self.varint().map(|_| Value::Other)?,
-            FIXED_64 => Value::Double(f64::from_le_bytes(*self.take(8)?.first_chunk()?)),
-            LENGTH_DELIMITED => {
-                let length = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.take(length)?)
-            }
-            FIXED_32 => self.take(4).map(|_| Value::Other)?,
-            // Groups, which this message's language does not have, and numbers that mean nothing.
-            _ => return None,
-        };
-        let number = tag >> 3;
-        (number > 0).then_some((number, value))
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
 }
 
 #[cfg(test)]

@@ -55,10 +55,15 @@ impl Backoff {
 
     /// The next wait without its jitter.
     pub(crate) fn base(&self) -> Duration {
-        let grown = self.options.initial.as_secs_f64() * self.options.multiplier.powi(self.failures);
-        // `powi` overflows to infinity after some hundred failures; the cap holds there too.
-        Duration::from_secs_f64(grown.min(self.options.max.as_secs_f64()))
+        grown(self.options.initial, self.options.multiplier, self.failures, self.options.max)
     }
+}
+
+/// What `initial` has grown to after so many failures, no more than `max`.
+pub(super) fn grown(initial: Duration, multiplier: f64, failures: i32, max: Duration) -> Duration {
+    let grown = initial.as_secs_f64() * multiplier.powi(failures);
+    // `powi` overflows to infinity after some hundred failures; the cap holds there too.
+    Duration::from_secs_f64(grown.min(max.as_secs_f64()))
 }
 
 #[cfg(test)]

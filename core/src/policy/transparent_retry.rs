@@ -1,7 +1,8 @@
 //! Whether a call the server did not process is sent again, unseen ([RETRY-2] to [RETRY-4]).
 //!
 //! Such a retry cannot do anything twice, so it needs no policy of the user's. It is bounded all the same: per call, and over all calls of
-//! a channel by a budget, so that a server that refuses everything is not sent everything several times.
+//! a channel by a budget, so that a server that refuses everything is not sent everything several times. Retries and hedges that a policy asks
+//! for are paid for by the same budget.
 
 use std::time::Duration;
 
@@ -51,6 +52,11 @@ impl RetryBudget {
         if attempts > self.options.most_per_call {
             return false;
         }
+        self.take(now, calls)
+    }
+
+    /// An attempt beyond a call's first is to be made, whatever for; the channel has started `calls` so far. Whether it may be, and if so, it counts.
+    pub(crate) fn take(&mut self, now: Time, calls: u64) -> bool {
         let Some(budget) = self.options.budget else { return true };
         let (since, before) = std::mem::replace(&mut self.reckoned, (now, calls));
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
@@ -115,6 +121,16 @@ mod tests {
         granted(&mut budget, at(5_000), 0);
         assert_eq!(granted(&mut budget, at(91_400), 0), 100);
         assert_eq!(granted(&mut budget, at(1_000_000), 1_000_000_000), 2_100);
+    }
+
+    #[test]
+    fn attempts_of_all_kinds_are_paid_for_by_one_budget() {
+        let mut budget = frugal();
+        for _ in 0..50 {
+            assert!(budget.take(at(5_000), 0) && budget.on_unprocessed(at(5_000), 0, 1));
+        }
+        assert!(!budget.take(at(5_000), 0) && !budget.on_unprocessed(at(5_000), 0, 1));
+        assert!(budget.take(at(5_001), 0));
     }
 
     #[test]

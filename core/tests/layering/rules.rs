@@ -17,6 +17,7 @@ const LEAVES: &[&str] = &[
     "interned",
     "line",
     "load_report",
+    "protobuf",
     "small_map",
     "random",
 ];

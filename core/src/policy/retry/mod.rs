@@ -4,7 +4,14 @@
 
 use std::time::Duration;
 
+pub(crate) mod buffer;
 pub(crate) mod codes;
+pub(crate) mod idempotent;
+pub(crate) mod pushback;
+pub(crate) mod rules;
+pub(crate) mod sequence;
+pub(crate) mod throttle;
+pub(crate) mod why;
 
 use codes::StatusCodes;
 
