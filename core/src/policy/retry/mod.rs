@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub(crate) mod buffer;
 pub(crate) mod codes;
+pub(crate) mod hedging;
 pub(crate) mod idempotent;
 pub(crate) mod pushback;
 pub(crate) mod rules;
