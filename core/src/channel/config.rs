@@ -13,8 +13,9 @@ use crate::policy::balancer::breaker::BreakerOptions;
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::keepalive::KeepaliveOptions;
 use crate::policy::liveness::LivenessOptions;
+use crate::policy::retry::rules::RetryRules;
 use crate::policy::subchannel::DialRules;
-use crate::policy::transparent_retry::{BudgetOptions, TransparentRetryOptions};
+use crate::policy::transparent_retry::TransparentRetryOptions;
 use crate::resolver::NameRules;
 use crate::resolver::proxy::by_address::AddressProxy;
 use crate::resolver::schemes::Schemes;
@@ -31,7 +32,7 @@ use super::authority::ServerNames;
 use super::options::{ChannelOptions, Preset, warn_once};
 use super::pools::PoolRules;
 use super::windows::Windows;
-use super::{balancing, keepalive, proxies};
+use super::{balancing, keepalive, proxies, retries};
 
 /// Everything a channel was made with.
 #[derive(Clone)]
@@ -80,6 +81,7 @@ pub(crate) struct Settings {
     /// How long what was found serves while look-ups fail; `None` is for ever.
     pub(crate) dns_stale: Option<Duration>,
     pub(crate) transparent_retry: TransparentRetryOptions,
+    pub(crate) retries: RetryRules,
     pub(crate) receive: ReceiveLimits,
     /// Whether nobody set the limit of received messages.
     pub(crate) is_receive_limit_default: bool,
@@ -180,13 +182,8 @@ impl ChannelConfig {
             dns_stale: Some(number("linkspan.dns_stale_ms"))
                 .filter(|stale| *stale < i64::from(i32::MAX))
                 .map(|stale| Duration::from_millis(stale.unsigned_abs())),
-            transparent_retry: TransparentRetryOptions {
-                most_per_call: match preset {
-                    Preset::Grpc => 1,
-                    Preset::Resilient => 5,
-                },
-                budget: retry_budget(options, preset)?,
-            },
+            transparent_retry: retries::unseen(options, preset)?,
+            retries: retries::rules(options, preset)?,
             receive: ReceiveLimits {
                 message: size_limit(number("grpc.max_receive_message_length")),
                 headers: HeaderRules {
@@ -299,28 +296,6 @@ fn takes_resolvers_config(options: &ChannelOptions, endpoint: &Endpoint) -> bool
             is_wanted
         }
         Endpoint::OfHost(_) => is_disabled != Some(true),
-    }
-}
-
-/// `ratio, minimum per second`.
-fn retry_budget(options: &ChannelOptions, preset: Preset) -> Result<Option<BudgetOptions>, Error> {
-    let key = "linkspan.retry_budget";
-    let text = match (options.text(key), preset) {
-        (Some(text), _) => text,
-        (None, Preset::Grpc) => "off",
-        (None, Preset::Resilient) => "0.2, 10",
-    };
-    if text == "off" {
-        return Ok(None);
-    }
-    let number = |text: &str| text.trim().parse().ok().filter(|number| (0.0..=1e6).contains(number));
-    let parsed = text.split_once(',').and_then(|(ratio, per_second)| Some((number(ratio)?, number(per_second)?)));
-    match parsed {
-        Some((ratio, min_per_second)) => Ok(Some(BudgetOptions { ratio, min_per_second })),
-        None => {
-            let wanted = "\"off\", or a share of the calls and a number per second, as in \"0.2, 10\"";
-            Err(Error::new(ErrorKind::BadOption, format!("option {key:?} may be {wanted}; it is {text:?}")))
-        }
     }
 }
 
@@ -523,26 +498,5 @@ mod tests {
         assert!(grpc.dial.timeout_grows_with_backoff && !resilient.dial.timeout_grows_with_backoff);
         assert_eq!((grpc.connection_age, resilient.connection_age), (None, Some(Duration::from_secs(1_800))));
         assert_eq!((grpc.dns_refresh, resilient.dns_refresh), (None, Some(Duration::from_secs(30))));
-    }
-
-    #[test]
-    fn retry_budgets_are_two_numbers_or_off() {
-        let with = |text: &str| {
-            let mut options = ChannelOptions::new();
-            options.set("linkspan.retry_budget", text).expect("text");
-            ChannelConfig::new("localhost:1", &Credentials::insecure(), &options, &Schemes::default())
-                .map(|config| config.transparent_retry.budget)
-        };
-        let default = Some(BudgetOptions { ratio: 0.2, min_per_second: 10.0 });
-        assert_eq!(config(Preset::Resilient, &[]).transparent_retry.budget, default);
-        assert_eq!(
-            config(Preset::Grpc, &[]).transparent_retry,
-            TransparentRetryOptions { most_per_call: 1, budget: None }
-        );
-        assert_eq!(with("off"), Ok(None));
-        assert_eq!(with("1,0.5"), Ok(Some(BudgetOptions { ratio: 1.0, min_per_second: 0.5 })));
-        for wrong in ["", "1", "x, 1", "1, -1", "nan, 1", "1, 1e9"] {
-            assert_eq!(with(wrong).expect_err(wrong).kind(), ErrorKind::BadOption);
-        }
     }
 }

@@ -22,6 +22,7 @@ mod pools;
 mod proxies;
 pub(crate) mod registry;
 mod resolving;
+mod retries;
 mod showing;
 pub(crate) mod slot;
 pub(crate) mod snapshot;

@@ -69,7 +69,7 @@ fn waits_grow_from_the_first_to_the_longest_and_differ_by_a_fifth() {
     assert_eq!(waits(&policy, 0.5), [1.0, 2.0, 4.0, 5.0, 5.0].map(after));
     assert_eq!(waits(&policy, 0.0), [0.8, 1.6, 3.2, 4.0, 4.0].map(after));
     assert_eq!(waits(&policy, 1.0), [1.2, 2.4, 4.8, 6.0, 6.0].map(after));
-    let first_is_longer = RetryPolicy { initial_backoff: Duration::from_secs(20), ..policy.clone() };
+    let first_is_longer = RetryPolicy { initial_backoff: Duration::from_secs(20), ..policy };
     assert_eq!(waits(&first_is_longer, 0.5), [5.0; 5].map(after));
     let shrinking = RetryPolicy { backoff_multiplier: 0.5, ..policy };
     assert_eq!(waits(&shrinking, 0.5), [1.0, 0.5, 0.25, 0.125, 0.0625].map(after));
