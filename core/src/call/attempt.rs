@@ -1,7 +1,7 @@
-//! One attempt: wait for a snapshot that says where to, open a stream there.
+//! How an attempt begins: wait for a snapshot that says where to, open a stream there.
 
 use super::CallSpec;
-use super::ending::Progress;
+use super::progress::Attempt;
 use super::waiting::{Place, Waiting};
 use crate::channel::LocalChannel;
 use crate::channel::slot::Turn;
@@ -22,15 +22,14 @@ use crate::transport::stream::Stream;
 pub(super) async fn open<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
-    progress: &Progress,
+    attempt: &Attempt,
     is_last: bool,
 ) -> Result<Stream, Failure> {
     let mut waiting = None;
     let mut turn = Turn::default();
     let mut place = Place::at(channel);
     let mut snapshot = channel.snapshot();
-    // When the call looks for a connection; the clock is asked only if that is not when it was made.
-    let mut looks_at = if progress.has_just_begun() { progress.started() } else { channel.driver().now() };
+    let mut looks_at = attempt.looks_at(channel.driver());
     let mut has_moved_on = false;
     let random_unit = || channel.driver().random_unit();
     let connection_wanted = || channel.on_connection_wanted();
@@ -42,11 +41,11 @@ pub(super) async fn open<D: Driver>(
     };
     loop {
         let may_look = place.is_first() || snapshot.state == State::Shutdown;
-        let pick = if may_look { snapshot.pick(&args, progress.refused_by()) } else { Pick::Full };
+        let pick = if may_look { snapshot.pick(&args, attempt.avoids()) } else { Pick::Full };
         match pick {
             Pick::Ready(subchannel, pool, in_flight) => {
-                progress.phase.set(Phase::Queue);
-                let mut placed = pool.take(looks_at, progress.refused_by());
+                attempt.phase.set(Phase::Queue);
+                let mut placed = pool.take(looks_at, attempt.avoids());
                 if placed.is_none() {
                     // One that is in doubt now is waited for only if the next one is, too.
                     if pool.is_in_doubt() && snapshot.has_unchecked() && !std::mem::replace(&mut has_moved_on, true) {
@@ -57,13 +56,13 @@ pub(super) async fn open<D: Driver>(
                         waiting = Some(Waiting::enter(channel, None)?);
                     }
                     let waits = || {
-                        progress.on_waits_for(channel.driver(), &pool);
+                        attempt.on_waits_for(channel.driver(), &pool);
                         if pool.ask_for_more() {
                             channel.on_stream_wanted(subchannel);
                         }
                     };
                     place.leave();
-                    placed = pool.wait(looks_at, progress.refused_by(), waits).await;
+                    placed = pool.wait(looks_at, attempt.avoids(), waits).await;
                 }
                 if let Some((connection, place)) = placed {
                     check_authority(channel, spec, &connection)?;
@@ -73,11 +72,11 @@ pub(super) async fn open<D: Driver>(
                         &spec.method.path,
                         spec.authority.as_ref(),
                         &spec.metadata,
-                        progress.remaining(channel.driver()),
+                        attempt.remaining(channel.driver()),
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {
-                            progress.on_opened(connection, in_flight);
+                            attempt.on_opened(connection, in_flight);
                             return Ok(stream);
                         }
                         Err(NotOpened::BadRequest(failure)) => return Err(failure),
@@ -92,11 +91,11 @@ pub(super) async fn open<D: Driver>(
                 }
             }
             Pick::Full => {
-                progress.phase.set(Phase::Queue);
+                attempt.phase.set(Phase::Queue);
                 if waiting.is_none() {
                     waiting = Some(Waiting::enter(channel, place.limit())?);
                 }
-                snapshot = match place.wait(channel, progress, &snapshot, &mut turn).await {
+                snapshot = match place.wait(channel, attempt, &snapshot, &mut turn).await {
                     Some(newest) => newest,
                     None => return Err(no_control()),
                 };
@@ -106,7 +105,7 @@ pub(super) async fn open<D: Driver>(
             Pick::Queue if snapshot.state == State::Idle => channel.wake("a call was started"),
             Pick::Queue => {}
             Pick::Fail(failure) if !spec.waits_for_ready() => {
-                progress.phase.set(phase_of(&snapshot));
+                attempt.phase.set(phase_of(&snapshot));
                 channel.on_call_waits();
                 return Err(failure);
             }
@@ -114,7 +113,7 @@ pub(super) async fn open<D: Driver>(
             Pick::Closed => return Err(Failure::ChannelClosed),
         }
         place.leave();
-        progress.phase.set(phase_of(&snapshot));
+        attempt.phase.set(phase_of(&snapshot));
         channel.on_call_waits();
         if waiting.is_none() {
             waiting = Some(Waiting::enter(channel, None)?);

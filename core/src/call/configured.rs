@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::CallSpec;
-use super::ending::Progress;
 use super::inbox::Inbox;
+use super::progress::Progress;
 use super::waiting::Waiting;
 use crate::channel::LocalChannel;
 use crate::channel::slot::Turn;
@@ -46,7 +46,7 @@ async fn first<D: Driver>(
 ) -> Result<Arc<ServiceConfig>, Outcome> {
     let waiting = pin!(wait(channel, spec, progress));
     let ended = progress.supervised(channel.driver(), inbox, waiting).await;
-    ended.and_then(|waited| waited).map_err(|failure| progress.local(failure))
+    ended.and_then(|waited| waited).map_err(|failure| progress.attempt.local(failure))
 }
 
 /// A failure to resolve ends the call unless it was told to wait; a config that is not known cannot say so ([SC-22]).
@@ -57,7 +57,7 @@ async fn wait<D: Driver>(
 ) -> Result<Arc<ServiceConfig>, Failure> {
     let mut turn = Turn::default();
     let mut snapshot = channel.snapshot();
-    progress.phase.set(Phase::Resolve);
+    progress.attempt.phase.set(Phase::Resolve);
     let _waiting = Waiting::enter(channel, None)?;
     loop {
         if let Some(config) = &snapshot.service_config {

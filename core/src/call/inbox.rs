@@ -55,8 +55,12 @@ impl Inbox {
         self.wake();
     }
 
-    pub(super) async fn outgoing(&self) -> Outgoing {
-        poll_fn(|cx| self.poll(cx, || self.outgoing.borrow_mut().pop_front())).await
+    /// The next thing to send, if it `fits`.
+    pub(super) fn poll_outgoing(&self, cx: &mut Context<'_>, fits: impl FnOnce(&Outgoing) -> bool) -> Poll<Outgoing> {
+        self.poll(cx, || {
+            let mut outgoing = self.outgoing.borrow_mut();
+            if outgoing.front().is_some_and(fits) { outgoing.pop_front() } else { None }
+        })
     }
 
     /// Uses one unit of credit, waiting until there is one.

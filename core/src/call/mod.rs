@@ -3,12 +3,14 @@
 //! A call is a future on its channel's loop. It reads the snapshot, opens a stream, and reports one [`CallEnd`] with a text
 //! that says where it was. Whoever drops it resets its stream and touches nobody else.
 
+mod again;
 mod attempt;
 mod configured;
 mod ending;
 pub(crate) mod inbox;
 mod limits;
 pub(crate) mod methods;
+mod progress;
 pub(crate) mod quota;
 mod replay;
 pub(crate) mod streaming;
@@ -138,8 +140,10 @@ pub struct CallEnd {
     pub trailing: Metadata,
     /// Whether the status was made by this library and not by the server.
     pub local: bool,
-    /// How far the request got.
+    /// How far the request got, in the attempt that came furthest.
     pub sent: Sent,
+    /// How many attempts were started, those that are made unseen among them. Default: 0, when the call ended before its first.
+    pub attempts: u32,
     /// The address of the connection the call was on, once it was on one.
     pub peer: Option<Arc<str>>,
     /// From the start to the end.
@@ -157,6 +161,7 @@ impl CallEnd {
             trailing: Metadata::new(),
             local: true,
             sent,
+            attempts: 0,
             peer: None,
             elapsed: Duration::ZERO,
             trail: String::new(),

@@ -1,16 +1,18 @@
 //! A call with streams: messages out as they come, messages in as they are asked for, one end.
 
-use std::cell::Cell;
+use std::future::poll_fn;
+use std::ops::ControlFlow::Break;
 use std::pin::pin;
+use std::task::Poll;
 
 use bytes::Bytes;
 
-use super::ending::Progress;
 use super::inbox::{Inbox, Outgoing};
+use super::progress::{Attempt, Progress};
 use super::quota::SendQuota;
-use super::replay::Replay;
+use super::replay::{Cursor, Replay};
 use super::unary::due;
-use super::{CallEnd, CallSpec, attempt, configured, limits, waiting};
+use super::{CallEnd, CallSpec, again, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -42,8 +44,7 @@ pub(crate) async fn run<D: Driver>(
     {
         return progress.end(channel, outcome);
     }
-    let owed = Cell::new(None);
-    let running = Running { channel, spec, is_empty, inbox, quota, owed, events, progress: &progress, replay: &replay };
+    let running = Running { channel, spec, is_empty, inbox, quota, events, progress: &progress, replay: &replay };
     let outcome = {
         let attempts = pin!(running.attempts());
         progress.supervise(channel.driver(), inbox, attempts).await
@@ -58,8 +59,6 @@ struct Running<'a, D: Driver, E: StreamEvents> {
     is_empty: bool,
     inbox: &'a Inbox,
     quota: &'a SendQuota,
-    /// The size of the message that was taken to be sent and has not been given back to the quota.
-    owed: Cell<Option<usize>>,
     events: &'a E,
     progress: &'a Progress,
     replay: &'a Replay,
@@ -69,37 +68,38 @@ struct Running<'a, D: Driver, E: StreamEvents> {
 const MOST_WITH_HEADERS: usize = 8 << 10;
 
 impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
-    /// One attempt, and further ones, unseen, while the server says that it did not process the last ([RETRY-3]) and everything sent so
-    /// far can be sent again.
+    /// One attempt, and further ones as long as there is a reason.
     async fn attempts(&self) -> Outcome {
-        let _running = match waiting::enter(self.channel, self.progress).await {
+        let (attempt, cursor) = (&self.progress.attempt, Cursor::default());
+        let _running = match waiting::enter(self.channel, attempt).await {
             Ok(running) => running,
-            Err(failure) => return self.progress.local(failure),
+            Err(failure) => return attempt.local(failure),
         };
-        let mut attempts = 1;
+        self.progress.on_first_attempt();
         loop {
-            let outcome = self.exchange().await;
-            if outcome.sent != Sent::Refused || !self.replay.is_whole() || !self.channel.may_retry(attempts) {
+            let outcome = self.exchange(attempt, &cursor).await;
+            if attempt.is_committed.get() {
                 return outcome;
             }
-            attempts += 1;
-            self.progress.on_retry();
-            self.replay.start_over();
+            if let Break(outcome) = again::after(self.channel, self.progress, outcome) {
+                return outcome;
+            }
+            cursor.start_over();
         }
     }
 
-    async fn exchange(&self) -> Outcome {
-        let mut stream = match attempt::open(self.channel, self.spec, self.progress, self.is_empty).await {
+    async fn exchange(&self, attempt: &Attempt, cursor: &Cursor) -> Outcome {
+        let mut stream = match attempt::open(self.channel, self.spec, attempt, self.is_empty).await {
             Ok(stream) => stream,
-            Err(failure) => return self.progress.local(failure),
+            Err(failure) => return attempt.local(failure),
         };
-        self.progress.sent.set(Sent::Processed);
+        attempt.sent.set(Sent::Processed);
         if self.is_empty {
-            self.progress.phase.set(Phase::Wait);
+            attempt.phase.set(Phase::Wait);
         }
         let outcome = {
-            let mut sending = pin!(self.send_all(&mut stream.sender));
-            let mut receiving = pin!(self.receive_all(&mut stream.receiver));
+            let mut sending = pin!(self.send_all(&mut stream.sender, attempt, cursor));
+            let mut receiving = pin!(self.receive_all(&mut stream.receiver, attempt, cursor));
             let mut is_sending = !self.is_empty;
             loop {
                 tokio::select! {
@@ -118,15 +118,11 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
         outcome
     }
 
-    /// Sends until half-closed, or until the stream takes nothing more; why it does not comes from the receiving half. What an earlier
-    /// attempt has sent goes first.
-    async fn send_all(&self, sender: &mut Sender) -> Result<(), Failure> {
+    /// Sends until half-closed, or until the stream takes nothing more; why it does not comes from the receiving half.
+    async fn send_all(&self, sender: &mut Sender, attempt: &Attempt, cursor: &Cursor) -> Result<(), Failure> {
         let mut is_first = true;
         loop {
-            let Outgoing { message, is_last } = match self.replay.next() {
-                Some(outgoing) => outgoing,
-                None => self.taken_from_inbox().await,
-            };
+            let Outgoing { message, is_last } = self.next(attempt, cursor).await;
             let taken = match message {
                 None => sender.half_close(),
                 Some(message) => {
@@ -140,54 +136,69 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
                         sender.send(outbound, is_last).await
                     };
                     self.channel.counters().messages_sent.one();
-                    self.give_back();
+                    self.hand_on(cursor, size);
                     taken
                 }
             };
             if is_last {
-                self.progress.phase.set(Phase::Wait);
+                attempt.phase.set(Phase::Wait);
                 return Ok(());
             }
             if taken.is_err() {
-                return self.swallow().await;
+                return self.swallow(attempt, cursor).await;
             }
         }
     }
 
-    async fn taken_from_inbox(&self) -> Outgoing {
-        let outgoing = self.inbox.outgoing().await;
-        self.replay.keep(&outgoing);
-        self.owed.set(outgoing.message.as_ref().map(Bytes::len));
-        outgoing
+    /// What the attempt is to send next: what others of the call have sent goes first, then what its caller sends.
+    async fn next(&self, attempt: &Attempt, cursor: &Cursor) -> Outgoing {
+        poll_fn(|cx| {
+            if let Some(outgoing) = self.replay.next(cursor) {
+                return Poll::Ready(outgoing);
+            }
+            let taken = self.inbox.poll_outgoing(cx, |_| true);
+            if let Poll::Ready(outgoing) = &taken
+                && !self.replay.take_in(cursor, outgoing)
+            {
+                attempt.is_committed.set(true);
+            }
+            taken
+        })
+        .await
     }
 
-    /// The message taken last is on its way, or goes nowhere. One that an earlier attempt was about to send is given back by the next.
-    fn give_back(&self) {
-        if self.owed.take().is_some_and(|size| self.quota.give_back(size)) {
+    /// The message before the cursor is on its way, or goes nowhere. If it was none that another attempt has sent, there is room for another.
+    fn hand_on(&self, cursor: &Cursor, size: usize) {
+        if self.replay.hand_on(cursor) && self.quota.give_back(size) {
             self.events.on_writable();
         }
     }
 
     /// The server ended the stream before we half-closed: what is sent from now on goes nowhere, and whoever sends it must not wait
-    /// for room.
-    async fn swallow(&self) -> Result<(), Failure> {
+    /// for room. As long as another attempt may follow it is left to that; the receiving half, which is asked first, will know.
+    async fn swallow(&self, attempt: &Attempt, cursor: &Cursor) -> Result<(), Failure> {
+        poll_fn(|_| if attempt.is_committed.get() { Poll::Ready(()) } else { Poll::Pending }).await;
         loop {
-            self.give_back();
-            if self.taken_from_inbox().await.is_last {
+            let Outgoing { message, is_last } = self.next(attempt, cursor).await;
+            if let Some(message) = message {
+                self.hand_on(cursor, message.len());
+            }
+            if is_last {
                 return Ok(());
             }
         }
     }
 
     /// Receives until the end. One message is read ahead of the credit, so that an end without a further message shows at once.
-    async fn receive_all(&self, receiver: &mut Receiver) -> Outcome {
+    async fn receive_all(&self, receiver: &mut Receiver, attempt: &Attempt, cursor: &Cursor) -> Outcome {
         let single_response = self.spec.single_response;
         match receiver.head(limits::receive(self.channel, self.spec)).await {
             Err(outcome) => return if single_response { due(outcome) } else { outcome },
             Ok(initial) => {
-                self.replay.let_go();
+                attempt.is_committed.set(true);
+                self.replay.let_go(cursor);
                 if !self.spec.skip_initial {
-                    let peer = self.progress.peer().unwrap_or_else(|| "".into());
+                    let peer = attempt.peer().unwrap_or_else(|| "".into());
                     self.events.on_headers(initial, peer);
                 }
             }

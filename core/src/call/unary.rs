@@ -1,13 +1,14 @@
 //! A unary call: one message out, one message in, one end.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow::Break;
 use std::pin::pin;
 
 use bytes::Bytes;
 
-use super::ending::Progress;
 use super::inbox::Inbox;
-use super::{CallSpec, UnaryEnd, attempt, configured, limits, waiting};
+use super::progress::{Attempt, Progress};
+use super::{CallSpec, UnaryEnd, again, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -48,7 +49,7 @@ struct Received {
     message: Option<Bytes>,
 }
 
-/// One attempt, and further ones, unseen, while the server says that it did not process the last ([RETRY-3]).
+/// One attempt, and further ones as long as there is a reason.
 async fn attempts<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
@@ -56,18 +57,20 @@ async fn attempts<D: Driver>(
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
-    let _running = match waiting::enter(channel, progress).await {
+    let attempt = &progress.attempt;
+    let _running = match waiting::enter(channel, attempt).await {
         Ok(running) => running,
-        Err(failure) => return progress.local(failure),
+        Err(failure) => return attempt.local(failure),
     };
-    let mut attempts = 1;
+    progress.on_first_attempt();
     loop {
-        let outcome = exchange(channel, spec, message, progress, received).await;
-        if outcome.sent != Sent::Refused || !channel.may_retry(attempts) {
+        let outcome = exchange(channel, spec, message, attempt, received).await;
+        if attempt.is_committed.get() {
             return outcome;
         }
-        attempts += 1;
-        progress.on_retry();
+        if let Break(outcome) = again::after(channel, progress, outcome) {
+            return outcome;
+        }
     }
 }
 
@@ -75,27 +78,27 @@ async fn exchange<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
     message: &Bytes,
-    progress: &Progress,
+    attempt: &Attempt,
     received: &RefCell<Received>,
 ) -> Outcome {
     let outbound = match Outbound::message(message.clone(), limits::send(channel, spec)) {
         Ok(outbound) => outbound,
         Err(failure) => {
-            progress.phase.set(Phase::Send);
-            return progress.local(failure);
+            attempt.phase.set(Phase::Send);
+            return attempt.local(failure);
         }
     };
-    let mut stream = match attempt::open(channel, spec, progress, false).await {
+    let mut stream = match attempt::open(channel, spec, attempt, false).await {
         Ok(stream) => stream,
-        Err(failure) => return progress.local(failure),
+        Err(failure) => return attempt.local(failure),
     };
-    progress.sent.set(Sent::Processed);
+    attempt.sent.set(Sent::Processed);
     // Why it took nothing, if it did, comes from the receiving half.
     let _ = stream.sender.send_now(outbound, true);
     channel.counters().messages_sent.one();
-    progress.phase.set(Phase::Wait);
+    attempt.phase.set(Phase::Wait);
 
-    let outcome = receive(channel, spec, &mut stream.receiver, received).await;
+    let outcome = receive(channel, spec, &mut stream.receiver, attempt, received).await;
     if matches!(outcome.ending, Ending::Peer { .. }) {
         stream.sender.finished();
     }
@@ -106,10 +109,14 @@ async fn receive<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
     receiver: &mut Receiver,
+    attempt: &Attempt,
     received: &RefCell<Received>,
 ) -> Outcome {
     match receiver.head(limits::receive(channel, spec)).await {
-        Ok(initial) => received.borrow_mut().initial = Some(initial),
+        Ok(initial) => {
+            attempt.is_committed.set(true);
+            received.borrow_mut().initial = Some(initial);
+        }
         Err(outcome) => return due(outcome),
     }
     match receiver.message().await {

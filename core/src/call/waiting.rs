@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::ending::Progress;
+use super::progress::Attempt;
 use crate::channel::LocalChannel;
 use crate::channel::call_limits::{AddressLimit, Running};
 use crate::channel::slot::Turn;
@@ -38,20 +38,17 @@ impl Drop for Waiting<'_> {
 }
 
 /// Counts a call towards the limit of its channel, if it has one; waits for room where there is none, until the channel is closed.
-pub(super) async fn enter<D: Driver>(
-    channel: &LocalChannel<D>,
-    progress: &Progress,
-) -> Result<Option<Running>, Failure> {
+pub(super) async fn enter<D: Driver>(channel: &LocalChannel<D>, attempt: &Attempt) -> Result<Option<Running>, Failure> {
     let Some(limit) = channel.limit() else { return Ok(None) };
     if let Some(running) = limit.take() {
         return Ok(Some(running));
     }
     let reached = CallLimit::OfChannel(limit.most);
     let _waiting = Waiting::enter(channel, Some(reached))?;
-    progress.on_limit_reached(reached);
+    attempt.on_limit_reached(reached);
     // Boxed, because few calls wait and every call would have room for it.
     let running = Box::pin(limit.wait()).await;
-    progress.on_limit_passed();
+    attempt.on_limit_passed();
     running.map(Some).ok_or(Failure::ChannelClosed)
 }
 
@@ -90,12 +87,12 @@ impl<'a> Place<'a> {
     pub(super) async fn wait<D: Driver>(
         &mut self,
         channel: &LocalChannel<D>,
-        progress: &Progress,
+        attempt: &Attempt,
         seen: &Rc<Snapshot>,
         turn: &mut Turn,
     ) -> Option<Rc<Snapshot>> {
         if let (Some(limit), Some(reached)) = (self.limit, self.limit()) {
-            progress.on_limit_reached(reached);
+            attempt.on_limit_reached(reached);
             self.turn.get_or_insert_with(|| limit.line.turn());
         }
         let mut has_waited = false;
@@ -114,7 +111,7 @@ impl<'a> Place<'a> {
             Poll::Pending
         });
         let newest = newest.await;
-        progress.on_limit_passed();
+        attempt.on_limit_passed();
         newest
     }
 }

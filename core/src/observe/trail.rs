@@ -36,8 +36,8 @@ impl Phase {
     }
 }
 
-/// How far a request got at the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a request got at the server; the further the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sent {
     /// It never left this process: safe to send again.
     NotSent,

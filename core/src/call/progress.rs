@@ -1,0 +1,323 @@
+//! Where a call is: what it keeps about itself on the way, and apart from that what it keeps about each of its attempts.
+//!
+//! Most calls have one attempt, and attempts one after the other share one [`Attempt`]. Hedges run side by side, and each has its own.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::inbox::{Cancel, Inbox};
+use super::{CallSpec, ending};
+use crate::channel::LocalChannel;
+use crate::channel::call_limits::AtAddress;
+use crate::failure::{CallLimit, Failure};
+use crate::observe::trail::{Phase, Sent};
+use crate::runtime::{Driver, sleep_until};
+use crate::time::Time;
+use crate::transport::connection::Connection;
+use crate::transport::pool::{Lacks, Pool};
+use crate::transport::{Ending, Outcome};
+
+/// Where a call is.
+pub(super) struct Progress {
+    pub(super) started: Time,
+    /// `None` is no deadline.
+    timeout: Option<Duration>,
+    /// How many attempts were started.
+    pub(super) attempts: Cell<u32>,
+    /// How far the attempts before the running one came.
+    reached: Cell<Sent>,
+    pub(super) attempt: Attempt,
+}
+
+/// Where one attempt is.
+pub(super) struct Attempt {
+    /// The call's.
+    deadline: Option<Time>,
+    pub(super) phase: Cell<Phase>,
+    pub(super) sent: Cell<Sent>,
+    /// Set when no other attempt can take its place any more ([COMMIT-01], [COMMIT-02]).
+    pub(super) is_committed: Cell<bool>,
+    pub(super) place: RefCell<Where>,
+    /// When it looks for a connection; `None` once time may have passed.
+    looks_at: Cell<Option<Time>>,
+    /// When its stream was opened or it began to wait for a place; kept for calls with a deadline.
+    since: Cell<Time>,
+    /// How often bytes had been read from the connection then.
+    reads_then: Cell<u32>,
+    /// The connection on which an attempt before it came to nothing.
+    avoids: Cell<Option<u64>>,
+}
+
+/// Which connection an attempt has to do with.
+pub(super) enum Where {
+    Nowhere,
+    /// It waits for a stream on this connection or another one of the pool.
+    WaitsFor(Connection, Lacks),
+    /// Its stream was opened there; the endpoint counts it.
+    On(Connection, AtAddress),
+    /// It waits for the end of other calls.
+    AtLimit(CallLimit),
+}
+
+impl Progress {
+    pub(super) fn start<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Self {
+        Self::begin(channel.driver().now(), ending::timeout(channel, spec))
+    }
+
+    /// The call was given its method's config, which may leave it less time; it counts from the start of the call ([SC-20]).
+    pub(super) fn on_configured<D: Driver>(&mut self, channel: &LocalChannel<D>, spec: &CallSpec) {
+        self.timeout = ending::timeout(channel, spec);
+        self.attempt.deadline = self.timeout.map(|timeout| self.started + timeout);
+    }
+
+    fn begin(started: Time, timeout: Option<Duration>) -> Self {
+        let deadline = timeout.map(|timeout| started + timeout);
+        Self {
+            started,
+            timeout,
+            attempts: Cell::new(0),
+            reached: Cell::new(Sent::NotSent),
+            attempt: Attempt::begin(deadline, started),
+        }
+    }
+
+    /// Whether the deadline has passed.
+    fn is_late<D: Driver>(&self, driver: &D) -> bool {
+        self.attempt.deadline.is_some_and(|deadline| deadline <= driver.now())
+    }
+
+    /// The first attempt is about to begin.
+    pub(super) fn on_first_attempt(&self) {
+        self.attempts.set(1);
+    }
+
+    /// The attempt came to this and is over; another follows it.
+    pub(super) fn on_next_attempt<D: Driver>(&self, channel: &LocalChannel<D>, outcome: &Outcome) {
+        self.attempts.set(self.attempts.get() + 1);
+        self.reached.set(self.reached.get().max(outcome.sent));
+        self.attempt.start_over(channel, outcome);
+    }
+
+    /// How far the request got, in the attempt that came so far or in one before it.
+    pub(super) fn furthest(&self, sent: Sent) -> Sent {
+        self.reached.get().max(sent)
+    }
+
+    fn deadline_exceeded(&self) -> Failure {
+        Failure::DeadlineExceeded { timeout: self.timeout }
+    }
+
+    /// Runs a call's work under its deadline and its caller's cancellation. What ends first decides; the rest is dropped with `work`.
+    ///
+    /// The work is lent, so that its many states are not in the call's future twice.
+    pub(super) async fn supervise<D: Driver>(
+        &self,
+        driver: &D,
+        inbox: &Inbox,
+        work: Pin<&mut impl Future<Output = Outcome>>,
+    ) -> Outcome {
+        let outcome = match self.supervised(driver, inbox, work).await {
+            Ok(outcome) => outcome,
+            Err(failure) => return self.attempt.local(failure),
+        };
+        // [WIRE-166]: the server noticed our deadline before we did.
+        let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
+        if is_cancel && self.is_late(driver) {
+            return self.attempt.local(self.deadline_exceeded());
+        }
+        outcome
+    }
+
+    /// The same for a part of a call's work.
+    pub(super) async fn supervised<T, D: Driver>(
+        &self,
+        driver: &D,
+        inbox: &Inbox,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Failure> {
+        // [WIRE-43]
+        if self.timeout == Some(Duration::ZERO) {
+            return Err(self.deadline_exceeded());
+        }
+        let mut over = pin!(sleep_until(driver, self.attempt.deadline));
+        let ended = poll_fn(|cx| {
+            if let Poll::Ready(cancel) = inbox.poll_cancelled(cx) {
+                return Poll::Ready(Err(self.failure_of(cancel)));
+            }
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            over.as_mut().poll(cx).map(|()| {
+                self.attempt.on_deadline(driver);
+                Err(self.deadline_exceeded())
+            })
+        });
+        ended.await
+    }
+
+    fn failure_of(&self, cancel: Cancel) -> Failure {
+        match cancel {
+            Cancel::ByCaller { code, text } => Failure::Cancelled { code, text },
+            // [CONN-154]: a call that is not on a connection yet was waiting.
+            Cancel::ChannelClosed if self.attempt.peer().is_none() => Failure::ChannelClosed,
+            Cancel::ChannelClosed => Failure::ChannelClosedWhileRunning,
+        }
+    }
+}
+
+impl Attempt {
+    /// One that looks for a connection now.
+    fn begin(deadline: Option<Time>, now: Time) -> Self {
+        Self {
+            deadline,
+            phase: Cell::new(Phase::Queue),
+            sent: Cell::new(Sent::NotSent),
+            is_committed: Cell::new(false),
+            place: RefCell::new(Where::Nowhere),
+            looks_at: Cell::new(Some(now)),
+            since: Cell::new(Time::ZERO),
+            reads_then: Cell::new(0),
+            avoids: Cell::new(None),
+        }
+    }
+
+    /// It came to this; the next one begins in its place, on another connection if there is one.
+    fn start_over<D: Driver>(&self, channel: &LocalChannel<D>, outcome: &Outcome) {
+        let now = channel.driver().now();
+        self.avoids.set(self.connection().or(self.avoids.get()));
+        self.end(channel, now, outcome);
+        self.phase.set(Phase::Queue);
+        self.sent.set(Sent::NotSent);
+        self.looks_at.set(Some(now));
+    }
+
+    /// When it looks for a connection first; the clock is asked only if time may have passed since it was known.
+    pub(super) fn looks_at<D: Driver>(&self, driver: &D) -> Time {
+        self.looks_at.take().unwrap_or_else(|| driver.now())
+    }
+
+    /// The connection on which an attempt before it came to nothing: another one is better.
+    pub(super) fn avoids(&self) -> Option<u64> {
+        self.avoids.get()
+    }
+
+    /// The time left for a stream that is about to be opened; `None` without a deadline.
+    pub(super) fn remaining<D: Driver>(&self, driver: &D) -> Option<Duration> {
+        let deadline = self.deadline?;
+        self.since.set(driver.now());
+        Some(deadline.since(self.since.get()))
+    }
+
+    /// It waits for a stream to the pool's address.
+    pub(super) fn on_waits_for<D: Driver>(&self, driver: &D, pool: &Pool) {
+        let Some(connection) = pool.oldest() else { return };
+        let mut place = self.place.borrow_mut();
+        let mut lacks = pool.lacks();
+        match &*place {
+            Where::WaitsFor(known, before) if known.id() == connection.id() => {
+                // The doubt comes of calls that waited in vain, and is not what they waited for.
+                lacks = if before.is_a_stream() && !lacks.is_a_stream() { *before } else { lacks };
+            }
+            _ => {
+                self.since.set(driver.now());
+                self.reads_then.set(connection.reads());
+            }
+        }
+        *place = Where::WaitsFor(connection, lacks);
+    }
+
+    /// It waits for the end of other calls.
+    pub(super) fn on_limit_reached(&self, limit: CallLimit) {
+        self.looks_at.set(None);
+        *self.place.borrow_mut() = Where::AtLimit(limit);
+    }
+
+    /// It waits for that no more.
+    pub(super) fn on_limit_passed(&self) {
+        *self.place.borrow_mut() = Where::Nowhere;
+    }
+
+    /// Its stream was opened.
+    pub(super) fn on_opened(&self, connection: Connection, in_flight: AtAddress) {
+        self.phase.set(Phase::Send);
+        self.reads_then.set(connection.reads());
+        *self.place.borrow_mut() = Where::On(connection, in_flight);
+    }
+
+    /// The address of the connection it is on.
+    pub(super) fn peer(&self) -> Option<Arc<str>> {
+        match &*self.place.borrow() {
+            Where::On(connection, _) => Some(Arc::clone(connection.address())),
+            Where::Nowhere | Where::WaitsFor(..) | Where::AtLimit(_) => None,
+        }
+    }
+
+    /// The connection it is on.
+    fn connection(&self) -> Option<u64> {
+        match &*self.place.borrow() {
+            Where::On(connection, _) => Some(connection.id()),
+            Where::Nowhere | Where::WaitsFor(..) | Where::AtLimit(_) => None,
+        }
+    }
+
+    /// Nothing read since the stream was opened, or since it began to wait for a place, is evidence against the connection.
+    fn on_deadline<D: Driver>(&self, driver: &D) {
+        if let Where::On(connection, _) | Where::WaitsFor(connection, _) = &*self.place.borrow()
+            && connection.reads() == self.reads_then.get()
+        {
+            connection.on_silent_deadline(driver.now(), self.since.get());
+        }
+    }
+
+    /// A failure at this point.
+    pub(super) fn local(&self, failure: Failure) -> Outcome {
+        Outcome { ending: Ending::Local(failure), sent: self.sent.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Metadata;
+    use crate::runtime::memory::MemoryDriver;
+    use crate::status::{Code, Status};
+
+    /// [WIRE-166], [DL-6]
+    #[test]
+    fn a_cancel_from_the_server_after_the_deadline_is_the_deadline() {
+        const CANCEL: u32 = 8;
+        const INTERNAL_ERROR: u32 = 2;
+        MemoryDriver::run(|driver| async move {
+            let (soon, late) = (Duration::from_nanos(1), Duration::from_secs(1));
+            for (timeout, http2_code, code) in [
+                (Some(soon), CANCEL, Code::DeadlineExceeded),
+                (Some(soon), INTERNAL_ERROR, Code::Internal),
+                (Some(late), CANCEL, Code::Cancelled),
+                (None, CANCEL, Code::Cancelled),
+            ] {
+                let progress = Progress::begin(driver.now(), timeout);
+                let reset = Outcome::local(Failure::StreamReset { http2_code });
+                let work = pin!(std::future::ready(reset));
+                let outcome = progress.supervise(&driver, &Inbox::default(), work).await;
+                let Ending::Local(failure) = outcome.ending else { panic!("a status from nobody") };
+                assert_eq!(failure.code(), code, "{timeout:?}, {http2_code}");
+            }
+        });
+    }
+
+    /// [DL-7]
+    #[test]
+    fn a_status_that_came_before_anybody_looked_at_the_deadline_stands() {
+        MemoryDriver::run(|driver| async move {
+            let progress = Progress::begin(driver.now(), Some(Duration::from_nanos(1)));
+            let status = Status::new(Code::Ok, "");
+            let ending = Ending::Peer { status, trailing: Metadata::new() };
+            let work = pin!(std::future::ready(Outcome { ending, sent: Sent::Processed }));
+            assert!(progress.supervise(&driver, &Inbox::default(), work).await.is_ok());
+        });
+    }
+}
