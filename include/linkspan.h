@@ -151,7 +151,7 @@
 // Wait for a connection instead of failing while there is none.
 #define LINKSPAN_CALL_WAIT_FOR_READY 1
 
-// Do not retry by the service config's policy. (This version has none.)
+// Neither retry nor hedge, whatever the service config says. What a server did not process is sent again all the same.
 #define LINKSPAN_CALL_NO_RETRY 2
 
 // Do not report initial metadata.

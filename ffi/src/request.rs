@@ -22,7 +22,7 @@ pub type linkspan_callback = Option<unsafe extern "C" fn(user_data: *mut c_void,
 
 /// Wait for a connection instead of failing while there is none.
 pub const LINKSPAN_CALL_WAIT_FOR_READY: u32 = 1;
-/// Do not retry by the service config's policy. (This version has none.)
+/// Neither retry nor hedge, whatever the service config says. What a server did not process is sent again all the same.
 pub const LINKSPAN_CALL_NO_RETRY: u32 = 2;
 /// Do not report initial metadata.
 pub const LINKSPAN_CALL_SKIP_INITIAL: u32 = 4;
@@ -160,6 +160,7 @@ unsafe fn call_request(options: &linkspan_call_options, message: Option<Bytes>) 
     request.message = message;
     request.last = has(LINKSPAN_CALL_LAST);
     request.skip_initial = has(LINKSPAN_CALL_SKIP_INITIAL);
+    request.no_retry = has(LINKSPAN_CALL_NO_RETRY);
     request.read_credit = options.read_credit;
     Ok(request)
 }

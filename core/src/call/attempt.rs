@@ -73,6 +73,7 @@ pub(super) async fn open<D: Driver>(
                         spec.authority.as_ref(),
                         &spec.metadata,
                         attempt.remaining(channel.driver()),
+                        attempt.previous.get(),
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {

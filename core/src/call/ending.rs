@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::progress::{Attempt, Progress, Where};
+use super::progress::{Attempt, Past, Progress, Where};
 use super::verdict::verdict;
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
@@ -50,23 +50,40 @@ impl Progress {
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
         let peer = self.attempt.peer();
+        let made = self.has_past().and_then(|past| self.told(past, now, &outcome));
         let waits_for = self.attempt.end(channel, now, &outcome);
+        if outcome.is_ok() {
+            channel.on_success();
+        }
         let (sent, attempts) = (self.furthest(outcome.sent), self.attempts.get());
+        let address = || peer.as_deref().map(str::to_owned);
         match outcome.ending {
             Ending::Peer { status, trailing } => {
-                CallEnd { status, trailing, local: false, sent, peer, elapsed, attempts, trail: String::new() }
+                let trail = made.map(|made| {
+                    let (phase, address, made) = (Phase::Wait, address(), Some(made));
+                    Trail { phase, address, connect: None, waits_for: None, made, sent, now }.to_string()
+                });
+                let trail = trail.unwrap_or_default();
+                CallEnd { status, trailing, local: false, sent, attempts, peer, elapsed, trail }
             }
             Ending::Local(failure) => {
                 let connect = if peer.is_none() { connect_trail(channel) } else { None };
-                let phase = self.attempt.phase.get();
-                let address = peer.as_deref().map(str::to_owned);
-                let trail = Trail { phase, address, connect, waits_for, sent, now }.to_string();
+                let (phase, address) = (self.attempt.phase.get(), address());
+                let trail = Trail { phase, address, connect, waits_for, made, sent, now }.to_string();
                 let words = failure.words(channel.config().dialect);
                 let text = if failure.is_callers_own() { words } else { format!("{words}; {trail}") };
                 let status = Status::new(failure.code(), text);
-                CallEnd { status, trailing: Metadata::new(), local: true, sent, peer, elapsed, attempts, trail }
+                CallEnd { status, trailing: Metadata::new(), local: true, sent, attempts, peer, elapsed, trail }
             }
         }
+    }
+
+    /// Tells of the attempts, that which ends the call last. Its cause is what the call's status says.
+    fn told(&self, past: &Past, now: Time, outcome: &Outcome) -> Option<String> {
+        if self.attempt.phase.get() != Phase::Backoff {
+            self.on_over(self.attempts.get(), &self.attempt, now, outcome, String::new());
+        }
+        past.attempts.borrow().words(now)
     }
 }
 

@@ -71,6 +71,12 @@ pub struct CallRequest {
     pub read_credit: u32,
     /// Stream: exactly one response message is due; OK with none or more ends UNIMPLEMENTED, as for a unary call.
     pub single_response: bool,
+    /// The call may run twice without harm: if its connection is lost before the server has answered, it is made again at once, within
+    /// the bounds of what a server did not process. So are the methods of the option `linkspan.idempotent_methods`. Default: no.
+    pub idempotent: bool,
+    /// Neither retried nor hedged, whatever the service config or an option says. What a server did not process is sent again all the
+    /// same ([RPOL-03]). Default: no.
+    pub no_retry: bool,
 }
 
 impl CallRequest {
@@ -89,6 +95,8 @@ impl CallRequest {
             skip_initial: false,
             read_credit: 0,
             single_response: false,
+            idempotent: false,
+            no_retry: false,
         }
     }
 }
@@ -105,6 +113,9 @@ pub(crate) struct CallSpec {
     pub(crate) max_receive_bytes: Option<u64>,
     pub(crate) skip_initial: bool,
     pub(crate) single_response: bool,
+    /// What the call itself says.
+    is_idempotent: bool,
+    no_retry: bool,
 }
 
 impl CallSpec {
@@ -121,6 +132,8 @@ impl CallSpec {
             max_receive_bytes: request.max_receive_bytes,
             skip_initial: request.skip_initial,
             single_response: request.single_response,
+            is_idempotent: request.idempotent,
+            no_retry: request.no_retry,
         })
     }
 
@@ -148,7 +161,9 @@ pub struct CallEnd {
     pub peer: Option<Arc<str>>,
     /// From the start to the end.
     pub elapsed: Duration,
-    /// Where a locally failed call was and what was tried; empty otherwise. Part of the status' text already.
+    /// Where a locally failed call was and what was tried, its attempts among it; part of the status' text already. A server's status and
+    /// its text are as the server sent them; then this has the attempts, if there were several or another one was not made for a reason worth
+    /// telling. Else it is empty.
     pub trail: String,
 }
 

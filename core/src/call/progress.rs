@@ -2,7 +2,7 @@
 //!
 //! Most calls have one attempt, and attempts one after the other share one [`Attempt`]. Hedges run side by side, and each has its own.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use super::{CallSpec, ending};
 use crate::channel::LocalChannel;
 use crate::channel::call_limits::AtAddress;
 use crate::failure::{CallLimit, Failure};
+use crate::observe::attempts::{AttemptEnd, AttemptsTrail};
 use crate::observe::trail::{Phase, Sent};
+use crate::policy::retry::sequence::Bound;
 use crate::runtime::{Driver, sleep_until};
 use crate::time::Time;
 use crate::transport::connection::Connection;
@@ -28,9 +30,17 @@ pub(super) struct Progress {
     timeout: Option<Duration>,
     /// How many attempts were started.
     pub(super) attempts: Cell<u32>,
-    /// How far the attempts before the running one came.
-    reached: Cell<Sent>,
     pub(super) attempt: Attempt,
+    /// Of a call with more than one attempt, or one that is worth telling of.
+    past: OnceCell<Box<Past>>,
+}
+
+/// What calls keep besides that had failed attempts.
+#[derive(Default)]
+pub(super) struct Past {
+    /// How far those came that are over.
+    reached: Cell<Option<Sent>>,
+    pub(super) attempts: RefCell<AttemptsTrail>,
 }
 
 /// Where one attempt is.
@@ -40,7 +50,9 @@ pub(super) struct Attempt {
     pub(super) phase: Cell<Phase>,
     pub(super) sent: Cell<Sent>,
     /// Set when no other attempt can take its place any more ([COMMIT-01], [COMMIT-02]).
-    pub(super) is_committed: Cell<bool>,
+    pub(super) bound: Cell<Option<Bound>>,
+    /// How many attempts of the call the server is told of that were before it ([RPOL-27]).
+    pub(super) previous: Cell<u32>,
     pub(super) place: RefCell<Where>,
     /// When it looks for a connection; `None` once time may have passed.
     looks_at: Cell<Option<Time>>,
@@ -80,8 +92,8 @@ impl Progress {
             started,
             timeout,
             attempts: Cell::new(0),
-            reached: Cell::new(Sent::NotSent),
             attempt: Attempt::begin(deadline, started),
+            past: OnceCell::new(),
         }
     }
 
@@ -90,21 +102,50 @@ impl Progress {
         self.attempt.deadline.is_some_and(|deadline| deadline <= driver.now())
     }
 
-    /// The first attempt is about to begin.
-    pub(super) fn on_first_attempt(&self) {
-        self.attempts.set(1);
+    /// An attempt is about to begin.
+    pub(super) fn on_attempt(&self) {
+        self.attempts.set(self.attempts.get() + 1);
+        if let Some(past) = self.past.get() {
+            past.attempts.borrow_mut().next = None;
+            self.attempt.phase.set(Phase::Queue);
+        }
     }
 
-    /// The attempt came to this and is over; another follows it.
-    pub(super) fn on_next_attempt<D: Driver>(&self, channel: &LocalChannel<D>, outcome: &Outcome) {
-        self.attempts.set(self.attempts.get() + 1);
-        self.reached.set(self.reached.get().max(outcome.sent));
-        self.attempt.start_over(channel, outcome);
+    /// The attempt came to this, and its stream was let go; another one follows, now or later.
+    pub(super) fn on_failed<D: Driver>(&self, channel: &LocalChannel<D>, now: Time, outcome: &Outcome) {
+        let attempt = &self.attempt;
+        let cause = match &outcome.ending {
+            Ending::Peer { status, .. } => status.message().to_owned(),
+            Ending::Local(failure) => failure.words(channel.config().dialect),
+        };
+        self.on_over(self.attempts.get(), attempt, now, outcome, cause);
+        attempt.avoids.set(attempt.connection().or(attempt.avoids.get()));
+        attempt.end(channel, now, outcome);
+        attempt.sent.set(Sent::NotSent);
+        attempt.looks_at.set(None);
+    }
+
+    /// An attempt is over; told if the call's end has to tell of attempts.
+    pub(super) fn on_over(&self, number: u32, attempt: &Attempt, now: Time, outcome: &Outcome, cause: String) {
+        let past = self.past();
+        past.reached.set(past.reached.get().max(Some(outcome.sent)));
+        let (address, at, code) = (attempt.peer(), now.since(self.started), outcome.code());
+        past.attempts.borrow_mut().add(AttemptEnd { number, address, at, code, cause });
+    }
+
+    /// What is kept besides.
+    pub(super) fn past(&self) -> &Past {
+        self.past.get_or_init(Box::default)
+    }
+
+    /// The same, if there is any.
+    pub(super) fn has_past(&self) -> Option<&Past> {
+        self.past.get().map(Box::as_ref)
     }
 
     /// How far the request got, in the attempt that came so far or in one before it.
     pub(super) fn furthest(&self, sent: Sent) -> Sent {
-        self.reached.get().max(sent)
+        self.past.get().and_then(|past| past.reached.get()).map_or(sent, |reached| reached.max(sent))
     }
 
     fn deadline_exceeded(&self) -> Failure {
@@ -176,23 +217,14 @@ impl Attempt {
             deadline,
             phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
-            is_committed: Cell::new(false),
+            bound: Cell::new(None),
+            previous: Cell::new(0),
             place: RefCell::new(Where::Nowhere),
             looks_at: Cell::new(Some(now)),
             since: Cell::new(Time::ZERO),
             reads_then: Cell::new(0),
             avoids: Cell::new(None),
         }
-    }
-
-    /// It came to this; the next one begins in its place, on another connection if there is one.
-    fn start_over<D: Driver>(&self, channel: &LocalChannel<D>, outcome: &Outcome) {
-        let now = channel.driver().now();
-        self.avoids.set(self.connection().or(self.avoids.get()));
-        self.end(channel, now, outcome);
-        self.phase.set(Phase::Queue);
-        self.sent.set(Sent::NotSent);
-        self.looks_at.set(Some(now));
     }
 
     /// When it looks for a connection first; the clock is asked only if time may have passed since it was known.

@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::inbox::Outgoing;
+use crate::policy::retry::buffer::{CallBuffer, Overflow};
 
 /// One call's messages so far.
-#[derive(Default)]
 pub(super) struct Replay {
     kept: RefCell<VecDeque<Outgoing>>,
-    bytes: Cell<usize>,
+    /// Where their bytes are counted.
+    buffer: RefCell<CallBuffer>,
     /// How many were taken in so far.
     taken: Cell<usize>,
     /// How many of them an attempt has handed on; their caller has room for others.
@@ -26,13 +27,17 @@ pub(super) struct Replay {
 #[derive(Default)]
 pub(super) struct Cursor(Cell<usize>);
 
-/// More is not kept: a call that has sent so much before the server said anything is told its end instead.
-const MOST_KEPT: usize = 64 << 10;
-
-/// What a message costs beside its bytes, so that endless empty messages are bounded too.
-const OVERHEAD: usize = 64;
-
 impl Replay {
+    pub(super) fn new(buffer: CallBuffer) -> Self {
+        Self {
+            kept: RefCell::default(),
+            buffer: RefCell::new(buffer),
+            taken: Cell::new(0),
+            handed_on: Cell::new(0),
+            is_over: Cell::new(false),
+        }
+    }
+
     /// The next message that was taken in and the attempt has not sent; `None` when it has sent them all.
     pub(super) fn next(&self, cursor: &Cursor) -> Option<Outgoing> {
         let mut kept = self.kept.borrow_mut();
@@ -40,42 +45,54 @@ impl Replay {
         if not_sent == 0 {
             return None;
         }
-        let place = kept.len() - not_sent;
         cursor.0.set(cursor.number() + 1);
-        // Once no other attempt goes on, nobody needs it a second time.
-        if self.is_over.get() { kept.pop_front() } else { kept.get(place).cloned() }
+        let place = kept.len() - not_sent;
+        if !self.is_over.get() {
+            return kept.get(place).cloned();
+        }
+        // Nobody needs it a second time.
+        let outgoing = kept.pop_front()?;
+        self.buffer.borrow_mut().let_go(length(&outgoing));
+        Some(outgoing)
     }
 
-    /// The attempt, which has sent all before, is to send this one. Whether it is kept; if not, no other attempt goes on ([COMMIT-02]).
-    pub(super) fn take_in(&self, cursor: &Cursor, outgoing: &Outgoing) -> bool {
-        if !self.is_over.get() && !self.fits(outgoing) {
+    /// The attempt, which has sent all before, is to send this one.
+    ///
+    /// # Errors
+    /// It is the first that is not kept, so no other attempt goes on ([COMMIT-02], [BUF-04]).
+    pub(super) fn take_in(&self, cursor: &Cursor, outgoing: &Outgoing) -> Result<(), Overflow> {
+        let kept = if self.is_over.get() { None } else { Some(self.keep(outgoing)) };
+        if let Some(Err(_)) = kept {
             self.let_go(cursor);
         }
-        let is_kept = !self.is_over.get();
-        if is_kept {
-            self.keep(outgoing.clone());
-        } else {
+        if !matches!(kept, Some(Ok(()))) {
             self.taken.set(self.taken.get() + 1);
         }
         cursor.0.set(self.taken.get());
-        is_kept
+        kept.unwrap_or(Ok(()))
     }
 
-    /// Whether this one could be kept besides.
-    fn fits(&self, outgoing: &Outgoing) -> bool {
-        self.bytes.get() + size(outgoing) <= MOST_KEPT
-    }
-
-    /// The message is sent by attempts to come. It fits.
-    fn keep(&self, outgoing: Outgoing) {
-        self.bytes.set(self.bytes.get() + size(&outgoing));
+    /// The message is sent by attempts to come.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub(super) fn keep(&self, outgoing: &Outgoing) -> Result<(), Overflow> {
+        self.buffer.borrow_mut().keep(length(outgoing))?;
         self.taken.set(self.taken.get() + 1);
-        self.kept.borrow_mut().push_back(outgoing);
+        self.kept.borrow_mut().push_back(outgoing.clone());
+        Ok(())
     }
 
     /// An attempt has handed on all messages before its cursor. Whether the last of them is handed on for the first time.
     pub(super) fn hand_on(&self, cursor: &Cursor) -> bool {
         cursor.number() > self.handed_on.replace(cursor.number().max(self.handed_on.get()))
+    }
+
+    /// Those that no attempt has handed on count as handed on, because they are kept.
+    pub(super) fn hand_on_kept(&self, each: impl FnMut(&Outgoing)) {
+        let waiting = self.taken.get() - self.handed_on.replace(self.taken.get());
+        let kept = self.kept.borrow();
+        kept.range(kept.len().saturating_sub(waiting)..).for_each(each);
     }
 
     /// No attempt but this one goes on ([COMMIT-01]): what it has sent is needed no more ([BUF-06]).
@@ -84,7 +101,8 @@ impl Replay {
             let mut kept = self.kept.borrow_mut();
             let not_sent = self.taken.get() - cursor.number();
             let sent = kept.len() - not_sent;
-            kept.drain(..sent);
+            let mut buffer = self.buffer.borrow_mut();
+            kept.drain(..sent).for_each(|outgoing| buffer.let_go(length(&outgoing)));
         }
     }
 }
@@ -100,102 +118,117 @@ impl Cursor {
     }
 }
 
-fn size(outgoing: &Outgoing) -> usize {
-    outgoing.message.as_ref().map_or(0, Bytes::len) + OVERHEAD
+fn length(outgoing: &Outgoing) -> usize {
+    outgoing.message.as_ref().map_or(0, Bytes::len)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::policy::retry::buffer::ChannelBuffer;
+
+    const LIMIT: usize = 64 << 10;
+
+    fn replay() -> (Replay, Rc<ChannelBuffer>) {
+        let channel = Rc::new(ChannelBuffer::new(1 << 30));
+        (Replay::new(CallBuffer::new(Rc::clone(&channel), LIMIT as u64)), channel)
+    }
 
     fn outgoing(size: usize) -> Outgoing {
         Outgoing { message: Some(Bytes::from(vec![0; size])), is_last: false }
     }
 
     fn sizes(replay: &Replay, cursor: &Cursor) -> Vec<usize> {
-        std::iter::from_fn(|| replay.next(cursor)?.message).map(|message| message.len()).collect()
+        std::iter::from_fn(|| replay.next(cursor)).map(|outgoing| length(&outgoing)).collect()
     }
 
+    fn take_in(replay: &Replay, cursor: &Cursor, new: &[usize]) {
+        for size in new {
+            assert_eq!(replay.take_in(cursor, &outgoing(*size)), Ok(()));
+        }
+    }
+
+    /// [BUF-08]
     #[test]
     fn what_was_taken_is_there_again_in_its_order_as_often_as_it_is_wanted() {
-        let (replay, cursor) = (Replay::default(), Cursor::default());
-        for size in [1, 2] {
-            assert!(replay.take_in(&cursor, &outgoing(size)));
-        }
+        let ((replay, _), cursor) = (replay(), Cursor::default());
+        take_in(&replay, &cursor, &[1, 2]);
         assert!(replay.next(&cursor).is_none(), "the attempt that took them has sent them");
         for _ in 0..2 {
             cursor.start_over();
             assert_eq!(sizes(&replay, &cursor), [1, 2]);
         }
-        assert!(replay.take_in(&cursor, &outgoing(3)));
+        take_in(&replay, &cursor, &[3]);
         cursor.start_over();
         assert_eq!(sizes(&replay, &cursor), [1, 2, 3]);
     }
 
+    /// [HEDGE-21]
     #[test]
     fn attempts_side_by_side_send_the_same_each_at_its_own_pace() {
-        let (replay, [fast, slow]) = (Replay::default(), [(); 2].map(|()| Cursor::default()));
-        for size in [1, 2, 3] {
-            assert!(replay.take_in(&fast, &outgoing(size)));
-        }
-        assert_eq!(replay.next(&slow).and_then(|first| first.message).expect("the first").len(), 1);
+        let ((replay, _), [fast, slow]) = (replay(), [(); 2].map(|()| Cursor::default()));
+        take_in(&replay, &fast, &[1, 2, 3]);
+        assert_eq!(replay.next(&slow).map(|first| length(&first)), Some(1));
         assert!(replay.next(&fast).is_none());
         assert_eq!(sizes(&replay, &slow), [2, 3]);
-        assert!(replay.take_in(&slow, &outgoing(4)));
+        take_in(&replay, &slow, &[4]);
         assert_eq!(sizes(&replay, &fast), [4]);
     }
 
     /// [BUF-06]
     #[test]
     fn an_answer_in_the_middle_of_a_later_attempt_lets_it_send_the_rest() {
-        let (replay, cursor) = (Replay::default(), Cursor::default());
-        for size in [1, 2, 3] {
-            replay.take_in(&cursor, &outgoing(size));
-        }
+        let ((replay, channel), cursor) = (replay(), Cursor::default());
+        take_in(&replay, &cursor, &[1, 2, 3]);
+        let all = channel.used();
         cursor.start_over();
         replay.next(&cursor);
         replay.let_go(&cursor);
-        assert_eq!(replay.kept.borrow().len(), 2);
+        assert!(channel.used() < all);
         assert_eq!(sizes(&replay, &cursor), [2, 3]);
-        assert!(replay.kept.borrow().is_empty());
-        assert!(!replay.take_in(&cursor, &outgoing(4)));
+        assert_eq!(channel.used(), 0);
+        take_in(&replay, &cursor, &[4]);
         assert_eq!(sizes(&replay, &cursor), [0; 0]);
+        assert_eq!(channel.used(), 0);
     }
 
     /// [COMMIT-02], [BUF-04]
     #[test]
-    fn nothing_is_kept_beyond_the_bound_nor_after_an_answer() {
-        let (replay, cursor) = (Replay::default(), Cursor::default());
-        assert!(replay.take_in(&cursor, &outgoing(1)));
-        assert!(!replay.take_in(&cursor, &outgoing(MOST_KEPT)));
-        assert!(!replay.take_in(&cursor, &outgoing(1)));
-        assert!(replay.kept.borrow().is_empty());
-
-        let (answered, cursor) = (Replay::default(), Cursor::default());
-        answered.take_in(&cursor, &outgoing(1));
-        answered.let_go(&cursor);
-        assert!(!answered.take_in(&cursor, &outgoing(1)));
-        assert!(answered.kept.borrow().is_empty());
+    fn the_first_message_beyond_the_bound_lets_go_of_all() {
+        let ((replay, channel), cursor) = (replay(), Cursor::default());
+        take_in(&replay, &cursor, &[1]);
+        assert_eq!(replay.take_in(&cursor, &outgoing(LIMIT)), Err(Overflow::OfCall));
+        take_in(&replay, &cursor, &[1]);
+        assert_eq!(channel.used(), 0);
+        assert!(replay.next(&cursor).is_none());
     }
 
+    /// [BUF-06]
     #[test]
-    fn endless_empty_messages_are_bounded() {
-        let (replay, cursor) = (Replay::default(), Cursor::default());
-        let kept = (0..10_000).take_while(|_| replay.take_in(&cursor, &outgoing(0)));
-        assert_eq!(kept.count(), MOST_KEPT / OVERHEAD);
+    fn what_a_call_kept_is_freed_when_it_ends() {
+        let ((replay, channel), cursor) = (replay(), Cursor::default());
+        take_in(&replay, &cursor, &[1_000]);
+        assert!(channel.used() >= 1_000);
+        drop(replay);
+        assert_eq!(channel.used(), 0);
     }
 
     /// [BUF-09]
     #[test]
     fn a_message_is_handed_on_once_however_often_it_is_sent() {
-        let (replay, [one, other]) = (Replay::default(), [(); 2].map(|()| Cursor::default()));
-        replay.take_in(&one, &outgoing(1));
+        let ((replay, _), [one, other]) = (replay(), [(); 2].map(|()| Cursor::default()));
+        take_in(&replay, &one, &[1]);
         assert!(replay.hand_on(&one));
         replay.next(&other);
         assert!(!replay.hand_on(&other));
-        replay.take_in(&other, &outgoing(2));
-        assert!(replay.hand_on(&other));
-        assert_eq!(sizes(&replay, &one), [2]);
+        take_in(&replay, &other, &[2]);
+        replay.keep(&outgoing(3)).expect("room");
+        let mut handed_on = Vec::new();
+        replay.hand_on_kept(|outgoing| handed_on.push(length(outgoing)));
+        assert_eq!(handed_on, [2, 3]);
+        assert_eq!(sizes(&replay, &one), [2, 3]);
         assert!(!replay.hand_on(&one));
     }
 }

@@ -1,23 +1,26 @@
 //! A call with streams: messages out as they come, messages in as they are asked for, one end.
 
-use std::future::poll_fn;
-use std::ops::ControlFlow::Break;
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow::{Break, Continue};
 use std::pin::pin;
 use std::task::Poll;
 
 use bytes::Bytes;
 
+use super::again::Again;
 use super::inbox::{Inbox, Outgoing};
 use super::progress::{Attempt, Progress};
 use super::quota::SendQuota;
 use super::replay::{Cursor, Replay};
 use super::unary::due;
-use super::{CallEnd, CallSpec, again, attempt, configured, limits, waiting};
+use super::{CallEnd, CallSpec, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{Phase, Sent};
+use crate::policy::retry::sequence::Bound;
 use crate::runtime::Driver;
+use crate::time::Time;
 use crate::transport::message::Outbound;
 use crate::transport::stream::{Receiver, Sender};
 use crate::transport::{Ending, Outcome};
@@ -38,7 +41,7 @@ pub(crate) async fn run<D: Driver>(
     quota: &SendQuota,
     events: &impl StreamEvents,
 ) -> CallEnd {
-    let (mut progress, replay) = (Progress::start(channel, spec), Replay::default());
+    let (mut progress, replay) = (Progress::start(channel, spec), Replay::new(channel.call_buffer()));
     if channel.config().takes_resolvers_config
         && let Err(outcome) = configured::bind(channel, spec, &mut progress, inbox).await
     {
@@ -75,17 +78,37 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             Ok(running) => running,
             Err(failure) => return attempt.local(failure),
         };
-        self.progress.on_first_attempt();
+        let mut again = Again::default();
         loop {
+            self.progress.on_attempt();
             let outcome = self.exchange(attempt, &cursor).await;
-            if attempt.is_committed.get() {
+            if attempt.bound.get() == Some(Bound::Committed) {
                 return outcome;
             }
-            if let Break(outcome) = again::after(self.channel, self.progress, outcome) {
-                return outcome;
+            match again.after(self.channel, self.spec, self.progress, outcome, None) {
+                Break(outcome) => return outcome,
+                Continue(None) => {}
+                Continue(Some(due)) => Box::pin(self.pause(due)).await,
             }
             cursor.start_over();
         }
+    }
+
+    /// Waits for the next attempt, and keeps for it what the caller sends meanwhile, as long as there is room ([BUF-09]).
+    async fn pause(&self, due: Time) {
+        let mut over = pin!(self.channel.driver().sleep_until(due));
+        poll_fn(|cx| {
+            while self.inbox.poll_outgoing(cx, |outgoing| self.replay.keep(outgoing).is_ok()).is_ready() {}
+            let mut has_room = false;
+            self.replay.hand_on_kept(|outgoing| {
+                has_room |= outgoing.message.as_ref().is_some_and(|message| self.quota.give_back(message.len()));
+            });
+            if has_room {
+                self.events.on_writable();
+            }
+            over.as_mut().poll(cx)
+        })
+        .await;
     }
 
     async fn exchange(&self, attempt: &Attempt, cursor: &Cursor) -> Outcome {
@@ -158,9 +181,9 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             }
             let taken = self.inbox.poll_outgoing(cx, |_| true);
             if let Poll::Ready(outgoing) = &taken
-                && !self.replay.take_in(cursor, outgoing)
+                && let Err(overflow) = self.replay.take_in(cursor, outgoing)
             {
-                attempt.is_committed.set(true);
+                attempt.bound.set(Some(Bound::Overflown(overflow)));
             }
             taken
         })
@@ -177,7 +200,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     /// The server ended the stream before we half-closed: what is sent from now on goes nowhere, and whoever sends it must not wait
     /// for room. As long as another attempt may follow it is left to that; the receiving half, which is asked first, will know.
     async fn swallow(&self, attempt: &Attempt, cursor: &Cursor) -> Result<(), Failure> {
-        poll_fn(|_| if attempt.is_committed.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|_| if attempt.bound.get().is_some() { Poll::Ready(()) } else { Poll::Pending }).await;
         loop {
             let Outgoing { message, is_last } = self.next(attempt, cursor).await;
             if let Some(message) = message {
@@ -195,7 +218,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
         match receiver.head(limits::receive(self.channel, self.spec)).await {
             Err(outcome) => return if single_response { due(outcome) } else { outcome },
             Ok(initial) => {
-                attempt.is_committed.set(true);
+                attempt.bound.set(Some(Bound::Committed));
                 self.replay.let_go(cursor);
                 if !self.spec.skip_initial {
                     let peer = attempt.peer().unwrap_or_else(|| "".into());

@@ -1,18 +1,20 @@
 //! A unary call: one message out, one message in, one end.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow::Break;
+use std::ops::ControlFlow::{Break, Continue};
 use std::pin::pin;
 
 use bytes::Bytes;
 
+use super::again::Again;
 use super::inbox::Inbox;
 use super::progress::{Attempt, Progress};
-use super::{CallSpec, UnaryEnd, again, attempt, configured, limits, waiting};
+use super::{CallSpec, UnaryEnd, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{Phase, Sent};
+use crate::policy::retry::sequence::Bound;
 use crate::runtime::Driver;
 use crate::transport::message::Outbound;
 use crate::transport::stream::Receiver;
@@ -62,14 +64,17 @@ async fn attempts<D: Driver>(
         Ok(running) => running,
         Err(failure) => return attempt.local(failure),
     };
-    progress.on_first_attempt();
+    let mut again = Again::default();
     loop {
+        progress.on_attempt();
         let outcome = exchange(channel, spec, message, attempt, received).await;
-        if attempt.is_committed.get() {
+        if attempt.bound.get() == Some(Bound::Committed) {
             return outcome;
         }
-        if let Break(outcome) = again::after(channel, progress, outcome) {
-            return outcome;
+        match again.after(channel, spec, progress, outcome, Some(message)) {
+            Break(outcome) => return outcome,
+            Continue(None) => {}
+            Continue(Some(due)) => Box::pin(channel.driver().sleep_until(due)).await,
         }
     }
 }
@@ -114,7 +119,7 @@ async fn receive<D: Driver>(
 ) -> Outcome {
     match receiver.head(limits::receive(channel, spec)).await {
         Ok(initial) => {
-            attempt.is_committed.set(true);
+            attempt.bound.set(Some(Bound::Committed));
             received.borrow_mut().initial = Some(initial);
         }
         Err(outcome) => return due(outcome),

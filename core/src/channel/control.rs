@@ -17,6 +17,7 @@ use super::health::Said;
 use super::mailbox::{Mail, Mailbox};
 use super::policies::{first_policy, guarded_policy};
 use super::resolving::Resolving;
+use super::retrying::Retrying;
 use super::showing::{Cause, MOST_NOTES, Showing};
 use super::slot::Publisher;
 use super::subchannels::{Lost, Subchannels};
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) usage: Rc<Usage>,
     pub(super) limit: Option<Rc<ChannelLimit>>,
     pub(super) address_limit: Option<Rc<AddressLimit>>,
+    pub(super) retrying: Rc<Retrying>,
 }
 
 /// Starts a channel's control task; `done` runs when it is over, however that comes.
@@ -55,7 +57,7 @@ pub(super) fn spawn<D: Driver>(
     gate: Rc<Gate>,
     done: impl FnOnce(Ended) + 'static,
 ) {
-    let Shared { config, shown, mailbox, usage, limit, address_limit } = shared;
+    let Shared { config, shown, mailbox, usage, limit, address_limit, retrying } = shared;
     let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
@@ -73,6 +75,7 @@ pub(super) fn spawn<D: Driver>(
         driver: driver.clone(),
         usage,
         limit,
+        retrying,
         resolving: Resolving::new(Arc::clone(&config)),
         configuring: Configuring::new(&config),
         policy: first_policy(driver, &config, &ids),
@@ -100,6 +103,7 @@ struct Control<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     limit: Option<Rc<ChannelLimit>>,
+    retrying: Rc<Retrying>,
     resolving: Resolving<D>,
     /// `None` where the channel's own config holds, whatever the resolver says.
     configuring: Option<Configuring>,
@@ -313,6 +317,7 @@ impl<D: Driver> Control<D> {
         let holding = service_config.as_ref().or(self.config.service_config.as_ref());
         let by_config = holding.and_then(|config| config.max_connections_per_subchannel);
         self.subchannels.set_sizes(now, self.config.pools.sizes(by_config, &addresses));
+        self.retrying.on_configured(holding.and_then(|config| config.retry_throttling));
         let service = holding.filter(|_| self.config.checks_health);
         let service = service.and_then(|config| config.health_check_service.as_deref());
         for unchecked in self.subchannels.set_health_service(service) {

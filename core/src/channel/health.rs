@@ -183,7 +183,7 @@ impl Question {
     fn open(&self) -> Result<(Stream, Watching), NotOpened> {
         let path = MethodPath::parse(METHOD)
             .map_err(|cause| NotOpened::BadRequest(Failure::Internal { text: cause.to_string() }))?;
-        let request = headers::request(&self.config.request, &path, None, &Metadata::new(), None)
+        let request = headers::request(&self.config.request, &path, None, &Metadata::new(), None, 0)
             .map_err(NotOpened::BadRequest)?;
         let message =
             Outbound::message(health_watch::request(&self.service).into(), None).map_err(NotOpened::BadRequest)?;

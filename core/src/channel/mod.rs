@@ -23,6 +23,7 @@ mod proxies;
 pub(crate) mod registry;
 mod resolving;
 mod retries;
+mod retrying;
 mod showing;
 pub(crate) mod slot;
 pub(crate) mod snapshot;
@@ -30,7 +31,6 @@ mod subchannels;
 mod usage;
 mod windows;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -40,7 +40,8 @@ use crate::failure::CallLimit;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::{ChannelEvent, EventRing};
 use crate::policy::balancer::SubchannelId;
-use crate::policy::transparent_retry::RetryBudget;
+use crate::policy::retry::buffer::CallBuffer;
+use crate::policy::retry::throttle::Allowance;
 use crate::runtime::Driver;
 use crate::state::State;
 use crate::time::Time;
@@ -49,6 +50,7 @@ use config::ChannelConfig;
 pub(crate) use control::Ended;
 use gate::Gate;
 use mailbox::{Mail, Mailbox};
+use retrying::Retrying;
 use slot::SnapshotSlot;
 use snapshot::Snapshot;
 use usage::Usage;
@@ -109,7 +111,7 @@ struct Inner<D: Driver> {
     snapshots: Rc<SnapshotSlot>,
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
-    retries: RefCell<RetryBudget>,
+    retrying: Rc<Retrying>,
     limit: Option<Rc<ChannelLimit>>,
     address_limit: Option<Rc<AddressLimit>>,
 }
@@ -135,6 +137,7 @@ impl<D: Driver> LocalChannel<D> {
         let (mailbox, usage) = (Rc::<Mailbox>::default(), Rc::<Usage>::default());
         let limit = config.max_concurrent.map(ChannelLimit::new);
         let address_limit = config.max_concurrent_per_address.map(AddressLimit::new);
+        let retrying = Retrying::new(&config, driver.now());
         let (publisher, snapshots) = SnapshotSlot::new(Snapshot::idle());
         let shared = control::Shared {
             config: Arc::clone(&config),
@@ -143,11 +146,11 @@ impl<D: Driver> LocalChannel<D> {
             usage: Rc::clone(&usage),
             limit: limit.clone(),
             address_limit: address_limit.clone(),
+            retrying: Rc::clone(&retrying),
         };
         control::spawn(driver, shared, publisher, gate, done);
-        let retries = RefCell::new(RetryBudget::new(config.transparent_retry, driver.now()));
         let driver = driver.clone();
-        let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retries, limit, address_limit };
+        let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retrying, limit, address_limit };
         Self(Rc::new(inner))
     }
 
@@ -227,14 +230,19 @@ impl<D: Driver> LocalChannel<D> {
         self.0.mailbox.post(Mail::BreakerChanged);
     }
 
-    /// The server did not process a call that was sent so often: whether it is sent again. Counts it, if so.
-    pub(crate) fn may_retry(&self, attempts: u32) -> bool {
-        let calls = self.counters().calls_started.read();
-        let may = self.0.retries.borrow_mut().on_unprocessed(self.0.driver.now(), calls, attempts);
-        if may {
-            self.counters().retries.one();
-        }
-        may
+    /// A call ended OK.
+    pub(crate) fn on_success(&self) {
+        self.0.retrying.on_success();
+    }
+
+    /// Lends what bounds the attempts of all calls beyond their first.
+    pub(crate) fn with_allowance<T>(&self, now: Time, ask: impl FnOnce(&mut Allowance<'_>) -> T) -> T {
+        self.0.retrying.with_allowance(now, self.counters().calls_started.read(), ask)
+    }
+
+    /// Room for what one call may have to send again.
+    pub(crate) fn call_buffer(&self) -> CallBuffer {
+        self.0.retrying.call_buffer()
     }
 
     /// [CONN-56]

@@ -30,6 +30,10 @@ pub struct CallOptions {
     pub max_receive_bytes: Option<u64>,
     /// `:authority` of this call instead of the channel's. With TLS the server's certificate must be for its host.
     pub authority: Option<Arc<str>>,
+    /// The call may run twice without harm: if its connection is lost before the server has answered, it is made again at once. Default: no.
+    pub idempotent: bool,
+    /// Neither retried nor hedged, whatever the service config or an option says. Default: no.
+    pub no_retry: bool,
 }
 
 impl CallOptions {
@@ -40,6 +44,8 @@ impl CallOptions {
             wait_for_ready: self.wait_for_ready,
             max_receive_bytes: self.max_receive_bytes,
             authority: self.authority,
+            idempotent: self.idempotent,
+            no_retry: self.no_retry,
             ..CallRequest::new(method)
         }
     }

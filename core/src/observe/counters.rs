@@ -59,7 +59,10 @@ pub(crate) struct ChannelCounters {
     pub(crate) calls_in_flight: Gauge,
     pub(crate) calls_queued: Gauge,
     pub(crate) subchannels: Gauge,
+    /// Attempts beyond the first of each call, the next two among them.
     pub(crate) retries: Counter,
+    pub(crate) transparent_retries: Counter,
+    pub(crate) hedges: Counter,
     pub(crate) breaker_trips: Counter,
     pub(crate) breakers_open: Gauge,
     pub(crate) messages_sent: Counter,

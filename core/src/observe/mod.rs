@@ -3,6 +3,7 @@
 //! A leaf room: everyone may record, nobody here decides anything. What is written here is read from other threads, so it
 //! holds atomics and two small locks, none of which is ever held across an await or a call into foreign code.
 
+pub(crate) mod attempts;
 pub(crate) mod counters;
 pub(crate) mod events;
 pub(crate) mod log;

@@ -22,6 +22,8 @@ pub(crate) enum Phase {
     Send,
     /// The request was sent; the answer was due.
     Wait,
+    /// An attempt had failed; the next one was due later.
+    Backoff,
 }
 
 impl Phase {
@@ -32,6 +34,7 @@ impl Phase {
             Self::Queue => "queue",
             Self::Send => "send",
             Self::Wait => "wait",
+            Self::Backoff => "backoff",
         }
     }
 }
@@ -99,6 +102,8 @@ pub(crate) struct Trail {
     pub(crate) connect: Option<Rc<ConnectTrail>>,
     /// What it waited for at a connection that was there, in words.
     pub(crate) waits_for: Option<String>,
+    /// Its attempts, if it had several or one that another could have followed.
+    pub(crate) made: Option<String>,
     pub(crate) sent: Sent,
     pub(crate) now: Time,
 }
@@ -111,6 +116,9 @@ impl fmt::Display for Trail {
         }
         if let Some(what) = &self.waits_for {
             write!(f, "; {what}")?;
+        }
+        if let Some(made) = &self.made {
+            write!(f, "; {made}")?;
         }
         if let Some(connect) = &self.connect {
             for note in &connect.attempts {
@@ -137,7 +145,8 @@ impl fmt::Display for Trail {
     }
 }
 
-struct Milliseconds(Duration);
+/// As all trails tell lengths of time.
+pub(super) struct Milliseconds(pub(super) Duration);
 
 impl fmt::Display for Milliseconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,6 +176,7 @@ mod tests {
             address: None,
             connect: Some(Rc::new(connect)),
             waits_for: None,
+            made: None,
             sent: Sent::NotSent,
             now: Time::from_start(Duration::from_millis(500)),
         };
@@ -188,7 +198,7 @@ mod tests {
         let breakers = vec![note("10.0.0.1:1", Some(at(6_000))), note("10.0.0.2:1", None)];
         let connect = Rc::new(ConnectTrail { breakers, ..ConnectTrail::default() });
         let (phase, sent, now) = (Phase::Connect, Sent::NotSent, at(3_500));
-        let trail = Trail { phase, address: None, connect: Some(connect), waits_for: None, sent, now };
+        let trail = Trail { phase, address: None, connect: Some(connect), waits_for: None, made: None, sent, now };
         assert_eq!(
             trail.to_string(),
             "phase connect; circuit breaker of 10.0.0.1:1 open for 2500.0 ms: 5 failures in a row, the last UNAVAILABLE, next probe in 2500.0 ms; circuit breaker of 10.0.0.2:1 open for 2500.0 ms: 5 failures in a row, the last UNAVAILABLE, a probe is running; not sent"
@@ -200,7 +210,8 @@ mod tests {
     fn a_trail_tells_how_far_the_request_came() {
         let told = |sent| {
             let now = Time::from_start(Duration::ZERO);
-            Trail { phase: Phase::Wait, address: None, connect: None, waits_for: None, sent, now }.to_string()
+            Trail { phase: Phase::Wait, address: None, connect: None, waits_for: None, made: None, sent, now }
+                .to_string()
         };
         assert_eq!(told(Sent::NotSent), "phase wait; not sent");
         assert_eq!(told(Sent::Refused), "phase wait; not processed by the server");

@@ -28,6 +28,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// What every request of a channel has in common.
 #[derive(Clone, Debug)]
@@ -126,7 +127,8 @@ pub(crate) fn host_of(authority: &Authority) -> &str {
     authority.host().trim_matches(['[', ']'])
 }
 
-/// The request head. `remaining` is the time left until the deadline ([WIRE-42]).
+/// The request head. `remaining` is the time left until the deadline ([WIRE-42]), `previous_attempts` how many attempts of the call the server
+/// is to know of ([RPOL-27]).
 ///
 /// # Errors
 /// A metadata value that HTTP cannot carry; validation should have refused it.
@@ -136,6 +138,7 @@ pub(crate) fn request(
     authority: Option<&Authority>,
     metadata: &Metadata,
     remaining: Option<Duration>,
+    previous_attempts: u32,
 ) -> Result<Request<()>, Failure> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(template.scheme.clone());
@@ -144,10 +147,13 @@ pub(crate) fn request(
     let uri = Uri::from_parts(parts)
         .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
-    let headers = match remaining {
+    let mut headers = match remaining {
         None if metadata.is_empty() => HeaderMap::clone(&template.headers),
         _ => headers(template, metadata, remaining)?,
     };
+    if previous_attempts > 0 {
+        headers.insert(PREVIOUS_ATTEMPTS, HeaderValue::from(previous_attempts));
+    }
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;

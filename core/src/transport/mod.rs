@@ -23,7 +23,7 @@ mod wire;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
-use crate::status::Status;
+use crate::status::{Code, Status};
 
 /// How one stream ended.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl Outcome {
     /// A failure after the request may have reached the server.
     pub(crate) fn local(failure: Failure) -> Self {
         Self { ending: Ending::Local(failure), sent: Sent::Processed }
+    }
+
+    /// The code of the status it is.
+    pub(crate) fn code(&self) -> Code {
+        match &self.ending {
+            Ending::Peer { status, .. } => status.code(),
+            Ending::Local(failure) => failure.code(),
+        }
     }
 
     /// Whether the call succeeded.

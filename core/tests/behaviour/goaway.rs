@@ -247,7 +247,7 @@ fn a_refused_call_that_sent_much_ends_unavailable_and_says_that_it_was_not_proce
         let server = Server::start();
         let channel = channel(&server.address());
         let (reply, mut events) = events();
-        let message = vec![0; 100 << 10];
+        let message = vec![0; 300 << 10];
         let request = CallRequest { last: true, message: Some(message.into()), ..CallRequest::new(METHOD) };
         channel.start_stream(request, reply).expect("a call");
         let mut connection = server.accept().await;

@@ -27,6 +27,7 @@ mod on_loop;
 mod proxies;
 mod replacing;
 mod resolvers;
+mod retries;
 mod service_config;
 mod spreading;
 mod streams;

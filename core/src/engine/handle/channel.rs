@@ -155,6 +155,8 @@ impl Channel {
             max_concurrent_requests_per_address: self.0.config().max_concurrent_per_address,
             subchannels: counters.subchannels.read(),
             retries: counters.retries.read(),
+            transparent_retries: counters.transparent_retries.read(),
+            hedges: counters.hedges.read(),
             breaker_trips: counters.breaker_trips.read(),
             breakers_open: counters.breakers_open.read(),
             keepalive_pings: counters.keepalive_pings.read(),
@@ -293,8 +295,12 @@ pub struct ChannelMetrics {
     pub max_concurrent_requests_per_address: Option<u32>,
     /// Addresses the channel uses now: each has a subchannel, connected or not.
     pub subchannels: u64,
-    /// Attempts after the first of a call.
+    /// Attempts after the first of a call, for whatever reason.
     pub retries: u64,
+    /// Those among them that were made unseen, because the server did not process the one before.
+    pub transparent_retries: u64,
+    /// Those among them that were made beside others, by a hedgingPolicy.
+    pub hedges: u64,
     /// How often the circuit breaker of an address opened, after a failed probe too.
     pub breaker_trips: u64,
     /// Addresses whose circuit breaker is open or half-open now.

@@ -12,7 +12,7 @@ fn template() -> RequestTemplate {
 
 fn headers_of(metadata: &Metadata, remaining: Option<Duration>) -> HeaderMap {
     let method = MethodPath::parse("/package.Service/Method").expect("valid");
-    let request = request(&template(), &method, None, metadata, remaining).expect("valid");
+    let request = request(&template(), &method, None, metadata, remaining, 0).expect("valid");
     assert_eq!(request.uri().to_string(), "http://example.com:1/package.Service/Method");
     assert_eq!(request.method(), Method::POST);
     request.headers().clone()
@@ -57,7 +57,7 @@ fn the_scheme_says_whether_there_is_tls() {
     let method = MethodPath::parse("/package.Service/Method").expect("valid");
     for (is_secure, scheme) in [(false, "http"), (true, "https")] {
         let template = RequestTemplate::new(is_secure, Authority::from_static("example.com"), "agent").expect("valid");
-        let request = request(&template, &method, None, &Metadata::new(), None).expect("valid");
+        let request = request(&template, &method, None, &Metadata::new(), None, 0).expect("valid");
         assert_eq!(request.uri().scheme_str(), Some(scheme));
     }
 }
