@@ -10,11 +10,11 @@ use super::progress::Progress;
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::observe::trail::{Phase, Sent};
-use crate::policy::retry::Attempts;
 use crate::policy::retry::buffer::{CallBuffer, Overflow};
 use crate::policy::retry::pushback::Advice;
 use crate::policy::retry::sequence::{Bound, Decision, Failed, Sequence};
 use crate::policy::retry::why::Why;
+use crate::policy::retry::{Attempts, HedgingPolicy};
 use crate::runtime::Driver;
 use crate::time::Time;
 use crate::transport::{Ending, Outcome};
@@ -108,8 +108,16 @@ impl<'a> State<'a> {
 }
 
 impl CallSpec {
+    /// By what policy the call is hedged, if it is.
+    pub(super) fn hedging<D: Driver>(&self, channel: &LocalChannel<D>) -> Option<&HedgingPolicy> {
+        match self.attempts()? {
+            Attempts::Hedge(policy) if channel.config().retries.is_enabled => Some(policy),
+            Attempts::Hedge(_) | Attempts::Retry(_) => None,
+        }
+    }
+
     /// How the call may be made more than once.
-    pub(super) fn attempts(&self) -> Option<&Attempts> {
+    fn attempts(&self) -> Option<&Attempts> {
         let of_method = self.method.config.as_ref()?.attempts.as_ref();
         of_method.filter(|_| !self.no_retry)
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::progress::{Attempt, Past, Progress, Where};
+use super::progress::{Attempt, Progress, Where};
 use super::verdict::verdict;
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
@@ -49,8 +49,8 @@ impl Progress {
         let now = channel.driver().now();
         channel.on_call_ended(now);
         let elapsed = now.since(self.started);
-        let peer = self.attempt.peer();
-        let made = self.has_past().and_then(|past| self.told(past, now, &outcome));
+        self.settle_hedges(channel, now, &outcome);
+        let (peer, made) = (self.peer(), self.told(now, &outcome));
         let waits_for = self.attempt.end(channel, now, &outcome);
         if outcome.is_ok() {
             channel.on_success();
@@ -76,14 +76,6 @@ impl Progress {
                 CallEnd { status, trailing: Metadata::new(), local: true, sent, attempts, peer, elapsed, trail }
             }
         }
-    }
-
-    /// Tells of the attempts, that which ends the call last. Its cause is what the call's status says.
-    fn told(&self, past: &Past, now: Time, outcome: &Outcome) -> Option<String> {
-        if self.attempt.phase.get() != Phase::Backoff {
-            self.on_over(self.attempts.get(), &self.attempt, now, outcome, String::new());
-        }
-        past.attempts.borrow().words(now)
     }
 }
 

@@ -7,6 +7,7 @@ mod again;
 mod attempt;
 mod configured;
 mod ending;
+mod hedged;
 pub(crate) mod inbox;
 mod limits;
 pub(crate) mod methods;

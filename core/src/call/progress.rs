@@ -5,10 +5,12 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::hedged::Hedge;
 use super::inbox::{Cancel, Inbox};
 use super::{CallSpec, ending};
 use crate::channel::LocalChannel;
@@ -18,6 +20,7 @@ use crate::observe::attempts::{AttemptEnd, AttemptsTrail};
 use crate::observe::trail::{Phase, Sent};
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::{Driver, sleep_until};
+use crate::status::Code;
 use crate::time::Time;
 use crate::transport::connection::Connection;
 use crate::transport::pool::{Lacks, Pool};
@@ -41,6 +44,19 @@ pub(super) struct Past {
     /// How far those came that are over.
     reached: Cell<Option<Sent>>,
     pub(super) attempts: RefCell<AttemptsTrail>,
+    /// Those that run, of a hedged call; one is left once it is the call.
+    pub(super) hedges: RefCell<Vec<Rc<Hedge>>>,
+    /// Set when the call is hedged: its attempts are told as they end, not with the call.
+    is_hedged: Cell<bool>,
+    /// The address of the hedge that failed last.
+    peer: RefCell<Option<Arc<str>>>,
+}
+
+impl Past {
+    /// It runs no more.
+    pub(super) fn forget(&self, over: &Rc<Hedge>) {
+        self.hedges.borrow_mut().retain(|hedge| !Rc::ptr_eq(hedge, over));
+    }
 }
 
 /// Where one attempt is.
@@ -114,15 +130,67 @@ impl Progress {
     /// The attempt came to this, and its stream was let go; another one follows, now or later.
     pub(super) fn on_failed<D: Driver>(&self, channel: &LocalChannel<D>, now: Time, outcome: &Outcome) {
         let attempt = &self.attempt;
-        let cause = match &outcome.ending {
-            Ending::Peer { status, .. } => status.message().to_owned(),
-            Ending::Local(failure) => failure.words(channel.config().dialect),
-        };
-        self.on_over(self.attempts.get(), attempt, now, outcome, cause);
+        self.on_over(self.attempts.get(), attempt, now, outcome, cause(channel, outcome));
         attempt.avoids.set(attempt.connection().or(attempt.avoids.get()));
         attempt.end(channel, now, outcome);
         attempt.sent.set(Sent::NotSent);
         attempt.looks_at.set(None);
+    }
+
+    /// An attempt that is made beside others; the server is told of `previous` ones.
+    pub(super) fn beside(&self, now: Time, previous: u32, avoids: Option<u64>) -> Attempt {
+        let attempt = Attempt::begin(self.attempt.deadline, now);
+        attempt.previous.set(previous);
+        attempt.avoids.set(avoids);
+        attempt
+    }
+
+    /// A hedge came to this, and its stream was let go.
+    pub(super) fn on_failed_beside<D: Driver>(
+        &self,
+        channel: &LocalChannel<D>,
+        hedge: &Hedge,
+        now: Time,
+        outcome: &Outcome,
+    ) {
+        *self.past().peer.borrow_mut() = hedge.attempt.peer();
+        self.attempt.phase.set(hedge.attempt.phase.get());
+        self.attempt.avoids.set(hedge.attempt.connection().or(self.attempt.avoids.get()));
+        self.on_over(hedge.ordinal, &hedge.attempt, now, outcome, cause(channel, outcome));
+        hedge.attempt.end(channel, now, outcome);
+    }
+
+    /// A hedge is given up, because the call is another one or has failed; its stream was let go. Its endpoint neither failed nor
+    /// succeeded.
+    pub(super) fn on_abandoned(&self, now: Time, hedge: &Hedge) {
+        let failure = Failure::Cancelled { code: Code::Cancelled, text: String::new() };
+        let outcome = hedge.attempt.local(failure);
+        self.on_over(hedge.ordinal, &hedge.attempt, now, &outcome, "another attempt decided".into());
+        if let Where::On(connection, _) = hedge.attempt.place.replace(Where::Nowhere) {
+            connection.on_call_ended(now);
+        }
+    }
+
+    /// The call is made of hedges from now on.
+    pub(super) fn on_hedged(&self) {
+        self.past().is_hedged.set(true);
+    }
+
+    /// The call ends. If hedges run, it is the one that was made first, and the others end with it.
+    pub(super) fn settle_hedges<D: Driver>(&self, channel: &LocalChannel<D>, now: Time, outcome: &Outcome) {
+        let Some(past) = self.past.get() else { return };
+        for (place, hedge) in past.hedges.take().iter().enumerate() {
+            // One that was made alone and is the call has nothing to tell.
+            if self.attempts.get() > 1 || !outcome.is_ok() {
+                self.on_over(hedge.ordinal, &hedge.attempt, now, outcome, String::new());
+            }
+            if place == 0 {
+                self.attempt.take_over(&hedge.attempt);
+                past.peer.take();
+            } else {
+                hedge.attempt.end(channel, now, outcome);
+            }
+        }
     }
 
     /// An attempt is over; told if the call's end has to tell of attempts.
@@ -136,11 +204,6 @@ impl Progress {
     /// What is kept besides.
     pub(super) fn past(&self) -> &Past {
         self.past.get_or_init(Box::default)
-    }
-
-    /// The same, if there is any.
-    pub(super) fn has_past(&self) -> Option<&Past> {
-        self.past.get().map(Box::as_ref)
     }
 
     /// How far the request got, in the attempt that came so far or in one before it.
@@ -163,14 +226,22 @@ impl Progress {
     ) -> Outcome {
         let outcome = match self.supervised(driver, inbox, work).await {
             Ok(outcome) => outcome,
-            Err(failure) => return self.attempt.local(failure),
+            Err(failure) => return self.local(failure),
         };
         // [WIRE-166]: the server noticed our deadline before we did.
         let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
         if is_cancel && self.is_late(driver) {
-            return self.attempt.local(self.deadline_exceeded());
+            return self.local(self.deadline_exceeded());
         }
         outcome
+    }
+
+    /// A failure of the call at this point.
+    fn local(&self, failure: Failure) -> Outcome {
+        let outcome = self.attempt.local(failure);
+        let hedges = self.past.get().map(|past| past.hedges.borrow());
+        let furthest = hedges.iter().flat_map(|hedges| hedges.iter()).map(|hedge| hedge.attempt.sent.get()).max();
+        Outcome { sent: furthest.map_or(outcome.sent, |sent| sent.max(outcome.sent)), ..outcome }
     }
 
     /// The same for a part of a call's work.
@@ -193,7 +264,7 @@ impl Progress {
                 return Poll::Ready(Ok(done));
             }
             over.as_mut().poll(cx).map(|()| {
-                self.attempt.on_deadline(driver);
+                self.each_attempt(&mut |attempt| attempt.on_deadline(driver));
                 Err(self.deadline_exceeded())
             })
         });
@@ -204,9 +275,33 @@ impl Progress {
         match cancel {
             Cancel::ByCaller { code, text } => Failure::Cancelled { code, text },
             // [CONN-154]: a call that is not on a connection yet was waiting.
-            Cancel::ChannelClosed if self.attempt.peer().is_none() => Failure::ChannelClosed,
-            Cancel::ChannelClosed => Failure::ChannelClosedWhileRunning,
+            Cancel::ChannelClosed => {
+                let mut is_running = false;
+                self.each_attempt(&mut |attempt| is_running |= attempt.connection().is_some());
+                if is_running { Failure::ChannelClosedWhileRunning } else { Failure::ChannelClosed }
+            }
         }
+    }
+
+    fn each_attempt(&self, each: &mut dyn FnMut(&Attempt)) {
+        each(&self.attempt);
+        if let Some(past) = self.past.get() {
+            past.hedges.borrow().iter().for_each(|hedge| each(&hedge.attempt));
+        }
+    }
+
+    /// The address of the connection the call is on, or was on when the last of its hedges failed.
+    pub(super) fn peer(&self) -> Option<Arc<str>> {
+        self.attempt.peer().or_else(|| self.past.get().and_then(|past| past.peer.borrow().clone()))
+    }
+
+    /// Tells of the attempts, that which ends the call last. Its cause is what the call's status says.
+    pub(super) fn told(&self, now: Time, outcome: &Outcome) -> Option<String> {
+        let past = self.past.get()?;
+        if !past.is_hedged.get() && self.attempt.phase.get() != Phase::Backoff {
+            self.on_over(self.attempts.get(), &self.attempt, now, outcome, String::new());
+        }
+        past.attempts.borrow().words(now)
     }
 }
 
@@ -289,11 +384,20 @@ impl Attempt {
     }
 
     /// The connection it is on.
-    fn connection(&self) -> Option<u64> {
+    pub(super) fn connection(&self) -> Option<u64> {
         match &*self.place.borrow() {
             Where::On(connection, _) => Some(connection.id()),
             Where::Nowhere | Where::WaitsFor(..) | Where::AtLimit(_) => None,
         }
+    }
+
+    /// The call goes on as this hedge, or ends as it.
+    fn take_over(&self, hedge: &Self) {
+        self.phase.set(hedge.phase.get());
+        self.sent.set(hedge.sent.get());
+        self.since.set(hedge.since.get());
+        self.reads_then.set(hedge.reads_then.get());
+        self.place.replace(hedge.place.replace(Where::Nowhere));
     }
 
     /// Nothing read since the stream was opened, or since it began to wait for a place, is evidence against the connection.
@@ -311,12 +415,20 @@ impl Attempt {
     }
 }
 
+/// How an attempt ended, for the trail.
+fn cause<D: Driver>(channel: &LocalChannel<D>, outcome: &Outcome) -> String {
+    match &outcome.ending {
+        Ending::Peer { status, .. } => status.message().to_owned(),
+        Ending::Local(failure) => failure.words(channel.config().dialect),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metadata::Metadata;
     use crate::runtime::memory::MemoryDriver;
-    use crate::status::{Code, Status};
+    use crate::status::Status;
 
     /// [WIRE-166], [DL-6]
     #[test]

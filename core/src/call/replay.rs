@@ -95,6 +95,11 @@ impl Replay {
         kept.range(kept.len().saturating_sub(waiting)..).for_each(each);
     }
 
+    /// How many were taken in.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.get()
+    }
+
     /// No attempt but this one goes on ([COMMIT-01]): what it has sent is needed no more ([BUF-06]).
     pub(super) fn let_go(&self, cursor: &Cursor) {
         if !self.is_over.replace(true) {

@@ -3,11 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow::{Break, Continue};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 
 use super::again::Again;
+use super::hedged::{self, Hedge, Work};
 use super::inbox::{Inbox, Outgoing};
 use super::progress::{Attempt, Progress};
 use super::quota::SendQuota;
@@ -67,6 +69,17 @@ struct Running<'a, D: Driver, E: StreamEvents> {
     replay: &'a Replay,
 }
 
+impl<'a, D: Driver, E: StreamEvents> hedged::Exchange<'a> for &'a Running<'a, D, E> {
+    fn begin(&self, hedge: Rc<Hedge>) -> Work<'a> {
+        let running = *self;
+        Box::pin(async move { running.exchange(&hedge.attempt, &hedge.cursor).await })
+    }
+
+    fn taken(&self) -> usize {
+        self.replay.taken()
+    }
+}
+
 /// A stream's first message is handed over with the headers up to this size; more would wait in memory for a server's small window.
 const MOST_WITH_HEADERS: usize = 8 << 10;
 
@@ -78,6 +91,10 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             Ok(running) => running,
             Err(failure) => return attempt.local(failure),
         };
+        if let Some(policy) = self.spec.hedging(self.channel) {
+            // Boxed, because few calls are hedged and every call would have room for it.
+            return Box::pin(hedged::run(self.channel, policy, self.progress, None, &self)).await;
+        }
         let mut again = Again::default();
         loop {
             self.progress.on_attempt();

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow::{Break, Continue};
 use std::pin::pin;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::again::Again;
+use super::hedged::{self, Hedge, Work};
 use super::inbox::Inbox;
 use super::progress::{Attempt, Progress};
 use super::{CallSpec, UnaryEnd, attempt, configured, limits, waiting};
@@ -14,6 +16,7 @@ use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
 use crate::observe::trail::{Phase, Sent};
+use crate::policy::retry::HedgingPolicy;
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::Driver;
 use crate::transport::message::Outbound;
@@ -64,6 +67,10 @@ async fn attempts<D: Driver>(
         Ok(running) => running,
         Err(failure) => return attempt.local(failure),
     };
+    if let Some(policy) = spec.hedging(channel) {
+        // Boxed, because few calls are hedged and every call would have room for it.
+        return Box::pin(hedge(channel, spec, policy, message, progress, received)).await;
+    }
     let mut again = Again::default();
     loop {
         progress.on_attempt();
@@ -76,6 +83,39 @@ async fn attempts<D: Driver>(
             Continue(None) => {}
             Continue(Some(due)) => Box::pin(channel.driver().sleep_until(due)).await,
         }
+    }
+}
+
+/// Attempts beside each other.
+async fn hedge<D: Driver>(
+    channel: &LocalChannel<D>,
+    spec: &CallSpec,
+    policy: &HedgingPolicy,
+    message: &Bytes,
+    progress: &Progress,
+    received: &RefCell<Received>,
+) -> Outcome {
+    // [BUF-05]
+    let mut kept = channel.call_buffer();
+    let overflow = kept.keep(message.len()).err();
+    hedged::run(channel, policy, progress, overflow, &Exchange { channel, spec, message, received }).await
+}
+
+struct Exchange<'a, D: Driver> {
+    channel: &'a LocalChannel<D>,
+    spec: &'a CallSpec,
+    message: &'a Bytes,
+    received: &'a RefCell<Received>,
+}
+
+impl<'a, D: Driver> hedged::Exchange<'a> for Exchange<'a, D> {
+    fn begin(&self, hedge: Rc<Hedge>) -> Work<'a> {
+        let Self { channel, spec, message, received } = *self;
+        Box::pin(async move { exchange(channel, spec, message, &hedge.attempt, received).await })
+    }
+
+    fn taken(&self) -> usize {
+        0
     }
 }
 

@@ -16,7 +16,6 @@ pub(crate) mod jitter;
 pub(crate) mod keepalive;
 pub(crate) mod liveness;
 pub(crate) mod pool;
-#[cfg_attr(not(test), expect(dead_code, reason = "no call follows a policy yet"))]
 pub(crate) mod retry;
 pub(crate) mod subchannel;
 pub(crate) mod transparent_retry;

@@ -18,6 +18,7 @@ mod engines;
 mod failing_to_connect;
 mod goaway;
 mod health;
+mod hedging;
 mod http2;
 mod keepalive;
 mod limits;

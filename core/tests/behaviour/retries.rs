@@ -140,7 +140,7 @@ fn calls_are_made_as_often_as_their_policy_wants_and_say_which_attempt_it_is() {
         (3, &[fail(UNAVAILABLE), BeginAndFail(UNAVAILABLE)], Code::Unavailable, 0, ";1"),
         // A connection that is lost.
         (3, &[Cut, Answer], Code::Ok, 0, ";1"),
-        (3, &[Cut, Cut, Cut], Code::Unavailable, 0, ";1;2"),
+        (2, &[Cut, Cut], Code::Unavailable, 0, ";1"),
         // What the server did not process is sent again once, and counts for nothing.
         (3, &[Refuse, Answer], Code::Ok, 1, ";"),
         (3, &[Refuse, Refuse, Answer], Code::Ok, 1, ";;1"),

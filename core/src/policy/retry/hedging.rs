@@ -163,6 +163,15 @@ impl Hedging {
         }
     }
 
+    /// This attempt could not be made, for a reason of this side that the next one would meet, too. Those that run go on, and no more are started.
+    pub(crate) fn on_not_made(&mut self, attempt: u32, code: Code) {
+        self.live = self.live.saturating_sub(1);
+        if self.is_open() {
+            self.last_failed = attempt;
+            self.frozen.get_or_insert(Why::NotRetryable(code));
+        }
+    }
+
     /// More was sent than is kept. `sent` has each running attempt and how many messages it has sent: the one that is farthest is the call
     /// ([HEDGE-30]).
     pub(crate) fn on_overflow(&mut self, sent: impl IntoIterator<Item = (u32, usize)>) {
