@@ -158,8 +158,9 @@ pub(super) fn is_final(outcome: &Outcome) -> bool {
 
 impl Progress {
     /// The call waits until then for its next attempt.
-    fn on_waits_until(&self, due: Time) {
+    pub(super) fn on_waits_until(&self, due: Time) {
         self.attempt.phase.set(Phase::Backoff);
+        self.past().peer.take();
         self.past().attempts.borrow_mut().next = Some((self.attempts.get() + 1, due));
     }
 

@@ -159,6 +159,9 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
                 }
                 Action::Wait(due) => {
                     if !self.is_time(due, cx) {
+                        if let Some(due) = due.filter(|_| self.live.is_empty()) {
+                            self.progress.on_waits_until(due);
+                        }
                         return Done::Nothing;
                     }
                 }

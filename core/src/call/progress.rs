@@ -49,7 +49,7 @@ pub(super) struct Past {
     /// Set when the call is hedged: its attempts are told as they end, not with the call.
     is_hedged: Cell<bool>,
     /// The address of the hedge that failed last.
-    peer: RefCell<Option<Arc<str>>>,
+    pub(super) peer: RefCell<Option<Arc<str>>>,
 }
 
 impl Past {

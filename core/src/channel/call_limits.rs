@@ -184,7 +184,7 @@ mod tests {
         assert!(limit.take().is_some());
     }
 
-    /// As with one whose deadline passes while it waits for a stream: calls that wait for the breaker would sleep on.
+    /// [TRANS-17]: as with one whose deadline passes while it waits for a stream. Calls that wait for the breaker would sleep on.
     #[test]
     fn the_begin_of_a_probe_is_told_and_its_end_when_it_was_not_judged() {
         let address = Address::Inet(([10, 0, 0, 1], 1).into());

@@ -30,14 +30,29 @@ pub(crate) struct Plan {
     pub(crate) messages: Option<u32>,
     /// What the header [`KEY`] says.
     pub(crate) key: Option<u8>,
+    pub(crate) no_retry: bool,
+    pub(crate) idempotent: bool,
 }
 
 /// The name of a header.
 pub(crate) const KEY: &str = "x-key";
 
+impl Plan {
+    /// Nothing out of the way, and no deadline.
+    pub(crate) const NONE: Self = Self {
+        timeout: None,
+        wait_for_ready: false,
+        size: 16,
+        messages: None,
+        key: None,
+        no_retry: false,
+        idempotent: false,
+    };
+}
+
 impl Default for Plan {
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(10)), wait_for_ready: false, size: 16, messages: None, key: None }
+        Self { timeout: Some(Duration::from_secs(10)), ..Self::NONE }
     }
 }
 
@@ -61,6 +76,7 @@ pub(crate) struct End {
     /// The address of the server it reached.
     pub(crate) peer: Option<Arc<str>>,
     pub(crate) sent: Sent,
+    pub(crate) attempts: u32,
     pub(crate) is_local: bool,
     /// Whether the answers are those to its messages.
     pub(crate) is_right: bool,
@@ -118,8 +134,9 @@ impl Reported {
         let code = end.status.code();
         self.journal.note(format_args!("call {id} ends {code:?} {:?}: {}", end.sent, end.status.message()));
         let text = end.status.message().to_owned();
-        let (at, peer, sent, is_local) = (self.now.time(), end.peer.clone(), end.sent, end.local);
-        self.with(|state| state.ends.push(End { at, code, text, peer, sent, is_local, is_right }));
+        let (at, peer, sent, attempts) = (self.now.time(), end.peer.clone(), end.sent, end.attempts);
+        let is_local = end.local;
+        self.with(|state| state.ends.push(End { at, code, text, peer, sent, attempts, is_local, is_right }));
         self.ended.notify_one();
         self.progressed.notify_one();
     }
@@ -182,6 +199,8 @@ fn request(method: &str, plan: Plan) -> CallRequest {
         metadata,
         timeout: plan.timeout.map_or(Timeout::None, Timeout::After),
         wait_for_ready: Some(plan.wait_for_ready),
+        no_retry: plan.no_retry,
+        idempotent: plan.idempotent,
         ..CallRequest::new(method)
     }
 }

@@ -41,10 +41,14 @@ fn check_call(world: &World, call: &Call, over: Time) {
         world.wrong(format_args!("call {id} got answers to other messages, or not all"));
     }
     let runs = world.record().runs(id).len();
-    if runs > 1 {
-        world.wrong(format_args!("call {id} ran {runs} times"));
+    let most = world.most_runs(&call.plan);
+    if runs > most {
+        world.wrong(format_args!("call {id} ran {runs} times, and may {most}"));
     }
-    if end.code == Code::Ok && runs != 1 {
+    if runs > end.attempts as usize {
+        world.wrong(format_args!("call {id} ran {runs} times in {} attempts", end.attempts));
+    }
+    if end.code == Code::Ok && runs == 0 {
         world.wrong(format_args!("call {id} is OK and ran {runs} times"));
     }
     if end.sent != Sent::Processed && runs > 0 {

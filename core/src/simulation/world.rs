@@ -6,7 +6,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::calls::Call;
+use super::calls::{Call, Plan};
 use super::invariants;
 use super::server::{Record, Script, Server};
 use crate::address::Address;
@@ -35,6 +35,8 @@ struct Inner {
     wrongs: RefCell<Vec<String>>,
     /// When the process did not run.
     freezes: RefCell<Vec<(Time, Time)>>,
+    /// How often a policy lets a call run.
+    most_runs: Cell<usize>,
 }
 
 /// What came of a world.
@@ -77,7 +79,8 @@ impl World {
             is_over.set(true);
         });
         let (record, calls, channels, wrongs, freezes) = Default::default();
-        Self(Rc::new(Inner { seed, driver, engine, loop_is_over, record, calls, channels, wrongs, freezes }))
+        let most_runs = Cell::new(1);
+        Self(Rc::new(Inner { seed, driver, engine, loop_is_over, record, calls, channels, wrongs, freezes, most_runs }))
     }
 
     pub(crate) fn driver(&self) -> &SimulatedDriver {
@@ -103,6 +106,21 @@ impl World {
     /// From when to when nobody ran.
     pub(crate) fn freezes(&self) -> Vec<(Time, Time)> {
         self.0.freezes.borrow().clone()
+    }
+
+    /// A policy lets calls run so often.
+    pub(crate) fn lets_run(&self, times: usize) {
+        self.0.most_runs.set(times);
+    }
+
+    /// How often a call may run.
+    pub(crate) fn most_runs(&self, plan: &Plan) -> usize {
+        // Beside a policy the engine makes a call five times more that is lost and may run twice.
+        match (plan.no_retry, plan.idempotent) {
+            (true, _) => 1,
+            (false, true) => self.0.most_runs.get() + 5,
+            (false, false) => self.0.most_runs.get(),
+        }
     }
 
     /// When something that was due then could happen at the earliest.

@@ -23,7 +23,7 @@ async fn running_call(server: &Server, channel: &Channel) -> (JoinHandle<Unary>,
     (call, peer, stream)
 }
 
-/// [WIRE-190], [WIRE-192], [CONN-33], [CONN-81]
+/// [WIRE-190], [WIRE-192], [CONN-33], [CONN-81], [TRANS-13]
 #[test]
 fn a_goaway_lets_the_running_call_finish_and_sends_new_ones_to_a_new_connection() {
     run(async {
@@ -240,7 +240,7 @@ fn a_refused_call_with_a_message_on_its_way_takes_further_messages_when_it_is_ma
     });
 }
 
-/// What was sent is not kept beyond a bound, so such a call cannot be made again; its caller is told that it may be.
+/// [TRANS-11]: what was sent is not kept beyond a bound, so such a call cannot be made again; its caller is told that it may be.
 #[test]
 fn a_refused_call_that_sent_much_ends_unavailable_and_says_that_it_was_not_processed() {
     run(async {
@@ -318,7 +318,7 @@ fn a_graceful_end_in_two_goaways_with_a_ping_between_is_one_event_and_the_call_f
     });
 }
 
-/// [CONN-84], [WIRE-195]
+/// [CONN-84], [WIRE-195], [TRANS-14]
 #[test]
 fn a_goaway_with_an_error_lets_the_calls_it_includes_finish_too() {
     run(async {

@@ -122,7 +122,7 @@ async fn outcome(
 }
 
 /// [RPOL-02], [RPOL-10], [RPOL-23], [RPOL-24], [RPOL-26], [RPOL-27], [COMMIT-01], [COMMIT-03], [COMMIT-05], [COMMIT-07], [PUSH-02] to [PUSH-05],
-/// [TRANS-03], [TRANS-10], [TRANS-12], [RETRY-3], [RETRY-4], [RETRY-6], [RETRY-10] to [RETRY-12], [WIRE-134]
+/// [TRANS-03], [TRANS-04], [TRANS-10], [TRANS-12], [RETRY-3], [RETRY-4], [RETRY-6], [RETRY-10] to [RETRY-12], [WIRE-134]
 #[test]
 fn calls_are_made_as_often_as_their_policy_wants_and_say_which_attempt_it_is() {
     let at_once: &[&str] = &["0"];
@@ -424,7 +424,7 @@ fn a_call_that_sent_more_than_is_kept_is_not_made_again_and_says_so() {
     });
 }
 
-/// [TRANS-01], [RETRY-5], [RETRY-17]
+/// [TRANS-01], [RETRY-5], [RETRY-17], [WFR-05]
 #[test]
 fn a_failed_pick_is_a_failure_that_the_policy_covers() {
     run(async {
@@ -490,5 +490,33 @@ fn a_deadline_or_a_cancellation_ends_the_wait_for_the_next_attempt() {
         assert!(text.ends_with("; sent"), "{text}");
         assert_eq!(late.end().attempts, 1);
         assert!(!connection.has_waiting_request());
+    });
+}
+
+/// [RPOL-04], [INT-02]
+#[test]
+fn each_attempt_is_told_the_time_that_is_left_and_is_the_same_otherwise() {
+    run(async {
+        let server = Server::start();
+        let channel = retrying(&server.address(), 2);
+        let authority = Some("other.test".into());
+        let mut options =
+            CallOptions { timeout: Timeout::After(Duration::from_secs(50)), authority, ..CallOptions::default() };
+        options.metadata.append("x-key", "value").expect("good metadata");
+        let call = call_with(&channel, "hello", options);
+        let mut connection = server.accept().await;
+        let (mut left, mut same) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let mut request = connection.request().await;
+            let timeout = request.header("grpc-timeout").join("|");
+            left.push(timeout.strip_suffix('u').and_then(|digits| digits.parse::<u64>().ok()).expect("microseconds"));
+            let headers = ["user-agent", "x-key", "te", "content-type"].map(|name| request.header(name).join("|"));
+            same.push((request.head.uri.clone(), headers));
+            fail_with(&mut request, UNAVAILABLE, &[]);
+        }
+        failure(call, Code::Unavailable).await;
+        assert_eq!(same[0], same[1]);
+        // The wait was eight tenths of a millisecond at the least.
+        assert!(left[0] <= 50_000_000 && left[1] + 800 <= left[0], "{left:?}");
     });
 }

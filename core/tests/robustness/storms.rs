@@ -9,7 +9,7 @@ use crate::peer::raw::SETTINGS;
 use crate::peer::server::Server;
 use crate::peer::{beside, run};
 
-/// [CONN-82], [CONN-25], [RETRY-2]
+/// [CONN-82], [CONN-25], [RETRY-2], [TRANS-02]
 #[test]
 fn a_server_that_closes_each_connection_before_a_call_gets_through_is_not_dialed_without_a_pause() {
     run(async {

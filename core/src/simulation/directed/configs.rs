@@ -18,8 +18,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// How large the worlds' calls are; a config is known by whether it lets them pass.
 const SIZE: usize = 16;
-const CALL: Plan =
-    Plan { timeout: Some(Duration::from_secs(20)), wait_for_ready: false, size: SIZE, messages: None, key: None };
+const CALL: Plan = Plan { timeout: Some(Duration::from_secs(20)), size: SIZE, ..Plan::NONE };
 
 fn asking() -> (&'static str, OptionValue) {
     ("grpc.service_config_disable_resolution", false.into())

@@ -17,8 +17,7 @@ use crate::time::Time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-const PATIENT: Plan =
-    Plan { timeout: Some(Duration::from_secs(20)), wait_for_ready: true, size: 16, messages: None, key: None };
+const PATIENT: Plan = Plan { timeout: Some(Duration::from_secs(20)), wait_for_ready: true, ..Plan::NONE };
 
 fn grpc() -> ChannelOptions {
     options(Preset::Grpc, [])

@@ -14,6 +14,7 @@ mod outliers;
 mod pings;
 mod resolving;
 mod restart;
+mod retries;
 mod ring;
 mod scaling;
 mod silence;

@@ -17,8 +17,7 @@ use crate::status::Code;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A call that waits for a name without an answer.
-const PATIENT: Plan =
-    Plan { timeout: Some(Duration::from_secs(20)), wait_for_ready: true, size: 16, messages: None, key: None };
+const PATIENT: Plan = Plan { timeout: Some(Duration::from_secs(20)), wait_for_ready: true, ..Plan::NONE };
 
 fn no_answer() -> Answer {
     Answer::failure(io::ErrorKind::NotFound, Duration::from_millis(1))

@@ -19,8 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const LIMIT: u32 = 100;
 const CALLS: usize = 250;
-const PATIENCE: Plan =
-    Plan { timeout: Some(Duration::from_secs(60)), wait_for_ready: false, size: 16, messages: None, key: None };
+const PATIENCE: Plan = Plan { timeout: Some(Duration::from_secs(60)), ..Plan::NONE };
 
 fn answers_after(length: Duration) -> Answers {
     Answers { after: (length, length), ..Answers::default() }
@@ -218,7 +217,7 @@ fn calls_that_wait_when_every_connection_is_lost_are_made_on_the_next() {
     });
 }
 
-/// [CONN-132]
+/// [CONN-132], [TRANS-15]
 #[test]
 fn a_limit_that_falls_below_what_runs_lets_it_run_and_the_next_waits() {
     every_seed(10, |world: World| async move {

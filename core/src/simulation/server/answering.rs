@@ -77,7 +77,11 @@ async fn unary(server: &Rc<Inner>, body: RecvStream, mut respond: SendResponse<B
     }
     if server.random.percent(answers.errors) {
         let mut trailers_only = head();
-        trailers_only.headers_mut().extend(end(9, answers.load));
+        let (code, pushback) = answers.error;
+        trailers_only.headers_mut().extend(end(code, answers.load));
+        if let Some(pushback) = pushback {
+            trailers_only.headers_mut().insert("grpc-retry-pushback-ms", HeaderValue::from_static(pushback));
+        }
         let _ = respond.send_response(trailers_only, true);
         return;
     }

@@ -60,6 +60,8 @@ impl Default for Script {
 pub(crate) struct Answers {
     pub(crate) after: (Duration, Duration),
     pub(crate) errors: u64,
+    /// With this code, and perhaps with a pushback.
+    pub(crate) error: (u8, Option<&'static str>),
     /// Refused with REFUSED_STREAM; the application does not see them.
     pub(crate) refused: u64,
     pub(crate) never: u64,
@@ -79,7 +81,7 @@ pub(crate) struct Load {
 impl Default for Answers {
     fn default() -> Self {
         let after = (Duration::from_micros(100), Duration::from_millis(5));
-        Self { after, errors: 0, refused: 0, never: 0, reset: 0, load: None }
+        Self { after, errors: 0, error: (9, None), refused: 0, never: 0, reset: 0, load: None }
     }
 }
 

@@ -61,6 +61,8 @@ fn plan(random: &Random) -> Plan {
         wait_for_ready: random.percent(30),
         size: random.one_of(&[8, 8, 100, 100, 100, 1_000, 5_000, 50_000]),
         messages: random.percent(20).then(|| 1 + u32::try_from(random.below(5)).unwrap_or(0)),
+        no_retry: random.percent(10),
+        idempotent: random.percent(10),
         key: random.percent(50).then(|| u8::try_from(random.below(20)).unwrap_or(0)),
     }
 }

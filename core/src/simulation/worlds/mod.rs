@@ -26,6 +26,7 @@ async fn story(world: World) {
     let random = world.driver().random();
     let shape = Rc::new(Shape::new(&random));
     world.driver().journal().note(format_args!("{shape:?}"));
+    world.lets_run(shape.most_runs);
     let servers: Vec<Server> = (1..=shape.servers)
         .map(|number| {
             world.driver().network().set_path(&address(number), shape::path(&random));

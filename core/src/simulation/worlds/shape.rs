@@ -24,6 +24,8 @@ pub(super) struct Shape {
     /// Keepalive's time and timeout together, where connections without calls are pinged.
     pub(super) keepalive: Option<Duration>,
     pub(super) channels: usize,
+    /// How often a policy lets one call run.
+    pub(super) most_runs: usize,
     pub(super) callers: usize,
     /// How long one caller pauses between calls, on average.
     pub(super) pause: Duration,
@@ -73,7 +75,11 @@ impl Shape {
         if random.percent(40) {
             let policies = ["pick_first", "round_robin", "weighted_round_robin", "least_request"];
             set.set("linkspan.lb_policy", random.one_of(&policies)).expect("known");
-        } else if random.percent(20) {
+        }
+        let has_policy = random.percent(40);
+        if has_policy {
+            set.set("grpc.service_config", random.one_of(POLICIES)).expect("text");
+        } else if random.percent(15) {
             set.set("grpc.service_config", RING_HASH).expect("text");
         }
         if random.percent(15) {
@@ -95,6 +101,7 @@ impl Shape {
             connect_deadline,
             keepalive,
             channels: if random.percent(15) { 2 } else { 1 },
+            most_runs: if has_policy { MOST_ATTEMPTS } else { 1 },
             callers: 1 + usize::try_from(random.below(4)).unwrap_or(0),
             pause: random.one_of(&[Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4)]),
             faults: usize::try_from(random.below(10)).unwrap_or(0),
@@ -141,6 +148,20 @@ const OTHERS: &[(&str, u64, &[i64])] = &[
 /// The defaults, and one that opens at once.
 const BREAKERS: &[&str] = &["{}", r#"{"consecutiveFailures": 1, "openTime": "2s", "halfOpenProbes": 2}"#];
 
+/// How often a call is made at most that follows one of these.
+const MOST_ATTEMPTS: usize = 3;
+
+/// Retries and hedges, with tokens and without.
+const POLICIES: &[&str] = &[
+    r#"{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "1s",
+        "backoffMultiplier": 3, "retryableStatusCodes": ["UNAVAILABLE", "FAILED_PRECONDITION", "INTERNAL"]}}]}"#,
+    r#"{"retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}, "methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3,
+        "initialBackoff": "0.01s", "maxBackoff": "0.01s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"#,
+    r#"{"methodConfig": [{"name": [{}], "hedgingPolicy": {"maxAttempts": 3, "nonFatalStatusCodes": ["UNAVAILABLE", "INTERNAL"]}}]}"#,
+    r#"{"methodConfig": [{"name": [{}], "hedgingPolicy": {"maxAttempts": 3, "hedgingDelay": "0.05s",
+        "nonFatalStatusCodes": ["UNAVAILABLE", "FAILED_PRECONDITION"]}}]}"#,
+];
+
 /// What the way to one server is like.
 pub(super) fn path(random: &Random) -> Path {
     let milliseconds = Duration::from_millis;
@@ -172,6 +193,7 @@ pub(super) fn script(random: &Random) -> Script {
         answers: Answers {
             after: (Duration::ZERO, slowest),
             errors: random.one_of(&[0, 0, 10]),
+            error: (random.one_of(&[9, 14]), random.one_of(&[None, None, Some("20"), Some("-1")])),
             refused: random.one_of(&[0, 0, 5, 30]),
             never: random.one_of(&[0, 0, 5]),
             reset: random.one_of(&[0, 0, 5]),
