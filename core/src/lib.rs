@@ -67,7 +67,7 @@ pub use state::State;
 pub use status::{Code, Status};
 pub use transport::credentials::Credentials;
 pub use transport::headers::check_method;
-pub use transport::tls::{Roots, TlsOptions};
+pub use transport::tls::{Roots, TlsOptions, TlsVersion};
 
 /// Compiles the program the README shows.
 #[cfg(doctest)]

@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Option<Duration>,
     /// When a connection is replaced by a new one; `None` is never.
     pub(crate) connection_age: Option<Duration>,
+    /// How often the files of the certificates are looked at; `None` is only before a connection is made.
+    pub(crate) tls_reload_interval: Option<Duration>,
     pub(crate) pools: PoolRules,
     /// A connection that is one more than are kept goes after so long without a call.
     pub(crate) shrink_after: Duration,
@@ -169,6 +171,7 @@ impl ChannelConfig {
             checks_health: !options.flag("grpc.inhibit_health_checking").unwrap_or(false),
             idle_timeout: idle_timeout(number_or("grpc.client_idle_timeout_ms", keepalive.idle_timeout_ms)),
             connection_age: finite(number_or("linkspan.max_connection_age_ms", keepalive.max_connection_age_ms)),
+            tls_reload_interval: unless_zero("linkspan.tls_reload_interval_ms"),
             pools: PoolRules::new(options, preset),
             shrink_after: milliseconds("linkspan.connection_shrink_after_ms"),
             dns_refresh: unless_zero("linkspan.dns_refresh_ms"),

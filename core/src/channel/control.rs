@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::Shown;
 use super::balancing;
 use super::call_limits::{AddressLimit, ChannelLimit};
+use super::certificate_watch::{CertificateNews, Watches};
+use super::certificates::Certificates;
 use super::config::ChannelConfig;
 use super::configuring::Configuring;
 use super::gate::{Gate, Visitor};
@@ -54,7 +56,7 @@ pub(super) fn spawn<D: Driver>(
     driver: &D,
     shared: Shared,
     publisher: Publisher,
-    gate: Rc<Gate>,
+    (gate, watches): (Rc<Gate>, Rc<Watches<D::Task>>),
     done: impl FnOnce(Ended) + 'static,
 ) {
     let Shared { config, shown, mailbox, usage, limit, address_limit, retrying } = shared;
@@ -62,6 +64,10 @@ pub(super) fn spawn<D: Driver>(
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
     let ids = SubchannelIds::default();
+    let certificates = config.connection.tls.as_ref().map(|tls| {
+        let (interval, mailbox) = (config.tls_reload_interval, Rc::clone(&mailbox));
+        Certificates::new(driver, &tls.source, watches, interval, mailbox)
+    });
     let subchannels = Subchannels::new(
         driver,
         Arc::clone(&config),
@@ -70,7 +76,8 @@ pub(super) fn spawn<D: Driver>(
         Rc::clone(&usage),
         gate,
         ids.clone(),
-    );
+    )
+    .with_certificates(certificates);
     let mut control = Control {
         driver: driver.clone(),
         usage,
@@ -188,6 +195,7 @@ impl<D: Driver> Control<D> {
             Mail::SuccessorWanted(subchannel, connection, words) => {
                 self.subchannels.on_successor_wanted(self.driver.now(), subchannel, connection, words);
             }
+            Mail::Certificates(news) => self.on_certificates(news),
             Mail::HealthTold(subchannel) => self.on_health_told(subchannel),
             Mail::StreamsWanted(subchannel) => self.subchannels.on_streams_wanted(self.driver.now(), subchannel),
             Mail::Ended(subchannel, connection, cause) => {
@@ -214,12 +222,27 @@ impl<D: Driver> Control<D> {
         }
         let freed = self.subchannels.on_time(now);
         self.on_freed(now, freed);
+        for warning in self.subchannels.take_certificate_warnings(now) {
+            self.showing.tell(now, warning);
+        }
         self.tell(|policy, actions| policy.on_time(now, actions));
         let is_healthy = self.showing.state() == State::Ready;
         self.resolving.on_time(&self.driver, &self.mailbox, is_healthy, self.activity());
         let has_nothing = !is_healthy && !self.subchannels.have_connections();
         if has_nothing && let Some(failure) = self.resolving.forget_what_is_over() {
             self.on_addresses_over(now, failure);
+        }
+    }
+
+    /// Told although no state changes.
+    fn on_certificates(&mut self, news: CertificateNews) {
+        let now = self.driver.now();
+        match news {
+            CertificateNews::Refused { words } => self.showing.tell(now, words),
+            CertificateNews::Replaced { words, old_ends } => {
+                self.showing.tell(now, words);
+                self.subchannels.on_certificates_replaced(now, old_ends);
+            }
         }
     }
 

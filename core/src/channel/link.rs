@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::certificate_watch::Watch;
 use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
 use crate::line::Line;
 use crate::observe::counters::ChannelCounters;
 use crate::policy::balancer::SubchannelId;
-use crate::runtime::{Driver, sleep_until};
+use crate::runtime::{Driver, Task, sleep_until};
 use crate::time::{Time, earliest};
 use crate::transport::connection::{Connection, Happened};
 use crate::transport::dial::{DialSettings, dial};
@@ -25,16 +26,25 @@ pub(super) struct LinkId {
     pub(super) connection: u64,
 }
 
+/// What goes for one dial.
+pub(super) struct LinkOrder<T: Task> {
+    /// The calls that wait for the connection.
+    pub(super) line: Rc<Line>,
+    pub(super) deadline: Time,
+    /// Who is to look at the certificates first.
+    pub(super) watch: Option<Rc<Watch<T>>>,
+}
+
 /// Starts the task.
 pub(super) fn spawn<D: Driver>(
     driver: &D,
     id: LinkId,
     address: Address,
     settings: Rc<DialSettings>,
-    line: Rc<Line>,
-    deadline: Time,
     mailbox: Rc<Mailbox>,
+    order: LinkOrder<D::Task>,
 ) -> D::Task {
+    let LinkOrder { line, deadline, watch } = order;
     let report = Report {
         id,
         mailbox,
@@ -44,6 +54,10 @@ pub(super) fn spawn<D: Driver>(
     };
     let task_driver = driver.clone();
     driver.spawn(async move {
+        if let Some(watch) = watch {
+            // A server may take nothing older than what is in the files by now.
+            watch.looked(&task_driver).await;
+        }
         let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
         // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
         let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, &line, deadline)).await {

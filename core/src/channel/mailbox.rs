@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::certificate_watch::CertificateNews;
 use crate::failure::Failure;
 use crate::policy::balancer::SubchannelId;
 use crate::resolver::Resolution;
@@ -29,6 +30,8 @@ pub(super) enum Mail {
     LoadReported,
     /// A call's end changed something about a circuit breaker, or a probe began.
     BreakerChanged,
+    /// The files of the channel's certificates say something else than before.
+    Certificates(CertificateNews),
     Close {
         linger: Option<Duration>,
     },

@@ -23,8 +23,8 @@ pub(super) struct Members {
 struct Member {
     connection: Connection,
     ready_since: Time,
-    /// When it is old enough to be replaced.
-    retire_at: Option<Time>,
+    /// When it is to be replaced, and why then.
+    retire: Option<(Time, &'static str)>,
     /// Why it is to be replaced, until it is.
     successor: Option<String>,
     /// Set while it is one more than are kept.
@@ -89,7 +89,8 @@ impl Members {
     pub(super) fn add(&mut self, now: Time, connection: Connection, retire_at: Option<Time>) {
         self.pool.add(connection.clone());
         self.list.reserve_exact(1);
-        self.list.push(Member { connection, ready_since: now, retire_at, successor: None, spare: None });
+        let retire = retire_at.map(|at| (at, "it has reached its age"));
+        self.list.push(Member { connection, ready_since: now, retire, successor: None, spare: None });
         self.look_for_spares(now);
     }
 
@@ -116,13 +117,28 @@ impl Members {
         member.map(|member| member.successor.get_or_insert(why)).is_some()
     }
 
+    /// Connections like these are to be replaced at some time, or before.
+    pub(super) fn retire_where(
+        &mut self,
+        is_meant: impl Fn(&Connection) -> bool,
+        at: impl Fn() -> Time,
+        why: &'static str,
+    ) {
+        for member in self.list.iter_mut().filter(|member| is_meant(&member.connection)) {
+            let at = at();
+            if member.retire.is_none_or(|(earlier, _)| earlier > at) {
+                member.retire = Some((at, why));
+            }
+        }
+    }
+
     /// Other numbers of connections are kept from now on.
     pub(super) fn on_sizes_changed(&mut self, now: Time) {
         self.look_for_spares(now);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let times = |member: &Member| [member.retire_at, member.spare.as_ref().map(|spare| spare.at)];
+        let times = |member: &Member| [member.retire.map(|(at, _)| at), member.spare.as_ref().map(|spare| spare.at)];
         earliest(self.list.iter().flat_map(times))
     }
 
@@ -130,8 +146,8 @@ impl Members {
     pub(super) fn on_time(&mut self, now: Time) -> Vec<u64> {
         let mut unused = Vec::new();
         for member in &mut self.list {
-            if member.retire_at.take_if(|at| *at <= now).is_some() {
-                member.successor.get_or_insert_with(|| "it has reached its age".to_owned());
+            if let Some((_, why)) = member.retire.take_if(|(at, _)| *at <= now) {
+                member.successor.get_or_insert_with(|| why.to_owned());
             }
             let Some(spare) = member.spare.as_mut().filter(|spare| spare.at <= now) else { continue };
             let next = Spare::look(now + self.shrink_after, &member.connection);

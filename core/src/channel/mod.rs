@@ -7,6 +7,8 @@
 mod authority;
 mod balancing;
 pub(crate) mod call_limits;
+pub(crate) mod certificate_watch;
+mod certificates;
 pub(crate) mod config;
 mod configuring;
 mod control;
@@ -46,6 +48,7 @@ use crate::runtime::Driver;
 use crate::state::State;
 use crate::time::Time;
 use call_limits::{AddressLimit, ChannelLimit};
+use certificate_watch::Watches;
 use config::ChannelConfig;
 pub(crate) use control::Ended;
 use gate::Gate;
@@ -132,6 +135,7 @@ impl<D: Driver> LocalChannel<D> {
         config: Arc<ChannelConfig>,
         shown: Arc<Shown>,
         gate: Rc<Gate>,
+        watches: Rc<Watches<D::Task>>,
         done: impl FnOnce(Ended) + 'static,
     ) -> Self {
         let (mailbox, usage) = (Rc::<Mailbox>::default(), Rc::<Usage>::default());
@@ -148,7 +152,7 @@ impl<D: Driver> LocalChannel<D> {
             address_limit: address_limit.clone(),
             retrying: Rc::clone(&retrying),
         };
-        control::spawn(driver, shared, publisher, gate, done);
+        control::spawn(driver, shared, publisher, (gate, watches), done);
         let driver = driver.clone();
         let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retrying, limit, address_limit };
         Self(Rc::new(inner))

@@ -83,6 +83,14 @@ const REGISTRY: &[OptionDoc] = &[
         "A connection this old, 10 % more or less, is replaced: the new one is there before the old one takes no more calls.",
     ),
     int(
+        "linkspan.tls_reload_interval_ms",
+        "ms",
+        (0, I32_MAX),
+        [5_000, 5_000],
+        "5000",
+        "Certificates, keys and roots that were given as files are read again this often while the channel is in use, and before each new connection; 0 is only then. Connections made with older ones are replaced within 10 s: the new one is there before the old one takes no more calls.",
+    ),
+    int(
         "linkspan.max_requests_per_connection",
         "calls",
         (0, I32_MAX),

@@ -117,6 +117,13 @@ impl Showing {
         self.because(Cause { words, address: Some(address), connection: None });
     }
 
+    /// Something happened that changes no state.
+    pub(super) fn tell(&mut self, now: Time, words: String) {
+        let cause = std::mem::replace(&mut self.cause, words.into());
+        self.record(now, self.state);
+        self.cause = cause;
+    }
+
     /// The name could not be resolved, and nothing is known from before.
     pub(super) fn on_resolve_failed(&mut self, failure: Failure) {
         (self.failure, self.is_past) = (Some(failure), false);

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::certificates::Certificates;
 use super::config::ChannelConfig;
 use super::gate::Visitor;
 use super::health::{Asking, Checkup, Said};
-use super::link::{self, LinkId};
+use super::link::{self, LinkId, LinkOrder};
 use super::mailbox::Mailbox;
 use super::members::{Members, Wanted};
 use super::snapshot::Connected;
@@ -45,6 +47,8 @@ pub(super) struct Subchannels<D: Driver> {
     health_service: Option<Rc<str>>,
     /// How many connections each address has.
     sizes: Rc<Cell<PoolSizes>>,
+    /// `None` without TLS.
+    certificates: Option<Box<Certificates<D>>>,
 }
 
 /// One address: its machine, and the connections there are.
@@ -78,6 +82,9 @@ pub(super) struct Lost {
     pub(super) address: String,
 }
 
+/// Why a connection is replaced.
+const WITH_OLD_CERTIFICATES: &str = "it was made with certificates that have been replaced";
+
 /// By so much connections that were made together differ in age.
 const SPREAD: f64 = 0.1;
 
@@ -106,7 +113,13 @@ impl<D: Driver> Subchannels<D> {
             links,
             health_service,
             sizes,
+            certificates: None,
         }
+    }
+
+    /// These are looked after from now on.
+    pub(super) fn with_certificates(self, certificates: Option<Certificates<D>>) -> Self {
+        Self { certificates: certificates.map(Box::new), ..self }
     }
 
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>, goes_by_health: bool) {
@@ -137,6 +150,24 @@ impl<D: Driver> Subchannels<D> {
             self.ids.free(id);
             self.let_go(slot);
         }
+        if let Some(certificates) = &mut self.certificates {
+            certificates.on_rest();
+        }
+    }
+
+    /// Connections are made with other certificates from now on: those there are get successors.
+    pub(super) fn on_certificates_replaced(&mut self, now: Time, old_ends: Option<Duration>) {
+        let Some(certificates) = &mut self.certificates else { return };
+        certificates.on_replaced(now);
+        for (_, slot) in self.slots.iter_mut() {
+            let is_old = |link: &Connection| certificates.is_old(link.material_version());
+            slot.members.retire_where(is_old, || certificates.replace_at(now, old_ends), WITH_OLD_CERTIFICATES);
+        }
+    }
+
+    /// What is to be said of certificates that expire.
+    pub(super) fn take_certificate_warnings(&mut self, now: Time) -> Vec<String> {
+        self.certificates.as_mut().map(|certificates| certificates.on_time(now)).unwrap_or_default()
     }
 
     /// [CONN-35]: a dial nobody wants is given up; a connection lets its streams finish. The link's task reports its end.
@@ -176,7 +207,8 @@ impl<D: Driver> Subchannels<D> {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let times =
             |slot: &Slot<D::Task>| [slot.machine.next_deadline(), slot.ask_gate_at, slot.members.next_deadline()];
-        earliest(self.slots.iter().flat_map(|(_, slot)| times(slot)))
+        let certificates = self.certificates.as_ref().and_then(|certificates| certificates.next_deadline());
+        earliest(self.slots.iter().flat_map(|(_, slot)| times(slot)).chain([certificates]))
     }
 
     /// Dials what may be dialed by now, lets go of connections that are not needed, and tells which subchannels are free for a dial again.
@@ -291,7 +323,9 @@ impl<D: Driver> Subchannels<D> {
         let link_id = LinkId { subchannel: id, connection };
         let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
         let line = Rc::clone(slot.members.pool().line());
-        let task = link::spawn(&self.driver, link_id, address, settings, line, order.deadline, mailbox);
+        let watch = self.certificates.as_mut().and_then(|certificates| certificates.on_dial(now));
+        let order = LinkOrder { line, deadline: order.deadline, watch };
+        let task = link::spawn(&self.driver, link_id, address, settings, mailbox, order);
         self.links.insert(connection, task);
     }
 
@@ -309,7 +343,13 @@ impl<D: Driver> Subchannels<D> {
         self.gate.on_dial_succeeded(&slot.address);
         let retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
         let (number, address) = (link.id(), slot.address.to_string());
+        let is_old =
+            self.certificates.as_ref().is_some_and(|certificates| certificates.is_old(link.material_version()));
         slot.members.add(now, link, retire_at);
+        if is_old {
+            // They were replaced during the handshake.
+            slot.members.retire_where(|link| link.id() == number, || now, WITH_OLD_CERTIFICATES);
+        }
         if let Some((replaced, why)) = replaces
             && let Some((replaced, _)) = slot.members.remove(now, replaced)
         {

@@ -18,6 +18,7 @@ use super::slot::Counted;
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{CallSpec, UnaryEnd, streaming, unary};
+use crate::channel::certificate_watch::Watches;
 use crate::channel::gate::Gate;
 use crate::channel::slot::Turn;
 use crate::channel::{Ended, LocalChannel};
@@ -45,6 +46,7 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
         running: Rc::default(),
         outbox: Rc::default(),
         gate: Rc::default(),
+        watches: Rc::default(),
     });
     driver.spawn(Rc::clone(&tables.outbox).run());
     let mut batch = Vec::new();
@@ -109,6 +111,8 @@ struct Loop<D: Driver> {
     outbox: Rc<Outbox>,
     /// Shared by all channels.
     gate: Rc<Gate>,
+    /// Who looks after the files of their credentials.
+    watches: Rc<Watches<D::Task>>,
 }
 
 struct Entry<D: Driver> {
@@ -220,6 +224,7 @@ impl<D: Driver> Loop<D> {
             Arc::clone(core.config()),
             Arc::clone(core.shown()),
             Rc::clone(&self.gate),
+            Rc::clone(&self.watches),
             done,
         );
         self.running.is_forsaken.set(false);

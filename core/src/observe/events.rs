@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::state::State;
 
-/// One change of a channel's connectivity state.
+/// One change of a channel's connectivity state, or something else to know of it; the state after is the one before then.
 #[derive(Clone, Debug)]
 pub struct ChannelEvent {
     /// Counts from 1 within a channel, without gaps; a reader that remembers the last one it saw notices what the ring let go.

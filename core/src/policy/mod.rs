@@ -10,6 +10,7 @@ pub(crate) mod bdp;
 pub(crate) mod connectivity;
 pub(crate) mod dial_gate;
 mod excuse;
+pub(crate) mod expiry;
 pub(crate) mod health_watch;
 pub(crate) mod idle;
 pub(crate) mod jitter;

@@ -9,6 +9,7 @@ pub(crate) mod fork;
 #[cfg(test)]
 pub(crate) mod memory;
 mod names;
+mod offload;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod tasks;
@@ -17,7 +18,7 @@ pub(crate) mod tokio;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,6 +35,9 @@ pub(crate) trait Driver: Clone + 'static {
     /// The time now.
     fn now(&self) -> Time;
 
+    /// The time of day, since 1970 in UTC. It jumps: only for what is dated, as certificates are.
+    fn time_of_day(&self) -> Duration;
+
     /// A random fraction in 0..1.
     fn random_unit(&self) -> f64;
 
@@ -45,6 +49,12 @@ pub(crate) trait Driver: Clone + 'static {
 
     /// Completes at `deadline`, or at once when it is past.
     fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static;
+
+    /// Does work that blocks, such as reading a file, beside the loop. Dropping the future lets it go on, for nobody.
+    fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static;
 
     /// Opens a socket, for a tunnel to its proxy; a host that is not resolved is looked up first. Dropping the future gives up the attempt.
     fn connect(
@@ -64,6 +74,13 @@ pub(crate) trait Driver: Clone + 'static {
     /// Asks for the texts of a name. The system's resolver cannot be asked for them, so [`NameSource::System`] is its servers; in a build that asks no
     /// servers that is an error.
     fn resolve_texts(&self, name: &str, source: NameSource) -> impl Future<Output = io::Result<TextAnswer>> + 'static;
+}
+
+/// The time of day, for whoever has no driver at hand.
+pub(crate) fn time_of_day() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the driver's room")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Whether this build can ask DNS servers itself; without that it has the system's resolver alone.

@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::tasks::{Ready, TaskHandle, Tasks};
-use super::{Driver, NameAnswer, NameSource, SocketOptions, TextAnswer, names};
+use super::{Driver, NameAnswer, NameSource, SocketOptions, TextAnswer, names, offload};
 use crate::address::Address;
 use crate::error::Error;
 use crate::random::Random;
@@ -121,6 +121,10 @@ impl Driver for TokioDriver {
         Time::from_start(now().duration_since(self.started))
     }
 
+    fn time_of_day(&self) -> Duration {
+        super::time_of_day()
+    }
+
     fn random_unit(&self) -> f64 {
         self.random.unit()
     }
@@ -138,6 +142,13 @@ impl Driver for TokioDriver {
         let length = deadline.since_start().min(Duration::from_secs(30 * 365 * 86_400));
         #[expect(clippy::disallowed_methods, reason = "this is the driver")]
         tokio::time::sleep_until(self.started + length)
+    }
+
+    fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        offload::offload(work)
     }
 
     fn connect(

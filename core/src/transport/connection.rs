@@ -36,8 +36,15 @@ use crate::time::Time;
 #[derive(Clone)]
 pub(crate) struct Connection(Rc<Shared>);
 
+/// Which connection this is, and which version of the credentials' material it was made with; 0 without TLS.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionIds {
+    pub(super) connection: u64,
+    pub(super) material: u64,
+}
+
 struct Shared {
-    id: u64,
+    ids: ConnectionIds,
     address: Arc<str>,
     /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
     send_request: RefCell<Option<SendRequest<Outbound>>>,
@@ -65,7 +72,7 @@ pub(crate) enum NotOpened {
 
 impl Connection {
     pub(super) fn new(
-        id: u64,
+        ids: ConnectionIds,
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
@@ -77,7 +84,7 @@ impl Connection {
         let trust =
             liveness.map(|(options, now)| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
-            id,
+            ids,
             address: Arc::clone(counters.remote_address()),
             send_request: RefCell::new(Some(send_request)),
             places,
@@ -90,7 +97,12 @@ impl Connection {
     }
 
     pub(crate) fn id(&self) -> u64 {
-        self.0.id
+        self.0.ids.connection
+    }
+
+    /// The version of the credentials' material it was made with; 0 without TLS.
+    pub(crate) fn material_version(&self) -> u64 {
+        self.0.ids.material
     }
 
     pub(crate) fn address(&self) -> &Arc<str> {

@@ -4,13 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use rustls::client::Resumption;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 
-use super::tls::{self, TlsOptions};
+use super::tls::TlsOptions;
+use super::tls::source::Source;
 use crate::error::{Error, ErrorKind};
-use crate::generation::PerProcess;
 
 /// How a channel's connections are secured. Cheap to clone; may be used by many channels.
 #[derive(Clone)]
@@ -21,8 +19,7 @@ pub struct Credentials {
 /// What a TLS handshake needs.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    /// Its sessions are for one process: they are behind a lock, and no ticket is to be used twice.
-    config: Arc<PerProcess<Arc<ClientConfig>>>,
+    pub(crate) source: Arc<Source>,
     pub(crate) server_name: Option<String>,
     /// Whether a server must show to be whom it is called.
     pub(super) is_verified: bool,
@@ -31,18 +28,7 @@ pub(crate) struct Tls {
 impl PartialEq for Tls {
     /// Whether they come from the same credentials.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config) && self.server_name == other.server_name
-    }
-}
-
-impl Tls {
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        let renew = |parents: &Arc<ClientConfig>| {
-            let mut config = ClientConfig::clone(parents);
-            config.resumption = Resumption::default();
-            Arc::new(config)
-        };
-        Arc::clone(self.config.get(renew))
+        Arc::ptr_eq(&self.source, &other.source) && self.server_name == other.server_name
     }
 }
 
@@ -53,13 +39,13 @@ impl Credentials {
         Self { tls: None }
     }
 
-    /// TLS 1.2 or newer, ALPN `h2` ([WIRE-2], [WIRE-3]). Reads the system's roots from disk when they are asked for.
+    /// TLS 1.2 or newer, ALPN `h2` ([WIRE-2], [WIRE-3]). Reads from disk what is in files, and the system's roots when they are asked for.
     ///
     /// # Errors
     /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) naming the field that cannot be used, never its content.
     pub fn tls(options: TlsOptions) -> Result<Self, Error> {
-        let config = Arc::new(PerProcess::new(Arc::new(tls::config(&options)?)));
-        Ok(Self { tls: Some(Tls { config, server_name: options.server_name, is_verified: options.verify }) })
+        let source = Arc::new(Source::new(&options)?);
+        Ok(Self { tls: Some(Tls { source, server_name: options.server_name, is_verified: options.verify }) })
     }
 
     /// Whether connections are encrypted.

@@ -17,13 +17,14 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::authorities::{Authorities, Certified};
-use super::connection::{Connection, Moving};
+use super::connection::{Connection, ConnectionIds, Moving};
 use super::credentials::{Tls, server_name};
 use super::message::Outbound;
 use super::pings::Pings;
 use super::proxy;
 use super::rewound::Rewound;
 use super::tap::{Seen, Tap};
+use super::tls::failures;
 use super::wire::Wire;
 use crate::address::Address;
 use crate::line::Line;
@@ -134,17 +135,21 @@ async fn attempt<D: Driver>(
     let connected = driver.now();
     let local_address = socket.get_ref().local_address().map(|address| address.to_string());
 
+    let mut material_version = 0;
     let stream = match &settings.options.tls {
         None => MaybeTls::Plain(socket),
         Some(tls) => {
             phase.set("the TLS handshake");
             let name =
                 server_name(&settings.options.server_name).map_err(|_| "TLS handshake failed: no name to ask for")?;
-            let stream = TlsConnector::from(tls.config()).connect(name, socket).await;
-            let stream = stream.map_err(|cause| format!("TLS handshake failed: {cause}"))?;
+            let material = tls.source.material();
+            material_version = material.version;
+            let stream = TlsConnector::from(Arc::clone(&material.config)).connect(name, socket).await;
+            let stream =
+                stream.map_err(|cause| format!("TLS handshake failed: {}", failures::words_of_handshake(&cause)))?;
             // [WIRE-3]
             if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-                return Err("TLS handshake failed: the server did not agree on HTTP/2 (ALPN \"h2\")".into());
+                return Err(format!("TLS handshake failed: {}", failures::NO_HTTP_2));
             }
             MaybeTls::Tls(Box::new(stream))
         }
@@ -201,7 +206,8 @@ async fn attempt<D: Driver>(
     let (liveness, line) = (settings.options.liveness.map(|options| (options, now)), Rc::clone(line));
     let is_verified = settings.options.tls.as_ref().is_some_and(|tls| tls.is_verified);
     let authorities = is_verified.then(|| Box::new(Authorities::new(wire.certified())));
-    let connection = Connection::new(id, send_request, Rc::clone(&seen), counters, liveness, line, authorities);
+    let ids = ConnectionIds { connection: id, material: material_version };
+    let connection = Connection::new(ids, send_request, Rc::clone(&seen), counters, liveness, line, authorities);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
     let windows = (settings.options.stream_window, settings.options.max_stream_window);
     let pings = Pings::new(settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
@@ -226,6 +232,14 @@ async fn open<D: Driver>(
     Box::pin(proxy::connect(socket, tunnel)).await
 }
 
+/// The failure in words of ours, where TLS is what failed.
+fn told(cause: io::Error) -> io::Error {
+    match failures::words_of(&cause) {
+        Some(words) => io::Error::new(cause.kind(), words),
+        None => cause,
+    }
+}
+
 /// A socket, plain or under TLS.
 pub(crate) enum MaybeTls<S> {
     Plain(Rewound<S>),
@@ -245,7 +259,8 @@ impl<S: Socket> AsyncRead for MaybeTls<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            // A server that refuses a client's certificate says so after the handshake, in TLS 1.3.
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer).map_err(told),
         }
     }
 }

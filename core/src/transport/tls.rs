@@ -1,48 +1,89 @@
-//! TLS settings, and how PEM becomes a rustls configuration, with errors that name the field.
+//! TLS settings, and what becomes of them.
+//!
+//! ```text
+//! options ──▶ recipe ──▶ source ──▶ material: one rustls configuration
+//!    files ──────┘          └── newer material, when the files say something else
+//! ```
+
+pub(super) mod failures;
+mod material;
+mod parts;
+mod recipe;
+pub(crate) mod source;
+mod unverified;
+mod validity;
 
 use std::fmt;
-use std::sync::Arc;
-
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-
-use crate::error::{Error, ErrorKind};
-use crate::runtime::environment;
+use std::path::PathBuf;
 
 /// The certificate authorities a server's certificate is checked against.
 #[derive(Clone, Debug, Default)]
 pub enum Roots {
-    /// The operating system's; `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, replace them.
+    /// The operating system's; `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`, else `SSL_CERT_FILE` and `SSL_CERT_DIR`, replace them. Read once.
     #[default]
     System,
     /// Mozilla's, built into this library.
     Bundled,
     /// These, as PEM.
     Pem(Vec<u8>),
+    /// Those in this file, as PEM. It is read again as `linkspan.tls_reload_interval_ms` says.
+    File(PathBuf),
+    /// All of these together.
+    All(Vec<Self>),
+}
+
+/// The versions of TLS a connection may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2 or newer ([WIRE-3]).
+    #[default]
+    Tls12,
+    /// 1.3 or newer.
+    Tls13,
 }
 
 /// TLS settings.
+///
+/// What comes from files is read when the credentials are made, before each new connection, and as often as
+/// `linkspan.tls_reload_interval_ms` says while a channel uses them. Connections made from then on use what was read; those there are
+/// get successors first and then take no more calls. What cannot be used changes nothing, and is told as an event of each
+/// channel and in the log. Files may be written in place or be replaced, links to them too: what is taken was read twice alike.
 #[derive(Clone)]
 pub struct TlsOptions {
     /// Whom to trust. Default: the system's roots.
     pub roots: Roots,
-    /// The client's certificate chain as PEM, leaf first; needs `key_pem`.
+    /// The client's certificate chain as PEM, leaf first; needs a key.
     pub certificate_pem: Option<Vec<u8>>,
-    /// The client's private key as PEM (PKCS#8, PKCS#1 or SEC1); needs `certificate_pem`.
+    /// A file with the same, instead.
+    pub certificate_file: Option<PathBuf>,
+    /// The client's private key as PEM (PKCS#8, PKCS#1 or SEC1); needs a certificate chain.
     pub key_pem: Option<Vec<u8>>,
+    /// A file with the same, instead.
+    pub key_file: Option<PathBuf>,
     /// The name to ask for and to check, instead of the authority's host.
     pub server_name: Option<String>,
     /// Whether the server's certificate is checked at all. Anything but `true` makes the connection worthless against an attacker.
     pub verify: bool,
+    /// The oldest version of TLS to speak. Default: 1.2.
+    pub min_version: TlsVersion,
+    /// Whether the secrets of connections are appended to the file that the environment variable `SSLKEYLOGFILE` names, for tools that look into
+    /// captured traffic. Whoever reads that file can read the connections. Default: `false`.
+    pub key_log: bool,
 }
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { roots: Roots::System, certificate_pem: None, key_pem: None, server_name: None, verify: true }
+        Self {
+            roots: Roots::System,
+            certificate_pem: None,
+            certificate_file: None,
+            key_pem: None,
+            key_file: None,
+            server_name: None,
+            verify: true,
+            min_version: TlsVersion::Tls12,
+            key_log: false,
+        }
     }
 }
 
@@ -52,193 +93,7 @@ impl fmt::Debug for TlsOptions {
         f.debug_struct("TlsOptions")
             .field("server_name", &self.server_name)
             .field("verify", &self.verify)
+            .field("min_version", &self.min_version)
             .finish_non_exhaustive()
-    }
-}
-
-pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
-    // Named explicitly: a process-wide default belongs to the host.
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| bad(format!("TLS cannot be set up: {cause}")))?;
-    let builder = if options.verify {
-        let roots = Arc::new(roots(&options.roots)?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-            .build()
-            .map_err(|cause| bad(format!("root certificates cannot be used: {cause}")))?;
-        builder.dangerous().with_custom_certificate_verifier(verifier)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-    };
-    let mut config = match (&options.certificate_pem, &options.key_pem) {
-        (None, None) => builder.with_no_client_auth(),
-        (Some(certificate), Some(key)) => builder
-            .with_client_auth_cert(certificates("certificate chain", certificate)?, private_key(key)?)
-            .map_err(|cause| bad(format!("certificate chain and private key cannot be used together: {cause}")))?,
-        (Some(_), None) => {
-            return Err(bad("a certificate chain was given without a private key; give both or neither"));
-        }
-        (None, Some(_)) => {
-            return Err(bad("a private key was given without a certificate chain; give both or neither"));
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
-fn bad(text: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Credentials, text)
-}
-
-fn roots(roots: &Roots) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Roots::Bundled => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Roots::Pem(pem) => {
-            for certificate in certificates("root certificates", pem)? {
-                store
-                    .add(certificate)
-                    .map_err(|cause| bad(format!("root certificates: one cannot be used: {cause}")))?;
-            }
-        }
-        Roots::System => system_roots(&mut store)?,
-    }
-    Ok(store)
-}
-
-fn system_roots(store: &mut RootCertStore) -> Result<(), Error> {
-    if let Some(path) = environment::roots_file() {
-        let pem = std::fs::read(&path)
-            .map_err(|cause| bad(format!("root certificates: {} cannot be read: {cause}", path.display())))?;
-        // As for the system's own store, a certificate this library cannot use is passed over.
-        store.add_parsable_certificates(certificates("root certificates", &pem)?);
-        return Ok(());
-    }
-    let found = rustls_native_certs::load_native_certs();
-    store.add_parsable_certificates(found.certs);
-    if !store.is_empty() {
-        return Ok(());
-    }
-    let causes: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-    let causes = if causes.is_empty() { "none found".to_owned() } else { causes.join("; ") };
-    Err(bad(format!("the system has no root certificates ({causes}); install them, or give roots as PEM")))
-}
-
-fn certificates(field: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match parsed {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(bad(format!("{field}: no certificate found; PEM with \"-----BEGIN CERTIFICATE-----\" is expected")))
-        }
-        Ok(certificates) => Ok(certificates),
-        Err(_) => Err(bad(format!("{field}: not valid PEM"))),
-    }
-}
-
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|_| bad("private key: no usable key found; unencrypted PKCS#8, PKCS#1 or SEC1 PEM is expected"))
-}
-
-/// Accepts any certificate; signatures are still checked, so the peer at least holds the key it shows.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(options: &TlsOptions) -> String {
-        let error = config(options).expect_err("must be refused");
-        assert_eq!(error.kind(), ErrorKind::Credentials);
-        error.message().to_owned()
-    }
-
-    fn bundled() -> TlsOptions {
-        TlsOptions { roots: Roots::Bundled, ..TlsOptions::default() }
-    }
-
-    #[test]
-    fn broken_pem_is_refused_by_field_and_never_shown() {
-        let secret = b"-----BEGIN CERTIFICATE-----\nSECRET!\n-----END CERTIFICATE-----\n".to_vec();
-        let text = refusal(&TlsOptions { roots: Roots::Pem(secret), ..TlsOptions::default() });
-        assert!(text.starts_with("root certificates:"), "{text}");
-        assert!(!text.contains("SECRET"), "{text}");
-        let text = refusal(&TlsOptions { roots: Roots::Pem(b"nothing".to_vec()), ..TlsOptions::default() });
-        assert!(text.contains("no certificate found"), "{text}");
-    }
-
-    #[test]
-    fn certificate_and_key_come_together() {
-        let (certificate, key) = (Some(b"x".to_vec()), Some(b"x".to_vec()));
-        assert!(
-            refusal(&TlsOptions { certificate_pem: certificate.clone(), ..bundled() })
-                .contains("without a private key")
-        );
-        assert!(refusal(&TlsOptions { key_pem: key.clone(), ..bundled() }).contains("without a certificate chain"));
-        assert!(
-            refusal(&TlsOptions { certificate_pem: certificate, key_pem: key, ..bundled() })
-                .starts_with("certificate chain:")
-        );
-    }
-
-    #[test]
-    fn a_key_that_is_not_the_certificates_is_refused() {
-        let one = rcgen::generate_simple_self_signed(["one".to_owned()]).expect("certificate");
-        let other = rcgen::KeyPair::generate().expect("key");
-        let options = TlsOptions {
-            certificate_pem: Some(one.cert.pem().into_bytes()),
-            key_pem: Some(other.serialize_pem().into_bytes()),
-            ..bundled()
-        };
-        assert!(refusal(&options).contains("cannot be used together"));
-        let fitting = TlsOptions { key_pem: Some(one.signing_key.serialize_pem().into_bytes()), ..options };
-        assert_eq!(config(&fitting).expect("fits").alpn_protocols, [b"h2".to_vec()]);
     }
 }

@@ -54,6 +54,10 @@ impl Driver for MemoryDriver {
         Time::from_start(Duration::from_micros(self.asked.get()))
     }
 
+    fn time_of_day(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn random_unit(&self) -> f64 {
         0.5
     }
@@ -69,6 +73,13 @@ impl Driver for MemoryDriver {
     /// No time passes by itself.
     fn sleep_until(&self, _: Time) -> impl Future<Output = ()> + 'static {
         pending()
+    }
+
+    fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        ready(Ok(work()))
     }
 
     fn connect(&self, _: &Address, _: SocketOptions) -> impl Future<Output = io::Result<EchoSocket>> + 'static {

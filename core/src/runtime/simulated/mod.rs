@@ -195,6 +195,11 @@ impl Driver for SimulatedDriver {
         self.world.clock.now()
     }
 
+    /// A world begins in 2020.
+    fn time_of_day(&self) -> Duration {
+        Duration::from_secs(1_577_836_800) + self.now().since_start()
+    }
+
     fn random_unit(&self) -> f64 {
         self.world.random.unit()
     }
@@ -219,6 +224,14 @@ impl Driver for SimulatedDriver {
             let _alive = alive;
             sleep.await;
         }
+    }
+
+    /// Takes no time.
+    fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + 'static {
+        std::future::ready(Ok(work()))
     }
 
     fn connect(

@@ -1,0 +1,112 @@
+//! A channel's certificates: when they are looked at, when a connection made with older ones is replaced, and when they expire.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::certificate_watch::{Visit, Watch, Watches};
+use super::mailbox::Mailbox;
+use crate::observe::log::{LogLevel, log};
+use crate::policy::expiry::{self, Expiry};
+use crate::runtime::Driver;
+use crate::time::{Time, earliest};
+use crate::transport::tls::source::Source;
+
+/// Connections made with older certificates are replaced within so long, each at its own time: all clients of a server may get
+/// new certificates at the same moment.
+const SPREAD: Duration = Duration::from_secs(10);
+
+pub(super) struct Certificates<D: Driver> {
+    driver: D,
+    source: Arc<Source>,
+    watches: Rc<Watches<D::Task>>,
+    interval: Option<Duration>,
+    mailbox: Rc<Mailbox>,
+    /// While the channel connects or is connected, where there are files.
+    visit: Option<Visit<D::Task>>,
+    /// When to look whether something expires, during the same time.
+    look_at: Option<Time>,
+    certificate: Expiry,
+    roots: Expiry,
+}
+
+impl<D: Driver> Certificates<D> {
+    pub(super) fn new(
+        driver: &D,
+        source: &Arc<Source>,
+        watches: Rc<Watches<D::Task>>,
+        interval: Option<Duration>,
+        mailbox: Rc<Mailbox>,
+    ) -> Self {
+        Self {
+            driver: driver.clone(),
+            source: Arc::clone(source),
+            watches,
+            interval,
+            mailbox,
+            visit: None,
+            look_at: None,
+            certificate: Expiry::default(),
+            roots: Expiry::default(),
+        }
+    }
+
+    /// A connection is about to be dialed: who must have looked first.
+    pub(super) fn on_dial(&mut self, now: Time) -> Option<Rc<Watch<D::Task>>> {
+        self.look_at.get_or_insert(now);
+        if !self.source.has_files() {
+            return None;
+        }
+        let visit = || self.watches.visit(&self.driver, &self.source, self.interval, &self.mailbox);
+        Some(Rc::clone(self.visit.get_or_insert_with(visit).watch()))
+    }
+
+    /// The channel has no connections and wants none.
+    pub(super) fn on_rest(&mut self) {
+        (self.visit, self.look_at) = (None, None);
+    }
+
+    /// There are other certificates now.
+    pub(super) fn on_replaced(&mut self, now: Time) {
+        self.look_at = Some(now);
+    }
+
+    /// Whether a connection made with this version of the material is older than those made now.
+    pub(super) fn is_old(&self, version: u64) -> bool {
+        version < self.source.material().version
+    }
+
+    /// When a connection that is older is replaced: before its certificate expires, if that is known.
+    pub(super) fn replace_at(&self, now: Time, old_ends: Option<Duration>) -> Time {
+        let left = old_ends.map(|ends| ends.saturating_sub(self.driver.time_of_day()) / 2);
+        now + left.map_or(SPREAD, |left| left.min(SPREAD)).mul_f64(self.driver.random_unit())
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.look_at
+    }
+
+    /// What expires soon, or has, where it is time to say so.
+    pub(super) fn on_time(&mut self, now: Time) -> Vec<String> {
+        if self.look_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let (today, material) = (self.driver.time_of_day(), self.source.material());
+        let mut warnings = Vec::new();
+        let mut look = |what: &'static str, ends: Option<Duration>, expiry: &mut Expiry| {
+            let ends = ends?;
+            if expiry.is_due(today, ends) {
+                let words = format!("{what} {}; put a new one in its place", expiry::words(today, ends));
+                if self.source.is_log_due(today, what, ends) {
+                    log(LogLevel::Warn, "channel", || words.clone());
+                }
+                warnings.push(words);
+            }
+            Some(now + Expiry::look_again_in(today, ends))
+        };
+        let certificate = look("the client's certificate", material.certificate_ends, &mut self.certificate);
+        let roots = look("the last of the root certificates", material.roots_end, &mut self.roots);
+        self.look_at = earliest([certificate, roots]);
+        warnings
+    }
+}
