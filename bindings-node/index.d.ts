@@ -179,6 +179,8 @@ export interface ChannelMetrics {
   breakersOpen: number;
   /** How often the circuit breaker of an address opened. */
   breakerTrips: number;
+  /** Days until the client's certificate expires, or one above it in its chain; negative once it has. Absent where it shows none. */
+  certificateDaysLeft?: number;
   keepalivePings: number;
   keepalivesFailed: number;
   /** PINGs sent because a connection was suspected to be dead. */

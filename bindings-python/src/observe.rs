@@ -53,6 +53,7 @@ pub(crate) fn metrics<'py>(py: Python<'py>, metrics: &ChannelMetrics) -> PyResul
     all.set_item("subchannels", metrics.subchannels)?;
     all.set_item("breakers_open", metrics.breakers_open)?;
     all.set_item("breaker_trips", metrics.breaker_trips)?;
+    set_known(&all, "certificate_days_left", metrics.certificate_days_left)?;
     all.set_item("keepalive_pings", metrics.keepalive_pings)?;
     all.set_item("keepalives_failed", metrics.keepalives_failed)?;
     all.set_item("liveness_checks", metrics.liveness_checks)?;

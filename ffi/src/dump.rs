@@ -90,6 +90,7 @@ fn write_channel(json: &mut Json, channel: &Channel) {
             json.key("subchannels").number(metrics.subchannels);
             json.key("breakersOpen").number(metrics.breakers_open);
             json.key("breakerTrips").number(metrics.breaker_trips);
+            json.key("certificateDaysLeft").decimal_or_null(metrics.certificate_days_left);
             json.key("keepalivePings").number(metrics.keepalive_pings);
             json.key("keepalivesFailed").number(metrics.keepalives_failed);
             json.key("livenessChecks").number(metrics.liveness_checks);

@@ -57,6 +57,17 @@ impl Json {
         }
     }
 
+    /// With one digit after the point.
+    pub(crate) fn decimal_or_null(&mut self, value: Option<f64>) {
+        match value {
+            Some(value) => {
+                self.separate();
+                self.text.push_str(&format!("{value:.1}"));
+            }
+            None => self.null(),
+        }
+    }
+
     pub(crate) fn number_or_null(&mut self, value: Option<u64>) {
         match value {
             Some(value) => self.number(value),

@@ -19,6 +19,7 @@ use crate::engine::submit::{Batch, StreamCall, Submission, UnaryCall, Watch};
 use crate::error::{Error, ErrorKind};
 use crate::observe::counters::ConnectionMetrics;
 use crate::observe::events::ChannelEvent;
+use crate::runtime::time_of_day;
 use crate::state::State;
 use crate::transport::credentials::Credentials;
 
@@ -135,6 +136,11 @@ impl Channel {
         self.0.shown().events.after(after)
     }
 
+    fn certificate_days_left(&self) -> Option<f64> {
+        let ends = self.0.config().connection.tls.as_ref()?.source.material().certificate_ends?;
+        Some((ends.as_secs_f64() - time_of_day().as_secs_f64()) / 86_400.0)
+    }
+
     /// What the channel counted so far; at any time, after [`Channel::close`] too.
     #[must_use]
     pub fn metrics(&self) -> ChannelMetrics {
@@ -159,6 +165,7 @@ impl Channel {
             hedges: counters.hedges.read(),
             breaker_trips: counters.breaker_trips.read(),
             breakers_open: counters.breakers_open.read(),
+            certificate_days_left: self.certificate_days_left(),
             keepalive_pings: counters.keepalive_pings.read(),
             keepalives_failed: counters.keepalives_failed.read(),
             liveness_checks: counters.liveness_checks.read(),
@@ -305,6 +312,8 @@ pub struct ChannelMetrics {
     pub breaker_trips: u64,
     /// Addresses whose circuit breaker is open or half-open now.
     pub breakers_open: u64,
+    /// Days until the client's certificate expires, or one above it in its chain; negative once it has. `None` where it shows none.
+    pub certificate_days_left: Option<f64>,
     /// PINGs sent because nothing was read for the keepalive time.
     pub keepalive_pings: u64,
     /// PINGs sent because a connection was suspected to be dead.

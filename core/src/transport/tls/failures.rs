@@ -43,8 +43,8 @@ fn words(cause: &Error) -> String {
 
 fn of_certificate(cause: &CertificateError) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName, NotValidForNameContext,
-        NotValidYet, NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
+        NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     match cause {
         Expired => "the server's certificate has expired".into(),
@@ -58,6 +58,9 @@ fn of_certificate(cause: &CertificateError) -> String {
         }
         UnknownIssuer => {
             "the server's certificate is signed by nobody who is trusted (UnknownIssuer); trust its root, or have the server send its whole chain".into()
+        }
+        BadSignature => {
+            "the server's certificate is not signed by who it says (BadSignature); a root that is trusted may have the same name and another key".into()
         }
         NotValidForName => "the server's certificate is for another name".into(),
         NotValidForNameContext { expected, presented } => {
@@ -86,6 +89,7 @@ fn of_alert(alert: AlertDescription) -> String {
         Alert::CertificateExpired => refused("it has expired"),
         Alert::CertificateRevoked => refused("it was revoked"),
         Alert::UnknownCA => refused("it does not trust whoever signed it"),
+        Alert::DecryptError => refused("it is not signed by who it says, for the server"),
         Alert::BadCertificate | Alert::CertificateUnknown => refused("it does not say why"),
         Alert::UnsupportedCertificate => refused("it is of a kind the server does not take"),
         Alert::AccessDenied => format!("the server lets this client not in (alert {alert:?})"),
