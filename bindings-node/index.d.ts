@@ -69,11 +69,23 @@ export type Pem = string | Uint8Array;
 export interface TlsOptions {
   /** What to trust; without it Node's default certificates, or the file in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH. */
   ca?: Pem | readonly Pem[];
+  /**
+   * The path of a file of what to trust, instead of `ca` or beside it. Files are read again: before each new connection, and as often as
+   * `linkspan.tls_reload_interval_ms` says. New connections use what is in them then, those there are get successors first; what cannot be
+   * used changes nothing and is told by `events()`.
+   */
+  caFile?: string;
   cert?: Pem;
+  /** The path of a file of the client's certificate chain, instead of `cert`. */
+  certFile?: string;
   key?: Pem;
+  /** The path of a file of the client's private key, instead of `key`. */
+  keyFile?: string;
   /** The name asked for and checked, instead of the target's host. */
   servername?: string;
   rejectUnauthorized?: boolean;
+  /** The oldest version of TLS to speak; "TLSv1.2" without it. */
+  minVersion?: "TLSv1.2" | "TLSv1.3";
 }
 
 export interface CallCredentials {

@@ -124,17 +124,26 @@
 // A watch ended by its timeout.
 #define LINKSPAN_EVENT_F_TIMEOUT 4
 
-// Trust the system's roots; what happens when neither flags nor `roots_pem` say otherwise.
+// Trust the system's roots; what happens when neither flags nor `roots_pem` say otherwise. Roots that are asked for in several ways are
+// all trusted.
 #define LINKSPAN_TLS_SYSTEM_ROOTS 1
 
 // Trust the roots built into the library.
 #define LINKSPAN_TLS_BUNDLED_ROOTS 2
 
-// Write session keys to the file SSLKEYLOGFILE names. Not in this version.
+// Append the secrets of connections to the file that the environment variable SSLKEYLOGFILE names, for tools that look into captured traffic.
 #define LINKSPAN_TLS_KEY_LOG 4
 
-// Trust anybody. Not in this version.
+// Trust anybody. Only in a library built with the feature `skip-verification`; EUNSUPPORTED in others.
 #define LINKSPAN_TLS_SKIP_VERIFICATION 8
+
+// `roots_pem`, `certificate_pem` and `key_pem` are paths, in UTF-8, of files with PEM. They are read again before each new connection, and as often as
+// the option linkspan.tls_reload_interval_ms says: new connections use what is there, those there are get successors, and what cannot be used changes
+// nothing and is an event of the channel.
+#define LINKSPAN_TLS_FILES 16
+
+// Speak TLS 1.3 or newer; without it 1.2 will do.
+#define LINKSPAN_TLS_1_3 32
 
 // For `linkspan_channel_state`: start connecting if the channel is idle.
 #define LINKSPAN_CHANNEL_TRY_CONNECT 1
@@ -362,7 +371,7 @@ typedef struct linkspan_tls_options {
   uint32_t struct_size;
   // LINKSPAN_TLS_*.
   uint32_t flags;
-  // Roots to trust instead of the system's, in PEM.
+  // Roots to trust, in PEM; instead of the system's, unless a flag asks for those too.
   struct linkspan_slice roots_pem;
   // The client's certificate chain, in PEM; goes with `key_pem`.
   struct linkspan_slice certificate_pem;

@@ -105,12 +105,15 @@ LONG_FAULTS = [
 # Servers and balancers that nobody here wrote, told with figures as the faults are; from the venv, because they call from their own process. What a
 # scenario needs it looks for itself.
 SCENARIOS = [
-    suite(f"scenario-{name}", f"{PYTHON} tests/scenarios/run.py {name}", shows_output=True) for name in ("stream-limit", "outliers", "nginx", "haproxy")
+    suite(f"scenario-{name}", f"{PYTHON} tests/scenarios/run.py {name}", shows_output=True) for name in ("stream-limit", "outliers", "nginx", "haproxy", "certificates")
 ]
 LONG_SCENARIOS = [
     suite(f"soak-{name}", f"{PYTHON} tests/scenarios/run.py --long --keep {name}", shows_output=True)
     for name in ("stream-limit", "outliers", "nginx", "haproxy", "virtual-ip", "churn")
 ]
+LONG_SCENARIOS.append(
+    suite("soak-certificates", f"{PYTHON} tests/scenarios/run.py --long --keep certificates", shows_output=True, guard_minutes=15)
+)
 
 # Names in a network of their own, where the kernel allows one.
 NAMES = [suite(f"dns-{play}", f"python3 tests/dns/run.py {play}", shows_output=True) for play in ("cases", "outage", "scaling")]

@@ -5,7 +5,12 @@
 const fs = require("node:fs");
 const { NativeCredentials } = require("./native.cjs");
 
-const FIELDS = new Set(["ca", "cert", "key", "servername", "rejectUnauthorized", "checkServerIdentity"]);
+const FIELDS = new Set(
+  ["ca", "caFile", "cert", "certFile", "key", "keyFile", "servername", "rejectUnauthorized", "minVersion", "checkServerIdentity"],
+);
+
+/** The versions of TLS that may be the oldest, as node:tls writes them. */
+const VERSIONS = ["TLSv1.2", "TLSv1.3"];
 
 let insecure;
 /** Credentials with the default trust, by the file that replaces it; parsing some 150 certificates takes a while. */
@@ -15,17 +20,20 @@ const defaultTrust = new Map();
 function nativeCredentials(option) {
   if (option === undefined || option === false) return (insecure ??= NativeCredentials.insecure());
   if (option === true) return defaultCredentials();
-  const { ca, cert, key, servername, rejectUnauthorized = true } = checkTlsOptions(option);
-  if (ca === undefined && cert === undefined && key === undefined && servername === undefined && rejectUnauthorized) {
-    return defaultCredentials();
-  }
-  return NativeCredentials.tls(
-    ca === undefined ? defaultRoots() : pemBytes("ca", ca),
-    cert === undefined ? undefined : pemBytes("cert", cert),
-    key === undefined ? undefined : pemBytes("key", key),
+  const { ca, caFile, cert, certFile, key, keyFile, servername, rejectUnauthorized = true, minVersion } = checkTlsOptions(option);
+  const isDefault = ([field, value]) => value === undefined || (field === "rejectUnauthorized" && value);
+  if (Object.entries(option).every(isDefault)) return defaultCredentials();
+  return NativeCredentials.tls({
+    ca: ca === undefined ? (caFile === undefined ? defaultRoots() : undefined) : pemBytes("ca", ca),
+    caFile,
+    cert: cert === undefined ? undefined : pemBytes("cert", cert),
+    certFile,
+    key: key === undefined ? undefined : pemBytes("key", key),
+    keyFile,
     servername,
     rejectUnauthorized,
-  );
+    needsTls13: minVersion === "TLSv1.3",
+  });
 }
 
 /** Throws a TypeError naming the field, never its content. */
@@ -39,8 +47,11 @@ function checkTlsOptions(option) {
   if (option.checkServerIdentity !== undefined) {
     throw new TypeError("tls.checkServerIdentity is not supported: the engine checks the name by itself; set tls.servername");
   }
-  checkField(option, "servername", "string");
+  for (const field of ["servername", "caFile", "certFile", "keyFile", "minVersion"]) checkField(option, field, "string");
   checkField(option, "rejectUnauthorized", "boolean");
+  if (option.minVersion !== undefined && !VERSIONS.includes(option.minVersion)) {
+    throw new TypeError(`tls.minVersion may be ${VERSIONS.join(" or ")}; it is ${JSON.stringify(option.minVersion)}`);
+  }
   return option;
 }
 
@@ -64,7 +75,7 @@ function defaultCredentials() {
   const file = process.env.GRPC_DEFAULT_SSL_ROOTS_FILE_PATH ?? "";
   let credentials = defaultTrust.get(file);
   if (credentials === undefined) {
-    credentials = NativeCredentials.tls(defaultRoots(), undefined, undefined, undefined, true);
+    credentials = NativeCredentials.tls({ ca: defaultRoots(), rejectUnauthorized: true, needsTls13: false });
     defaultTrust.set(file, credentials);
   }
   return credentials;

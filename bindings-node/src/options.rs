@@ -1,9 +1,10 @@
 //! Channel options and credentials, as JavaScript hands them over.
 
 use linkspan_core::{
-    ChannelOptions, Credentials, Dialect, Error, OptionKind, OptionValue, Preset, Roots, TlsOptions, option_docs,
+    ChannelOptions, Credentials, Dialect, Error, OptionKind, OptionValue, Preset, Roots, TlsOptions, TlsVersion,
+    option_docs,
 };
-use napi::bindgen_prelude::Either3;
+use napi::bindgen_prelude::{Buffer, Either3};
 use napi_derive::napi;
 
 use crate::errors::{self, Result};
@@ -73,6 +74,20 @@ fn kind_of(key: &str) -> Option<OptionKind> {
     option_docs().iter().find(|doc| doc.key == key).map(|doc| doc.kind)
 }
 
+/// TLS as JavaScript gives it, each part as PEM or as the path of a file that is read again.
+#[napi(object, object_to_js = false)]
+pub struct NativeTls {
+    pub ca: Option<Buffer>,
+    pub ca_file: Option<String>,
+    pub cert: Option<Buffer>,
+    pub cert_file: Option<String>,
+    pub key: Option<Buffer>,
+    pub key_file: Option<String>,
+    pub servername: Option<String>,
+    pub reject_unauthorized: bool,
+    pub needs_tls13: bool,
+}
+
 /// Channel credentials. Parsed once, shared by all channels made with them.
 #[napi]
 pub struct NativeCredentials {
@@ -86,21 +101,22 @@ impl NativeCredentials {
         Self { credentials: Credentials::insecure() }
     }
 
-    /// `roots` is PEM text; without it the system's roots are trusted.
+    /// Without roots the system's are trusted.
     #[napi(factory, catch_unwind)]
-    pub fn tls(
-        roots: Option<&[u8]>,
-        certificate: Option<&[u8]>,
-        key: Option<&[u8]>,
-        server_name: Option<String>,
-        verify: bool,
-    ) -> Result<Self> {
+    pub fn tls(tls: NativeTls) -> Result<Self> {
+        let pem = |bytes: Option<Buffer>| bytes.map(|bytes| bytes.to_vec());
+        let roots = [pem(tls.ca).map(Roots::Pem), tls.ca_file.map(|path| Roots::File(path.into()))];
+        let roots: Vec<_> = roots.into_iter().flatten().collect();
         let options = TlsOptions {
-            roots: roots.map_or(Roots::System, |pem| Roots::Pem(pem.to_vec())),
-            certificate_pem: certificate.map(<[u8]>::to_vec),
-            key_pem: key.map(<[u8]>::to_vec),
-            server_name,
-            verify,
+            roots: if roots.is_empty() { Roots::System } else { Roots::All(roots) },
+            certificate_pem: pem(tls.cert),
+            certificate_file: tls.cert_file.map(Into::into),
+            key_pem: pem(tls.key),
+            key_file: tls.key_file.map(Into::into),
+            server_name: tls.servername,
+            verify: tls.reject_unauthorized,
+            min_version: if tls.needs_tls13 { TlsVersion::Tls13 } else { TlsVersion::Tls12 },
+            ..TlsOptions::default()
         };
         let credentials = Credentials::tls(options).map_err(|error| errors::to_js(&error))?;
         Ok(Self { credentials })

@@ -49,6 +49,8 @@ test("TLS fields are checked, and named without their content", () => {
   refused({ ca: 5 }, { name: "TypeError", message: /tls\.ca/ });
   refused({ secureContext: {} }, { name: "TypeError", message: /tls\.secureContext/ });
   refused({ servername: 5 }, { name: "TypeError", message: /tls\.servername/ });
+  refused({ caFile: 5 }, { name: "TypeError", message: /tls\.caFile/ });
+  refused({ minVersion: "1.1" }, { name: "TypeError", message: /tls\.minVersion may be TLSv1\.2 or TLSv1\.3; it is "1\.1"/ });
   refused({ checkServerIdentity: () => undefined }, { name: "TypeError", message: /checkServerIdentity is not supported/ });
   const secret = "MIISECRETSECRET";
   const broken = `-----BEGIN PRIVATE KEY-----\n${secret}\n-----END PRIVATE KEY-----\n`;

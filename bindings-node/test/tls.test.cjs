@@ -76,11 +76,40 @@ test("tls: a client certificate where the server wants one", async (t) => {
   await assert.rejects(call(channelTo(t, address, { ca: authority.cert })), { code: Code.UNAVAILABLE });
 });
 
+test("tls: certificates in files are read again, and what is broken changes nothing", async (t) => {
+  const { address, port } = await secureServer(t, { wantsClients: true });
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "linkspan-test-"));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = (name) => path.join(folder, name);
+  const write = (client) => {
+    fs.writeFileSync(file("tls.key"), client.key);
+    fs.writeFileSync(file("tls.crt"), client.cert);
+  };
+  write(authority.issue("client"));
+  fs.writeFileSync(file("ca.crt"), authority.cert);
+  const tls = { caFile: file("ca.crt"), certFile: file("tls.crt"), keyFile: file("tls.key"), minVersion: "TLSv1.3" };
+  const channel = channelTo(t, address, tls, { "linkspan.tls_reload_interval_ms": 10 });
+  const told = async (words) => {
+    while (![...channel.events()].some(({ cause }) => cause.includes(words))) await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  await call(channel);
+  assert.ok(channel.metrics().certificateDaysLeft < 1);
+  fs.writeFileSync(file("tls.crt"), "broken");
+  await told("the TLS files cannot be used, so what was read before stays in use: certificate chain in ");
+  await call(channelTo(t, `localhost:${port}`, { ca: authority.cert, ...authority.issue("client") }));
+  assert.equal((await call(channel)).message.toString(), "secret");
+  write(authority.issue("client"));
+  await told("the TLS files were read again; the client's certificate expires in ");
+  assert.equal((await call(channel)).message.toString(), "secret");
+});
+
 test("tls: half a key pair is an error that names the missing half", () => {
   const client = authority.issue("client");
   const refused = (tls, words) => assert.throws(() => new Channel("localhost:1", { tls }), { code: "ERR_LINKSPAN_CREDENTIALS", message: words });
   refused({ cert: client.cert }, /key/);
   refused({ key: client.key }, /certificate/);
+  refused({ certFile: "/no/such", keyFile: "/no/such" }, /certificate chain in \/no\/such: cannot be read/);
+  refused({ cert: client.cert, certFile: "/no/such", keyFile: "/no/such" }, /give one of them/);
 });
 
 test("tls: the default trust is what the environment says", async (t) => {

@@ -1,5 +1,7 @@
 //! Channel credentials.
 
+use std::path::PathBuf;
+
 use linkspan_core::{Roots, TlsOptions};
 use pyo3::prelude::*;
 
@@ -33,6 +35,25 @@ impl Credentials {
             ..TlsOptions::default()
         };
         // Reading the system's roots touches files.
+        let made = py.detach(|| linkspan_core::Credentials::tls(options));
+        made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
+    }
+
+    /// The same, from files.
+    #[staticmethod]
+    #[pyo3(signature = (roots, key, chain))]
+    fn tls_files(
+        py: Python<'_>,
+        roots: Option<PathBuf>,
+        key: Option<PathBuf>,
+        chain: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let options = TlsOptions {
+            roots: roots.map_or(Roots::System, Roots::File),
+            certificate_file: chain,
+            key_file: key,
+            ..TlsOptions::default()
+        };
         let made = py.detach(|| linkspan_core::Credentials::tls(options));
         made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
     }

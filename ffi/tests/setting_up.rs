@@ -282,6 +282,40 @@ fn broken_certificates_are_named_and_never_shown() {
     close(out);
 }
 
+#[test]
+fn parts_in_files_are_named_with_their_path_and_roots_of_several_kinds_go_together() {
+    let slice = |text: &'static [u8]| linkspan_slice { bytes: text.as_ptr(), len: text.len() };
+    let none = linkspan_slice { bytes: ptr::null(), len: 0 };
+    let size = u32::try_from(size_of::<linkspan_tls_options>()).expect("small");
+    let zero = linkspan_tls_options {
+        struct_size: size,
+        flags: LINKSPAN_TLS_FILES,
+        roots_pem: none,
+        certificate_pem: none,
+        key_pem: none,
+        server_name: none,
+    };
+    let refusal = |tls: linkspan_tls_options| {
+        let (mut out, mut error) = (0, error());
+        // SAFETY: live locals.
+        let result = unsafe { linkspan_credentials_tls(&raw const tls, &raw mut out, &raw mut error) };
+        (result, message_of(&error))
+    };
+    let (result, message) = refusal(linkspan_tls_options { roots_pem: slice(b"/no/such/file"), ..zero });
+    assert_eq!(result, LINKSPAN_ECONFIG);
+    assert!(message.contains("root certificates in /no/such/file: cannot be read"), "{message}");
+    let (result, message) = refusal(linkspan_tls_options { key_pem: slice(b"\xff"), ..zero });
+    assert_eq!(result, LINKSPAN_EINVAL);
+    assert!(message.contains("key_pem is to be the path of a file"), "{message}");
+    let broken = linkspan_tls_options { flags: LINKSPAN_TLS_BUNDLED_ROOTS, roots_pem: slice(b"broken"), ..zero };
+    assert!(refusal(broken).1.starts_with("root certificates: no certificate found"), "both are looked at");
+    let flags = LINKSPAN_TLS_BUNDLED_ROOTS | LINKSPAN_TLS_KEY_LOG | LINKSPAN_TLS_1_3;
+    let (result, message) = refusal(linkspan_tls_options { flags, ..zero });
+    assert_eq!(result, LINKSPAN_OK, "{message}");
+    let (result, message) = refusal(linkspan_tls_options { flags: 64, ..zero });
+    assert_eq!((result, message.as_str()), (LINKSPAN_EINVAL, "TLS flags 0x40 are not known"));
+}
+
 fn dump_of(handle: linkspan_handle) -> String {
     let mut buffer = 0;
     // SAFETY: a live local.

@@ -77,7 +77,14 @@ if [ -x "$server" ]; then
     # ring's assembly works on whole vectors, and valgrind takes what it leaves unused for uninitialised: there only wild
     # accesses and leaks count.
     [ -z "$under" ] || under="$under --undef-value-errors=no"
+    SSLKEYLOGFILE=$scratch/keys
+    export SSLKEYLOGFILE
     run tls "$address" "$scratch/roots.pem"
+    # Its last connection alone asks for that.
+    if [ "$(grep -c '^CLIENT_TRAFFIC_SECRET_0 ' "$scratch/keys")" -ne 1 ]; then
+        echo "FAILED tls: the secrets of one connection are not in SSLKEYLOGFILE"
+        failures=$((failures + 1))
+    fi
 else
     echo "skipped: the examples, interop, fork and TLS, since $server is not built (tests/server/build.sh)"
 fi

@@ -56,6 +56,11 @@ int main(int argc, char **argv) {
   CHECK(call_with(engine, argv[1], &tls, NULL) == LINKSPAN_CODE_OK);
   tls.server_name = slice("somebody.example", LINKSPAN_NUL);
   CHECK(call_with(engine, argv[1], &tls, "certificate") == LINKSPAN_CODE_UNAVAILABLE);
+  /* The same roots in a file, and beside others. */
+  tls.server_name = slice(NULL, 0);
+  tls.roots_pem = slice(argv[2], LINKSPAN_NUL);
+  tls.flags = LINKSPAN_TLS_FILES | LINKSPAN_TLS_BUNDLED_ROOTS | LINKSPAN_TLS_1_3 | LINKSPAN_TLS_KEY_LOG;
+  CHECK(call_with(engine, argv[1], &tls, NULL) == LINKSPAN_CODE_OK);
   OK(linkspan_engine_shutdown(engine, 0));
   OK(linkspan_engine_join(engine, GUARD_NS));
   OK(linkspan_handle_close(engine));

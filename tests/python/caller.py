@@ -1,6 +1,7 @@
 """A client that calls at a steady rate through whatever happens, and tells of every call: what tests/faults drives.
 
     caller.py --target TARGET [--channels N] [--rate CALLS/S] [--deadline-ms N] [--option KEY=VALUE ...] [--holds-streams true] [--stream-deadline-ms N]
+        [--tls-files FOLDER]
 
 One JSON line for each call when it has ended, for each state change, and for the end. It calls until its standard input
 closes, then waits for the calls in flight. Channels have linkspan's own defaults.
@@ -31,6 +32,7 @@ def main():
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--holds-streams", choices=("true", "false"), default="false", help="an open, silent stream on each channel")
     parser.add_argument("--stream-deadline-ms", type=int, help="ends each silent stream, which the next one follows")
+    parser.add_argument("--tls-files", help="the folder with ca.crt, tls.crt and tls.key; without it there is no TLS")
     arguments = parser.parse_args()
     asyncio.run(Caller(arguments).run())
 
@@ -44,6 +46,9 @@ class Caller:
     def __init__(self, arguments):
         options = [option(text) for text in arguments.option]
         credentials = linkspan.insecure_channel_credentials()
+        if arguments.tls_files:
+            roots, chain, key = [os.path.join(arguments.tls_files, name) for name in ("ca.crt", "tls.crt", "tls.key")]
+            credentials = linkspan.file_channel_credentials(roots=roots, key=key, chain=chain)
         self._channels = [
             linkspan.connect(arguments.target, credentials=credentials, options=options)
             for _ in range(arguments.channels)

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from faults import playing  # noqa: E402
-from scenarios import churn, haproxy, nginx, outliers, stream_limit, virtual_ip  # noqa: E402
+from scenarios import certificates, churn, haproxy, nginx, outliers, stream_limit, virtual_ip  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(playing.main(__doc__.splitlines()[0], (churn, haproxy, nginx, outliers, stream_limit, virtual_ip)))
+    sys.exit(playing.main(__doc__.splitlines()[0], (certificates, churn, haproxy, nginx, outliers, stream_limit, virtual_ip)))

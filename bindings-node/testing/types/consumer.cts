@@ -36,7 +36,7 @@ export function failure(error: unknown): string {
   return new Metadata(new Headers()).has("x") ? "x" : "";
 }
 
-const channel = new Channel("localhost:1", { tls: { ca: "" }, "grpc.keepalive_time_ms": 1, "linkspan.preset": "grpc" });
+const channel = new Channel("localhost:1", { tls: { ca: "", caFile: "", certFile: "", keyFile: "", minVersion: "TLSv1.3" }, "grpc.keepalive_time_ms": 1, "linkspan.preset": "grpc" });
 export const overridden = new Client("", credentials.createInsecure(), { channelOverride: asGrpcChannel(channel) });
 export const made = new Client("a", tlsCredentials({ servername: "b" }), { channelFactoryOverride: channelFactory({ tls: true }) });
 

@@ -16,7 +16,12 @@ from linkspan._multicallables import (
     UnaryStreamMultiCallable,
     UnaryUnaryMultiCallable,
 )
-from linkspan.credentials import ChannelCredentials, insecure_channel_credentials, ssl_channel_credentials
+from linkspan.credentials import (
+    ChannelCredentials,
+    file_channel_credentials,
+    insecure_channel_credentials,
+    ssl_channel_credentials,
+)
 from linkspan.metadata import Metadatum
 
 __version__ = "0.1.0"
@@ -50,6 +55,7 @@ __all__ = (
     "UnaryUnaryMultiCallable",
     "channel_ready_future",
     "connect",
+    "file_channel_credentials",
     "insecure_channel",
     "insecure_channel_credentials",
     "intercept_channel",

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from os import PathLike
 from typing import Any, final
 
 __all__ = [
@@ -32,6 +33,10 @@ class Credentials:
     @staticmethod
     def tls(
         root_certificates: bytes | None, private_key: bytes | None, certificate_chain: bytes | None
+    ) -> Credentials: ...
+    @staticmethod
+    def tls_files(
+        roots: str | PathLike[str] | None, key: str | PathLike[str] | None, chain: str | PathLike[str] | None
     ) -> Credentials: ...
     @property
     def is_secure(self) -> bool: ...

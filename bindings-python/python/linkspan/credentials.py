@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from linkspan import _grpcio, _linkspan
 
 
@@ -28,6 +30,23 @@ def ssl_channel_credentials(
         if value is not None and not isinstance(value, bytes):
             raise TypeError(f"{name} must be PEM bytes or None, not {type(value).__name__}")
     return ChannelCredentials(_linkspan.Credentials.tls(root_certificates, private_key, certificate_chain))
+
+
+def file_channel_credentials(
+    *,
+    roots: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+    chain: str | os.PathLike[str] | None = None,
+) -> ChannelCredentials:
+    """TLS with PEM from files, which are read again: before each new connection, and as often as `linkspan.tls_reload_interval_ms` says.
+
+    `key` and `chain` go together; without `roots` the system's are trusted. New connections use what is in the files then, those
+    there are get successors first and end afterwards. What cannot be used changes nothing; `Channel.events()` tells of it.
+    """
+    for name, value in (("roots", roots), ("key", key), ("chain", chain)):
+        if value is not None and not isinstance(value, (str, os.PathLike)):
+            raise TypeError(f"{name} must be a path or None, not {type(value).__name__}")
+    return ChannelCredentials(_linkspan.Credentials.tls_files(roots, key, chain))
 
 
 def insecure_channel_credentials() -> ChannelCredentials:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from support.interop import interop_server
 from support.processes import run_program, running
 from support.relay import Relay
 
@@ -268,3 +269,46 @@ assert os.waitpid(pid, 0)[1] == 0
             # Only now may the child end.
             process.child.stdin.close()
             assert process.wait() == 0
+
+
+READS_FILES = """
+import os, sys, time
+import linkspan
+
+address, file = sys.argv[1:]
+good = open(file, "rb").read()
+credentials = linkspan.file_channel_credentials(roots=file)
+channel = linkspan.secure_channel(address, credentials, [("linkspan.tls_reload_interval_ms", 10)])
+empty_call = channel.unary_unary("/grpc.testing.TestService/EmptyCall")
+
+def comes_to_tell(words):
+    end = time.monotonic() + 20
+    while not any(words in event.cause for event in channel.events()):
+        assert time.monotonic() < end, [event.cause for event in channel.events()]
+        time.sleep(0.01)
+
+def write(content):
+    with open(file, "wb") as out:
+        out.write(content)
+
+assert empty_call(b"", timeout=20) == b""
+pid = os.fork()
+if pid == 0:
+    assert empty_call(b"", timeout=20) == b""
+    write(b"broken")
+    comes_to_tell("stays in use: root certificates in ")
+    write(good + good)
+    comes_to_tell("the TLS files were read again")
+    assert empty_call(b"", timeout=20) == b""
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0, "the child failed"
+comes_to_tell("the TLS files were read again")
+write(good)
+assert empty_call(b"", timeout=20) == b""
+"""
+
+
+def test_a_child_and_its_parent_read_certificates_each_for_themselves(tmp_path):
+    file = tmp_path / "roots.pem"
+    with interop_server("--tls", "--cert-out", file) as process:
+        run_program(READS_FILES, process.address, str(file))

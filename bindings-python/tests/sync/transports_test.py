@@ -1,6 +1,7 @@
 """Plaintext, unix sockets and TLS, on both faces."""
 
 import asyncio
+import time
 
 import grpc
 import pytest
@@ -50,6 +51,31 @@ def test_tls_with_given_roots(tls_server, host):
     assert empty_call(linkspan.secure_channel(target, credentials)) == b""
     assert empty_call(linkspan.connect(target, credentials=credentials)) == b""
     assert empty_call_in_a_loop(target, credentials) == b""
+
+
+def test_roots_in_a_file_are_read_again(tls_server, tmp_path):
+    file = tmp_path / "ca.crt"
+    file.write_bytes(tls_server.certificate)
+    credentials = linkspan.file_channel_credentials(roots=file)
+    target = f"localhost:{tls_server.port}"
+    assert empty_call(linkspan.secure_channel(target, credentials)) == b""
+    assert empty_call_in_a_loop(target, credentials) == b""
+    options = [("linkspan.tls_reload_interval_ms", 10)]
+    with linkspan.secure_channel(target, credentials, options) as channel:
+        channel.unary_unary(EMPTY_CALL)(b"", timeout=30)
+        file.write_bytes(b"broken")
+        comes_to_tell(channel, f"stays in use: root certificates in {file}: no certificate found")
+        assert channel.unary_unary(EMPTY_CALL)(b"", timeout=30) == b""
+        file.write_bytes(tls_server.certificate + tls_server.certificate)
+        comes_to_tell(channel, "the TLS files were read again")
+        assert channel.unary_unary(EMPTY_CALL)(b"", timeout=30) == b""
+
+
+def comes_to_tell(channel, words):
+    guard = time.monotonic() + 60
+    while not any(words in event.cause for event in channel.events()):
+        assert time.monotonic() < guard, [event.cause for event in channel.events()]
+        time.sleep(0.01)
 
 
 def test_grpcios_credentials_are_taken_over(tls_server):

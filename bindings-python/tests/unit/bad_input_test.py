@@ -145,6 +145,15 @@ def test_pem_must_be_bytes():
         linkspan.ssl_channel_credentials("text")
 
 
+def test_files_must_be_paths_and_are_named():
+    with pytest.raises(TypeError, match="roots must be a path"):
+        linkspan.file_channel_credentials(roots=b"pem")
+    with pytest.raises(ValueError, match="root certificates in /no/such/file: cannot be read"):
+        linkspan.file_channel_credentials(roots="/no/such/file")
+    with pytest.raises(ValueError, match="without a private key"):
+        linkspan.file_channel_credentials(chain="/no/such/file")
+
+
 @pytest.mark.parametrize("compression", [3, "gzip", -1])
 def test_an_unknown_compression_is_refused(channel, compression):
     with pytest.raises(ValueError, match="compression"):

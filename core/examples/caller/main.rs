@@ -1,6 +1,6 @@
 //! Calls at a steady rate through whatever happens and tells of every call, as tests/python/caller.py does; and of the log:
 //! `cargo run -p linkspan-core --example caller -- --target TARGET [--channels N] [--rate CALLS/S] [--deadline-ms N]
-//! [--option KEY=VALUE]... [--holds-streams true] [--stream-deadline-ms N]`.
+//! [--option KEY=VALUE]... [--holds-streams true] [--stream-deadline-ms N] [--tls-files FOLDER]`.
 //!
 //! One JSON line for each call that has ended, each state change and each line of the log. It ends when its standard input closes; a line
 //! there has the addresses, separated by commas, that the target `told:` has from now on.
@@ -11,10 +11,13 @@
 mod told;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use linkspan_core::{CallError, CallOptions, Channel, ChannelOptions, Credentials, Metadata, OptionValue, Timeout};
+use linkspan_core::{
+    CallError, CallOptions, Channel, ChannelOptions, Credentials, Metadata, OptionValue, Roots, Timeout, TlsOptions,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -40,7 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(asked: Asked, told: Told) -> Result<(), Box<dyn Error>> {
-    let make = |_| Channel::new(&asked.target, &Credentials::insecure(), &asked.options);
+    let credentials = asked.credentials()?;
+    let make = |_| Channel::new(&asked.target, &credentials, &asked.options);
     let channels = (0..asked.channels).map(make).collect::<Result<Vec<_>, _>>()?;
     let mut beside = JoinSet::new();
     for (number, channel) in channels.iter().enumerate() {
@@ -140,9 +144,21 @@ struct Asked {
     options: ChannelOptions,
     holds_streams: bool,
     stream_deadline: Timeout,
+    /// With ca.crt, tls.crt and tls.key; without it there is no TLS.
+    tls_files: Option<PathBuf>,
 }
 
 impl Asked {
+    fn credentials(&self) -> Result<Credentials, linkspan_core::Error> {
+        let Some(folder) = &self.tls_files else { return Ok(Credentials::insecure()) };
+        Credentials::tls(TlsOptions {
+            roots: Roots::File(folder.join("ca.crt")),
+            certificate_file: Some(folder.join("tls.crt")),
+            key_file: Some(folder.join("tls.key")),
+            ..TlsOptions::default()
+        })
+    }
+
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let mut asked = Self {
             target: String::new(),
@@ -152,6 +168,7 @@ impl Asked {
             options: ChannelOptions::new(),
             holds_streams: false,
             stream_deadline: Timeout::None,
+            tls_files: None,
         };
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} without a value"))?;
@@ -168,6 +185,7 @@ impl Asked {
                 "--stream-deadline-ms" => {
                     asked.stream_deadline = Timeout::After(Duration::from_millis(value.parse()?));
                 }
+                "--tls-files" => asked.tls_files = Some(value.into()),
                 "--holds-streams" => asked.holds_streams = value.parse()?,
                 _ => return Err(format!("what is {name}?").into()),
             }

@@ -137,6 +137,11 @@ impl<T: Task> Watch<T> {
         Self { shared, task }
     }
 
+    /// The version of what connections are made with now.
+    pub(super) fn version(&self) -> u64 {
+        self.shared.source.material().version
+    }
+
     /// Waits until a look that begins from now on is over, if that does not take long.
     pub(super) async fn looked<D: Driver>(&self, driver: &D) {
         let shared = &self.shared;

@@ -54,13 +54,16 @@ pub(super) fn spawn<D: Driver>(
     };
     let task_driver = driver.clone();
     driver.spawn(async move {
-        if let Some(watch) = watch {
-            // A server may take nothing older than what is in the files by now.
-            watch.looked(&task_driver).await;
-        }
         let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
         // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
-        let dialed = match Box::pin(dial(&task_driver, id.connection, &address, &settings, &line, deadline)).await {
+        let dialing = || dial(&task_driver, id.connection, &address, &settings, &line, deadline);
+        let dialed = match &watch {
+            None => Box::pin(dialing()).await,
+            Some(watch) => Box::pin(dial_with(&task_driver, watch, dialing)).await,
+        };
+        // It looks after what is dialed, not after what is connected.
+        drop(watch);
+        let dialed = match dialed {
             Err(cause) => return report.over(cause),
             Ok(dialed) => dialed,
         };
@@ -98,6 +101,22 @@ pub(super) fn spawn<D: Driver>(
         drop(moving);
         report.over(ending.words());
     })
+}
+
+/// Dials with what is in the files by now: a server may take nothing older. If that has changed when the dial fails, it may be why.
+async fn dial_with<D: Driver, T>(
+    driver: &D,
+    watch: &Watch<D::Task>,
+    dialing: impl AsyncFn() -> Result<T, String>,
+) -> Result<T, String> {
+    watch.looked(driver).await;
+    let version = watch.version();
+    let dialed = dialing().await;
+    if dialed.is_ok() {
+        return dialed;
+    }
+    watch.looked(driver).await;
+    if watch.version() == version { dialed } else { dialing().await }
 }
 
 /// Tells the control task what happened; when the task is dropped before its end, aborted or by a panic, it tells that.

@@ -25,22 +25,45 @@ func main() {
 	port := flag.Int("port", 0, "port on 127.0.0.1; 0 lets the kernel choose")
 	useTLS := flag.Bool("tls", false, "serve TLS with a certificate made at start")
 	certificateOut := flag.String("cert-out", "", "with -tls: write the certificate (PEM) to this file")
+	filesIn := flag.String("tls-files", "", "serve TLS with what this folder has at each handshake, to the client it names alone")
+	handshakeLog := flag.String("tls-log", "", "with -tls-files: write a line for each handshake to this file")
+	issueInto := flag.String("issue", "", "serve nothing: make certificates for -tls-files and its client in this folder")
+	beside := flag.String("beside", "", "with -issue: a root (PEM) to trust beside the new one")
+	validFor := flag.Duration("valid", time.Minute, "with -issue: how long the certificates are good")
 	maxAge := flag.Duration("max-connection-age", 0, "how long a connection may live; 0 is for ever")
 	flag.Parse()
-	if err := serve(*port, *useTLS, *certificateOut, *maxAge); err != nil {
+	if *issueInto != "" {
+		if err := issue(*issueInto, *beside, *validFor); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	transport, err := transportOf(*useTLS, *certificateOut, *filesIn, *handshakeLog)
+	if err == nil {
+		err = serve(*port, transport, *maxAge)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(port int, useTLS bool, certificateOut string, maxAge time.Duration) error {
+// transportOf is how connections are secured; nil without TLS.
+func transportOf(useTLS bool, certificateOut, filesIn, handshakeLog string) (credentials.TransportCredentials, error) {
+	switch {
+	case filesIn != "":
+		return fromFiles(filesIn, handshakeLog)
+	case useTLS:
+		certificate, err := selfSigned(certificateOut)
+		return credentials.NewServerTLSFromCert(&certificate), err
+	}
+	return nil, nil
+}
+
+func serve(port int, transport credentials.TransportCredentials, maxAge time.Duration) error {
 	// An age of 0 is grpc-go's own default.
 	options := []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge})}
-	if useTLS {
-		certificate, err := selfSigned(certificateOut)
-		if err != nil {
-			return err
-		}
-		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
+	if transport != nil {
+		options = append(options, grpc.Creds(transport))
 	}
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
