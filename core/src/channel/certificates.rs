@@ -110,3 +110,69 @@ impl<D: Driver> Certificates<D> {
         warnings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::simulated::{Side, SimulatedDriver};
+    use crate::transport::tls::{Roots, TlsOptions};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Whose client certificate expires that day of January 2020, where simulated worlds begin.
+    fn certificates_until(day: u8, driver: &SimulatedDriver) -> Certificates<SimulatedDriver> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut parameters = rcgen::CertificateParams::new(["a client".to_owned()]).expect("parameters");
+        parameters.not_after = rcgen::date_time_ymd(2020, 1, day);
+        let options = TlsOptions {
+            roots: Roots::Bundled,
+            certificate_pem: Some(parameters.self_signed(&key).expect("a certificate").pem().into_bytes()),
+            key_pem: Some(key.serialize_pem().into_bytes()),
+            ..TlsOptions::default()
+        };
+        let source = Arc::new(Source::new(&options).expect("good options"));
+        Certificates::new(driver, &source, Rc::default(), Some(Duration::from_secs(5)), Rc::default())
+    }
+
+    #[test]
+    fn a_certificate_that_expires_is_told_of_each_day_while_the_channel_is_in_use() {
+        let run = SimulatedDriver::run(1, |driver| async move {
+            let driver = driver.on(Side::Engine);
+            let mut certificates = certificates_until(10, &driver);
+            assert_eq!(certificates.next_deadline(), None);
+            assert!(certificates.on_dial(driver.now()).is_none(), "there are no files to look at");
+            let mut told = Vec::new();
+            while let Some(at) = certificates.next_deadline().filter(|_| told.len() < 9) {
+                driver.sleep_until(at).await;
+                told.extend(certificates.on_time(driver.now()));
+            }
+            // From 1 January on nothing is said until the third.
+            assert!(driver.now().since_start() >= DAY * 10);
+            let left = |what: &str| format!("the client's certificate {what}; put a new one in its place");
+            assert_eq!(told[0], left("expires in 7 days"));
+            assert_eq!(told[1], left("expires in 6 days"));
+            assert_eq!(told[8], left("expired 24 hours ago"));
+            certificates.on_rest();
+            assert_eq!(certificates.next_deadline(), None);
+        });
+        run.expect("it ends");
+    }
+
+    #[test]
+    fn connections_are_replaced_each_at_its_time_and_before_their_certificate_expires() {
+        let run = SimulatedDriver::run(1, |driver| async move {
+            let driver = driver.on(Side::Engine);
+            let (certificates, now) = (certificates_until(20, &driver), driver.now());
+            let latest = |ends: Option<Duration>| {
+                let times = (0..100).map(|_| certificates.replace_at(now, ends).since(now));
+                times.max().expect("a hundred")
+            };
+            assert!((SPREAD / 2..=SPREAD).contains(&latest(None)));
+            let today = driver.time_of_day();
+            assert!((SPREAD / 2..=SPREAD).contains(&latest(Some(today + DAY))));
+            assert!(latest(Some(today + Duration::from_secs(4))) <= Duration::from_secs(2));
+            assert_eq!(latest(Some(today)), Duration::ZERO, "it has expired");
+        });
+        run.expect("it ends");
+    }
+}
