@@ -157,8 +157,8 @@ impl Event {
             at_ms: milliseconds(event.at),
             from: event.from.name(),
             to: event.to.name(),
-            cause: event.cause.clone(),
-            address: event.address.clone(),
+            cause: event.cause.to_string(),
+            address: event.address.as_deref().map(str::to_owned),
             connection: event.connection.map(number),
             text: event.to_string(),
         }

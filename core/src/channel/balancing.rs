@@ -1,5 +1,7 @@
 //! Which balancing policy a channel uses, of all that may say so.
 
+use std::sync::Arc;
+
 use super::options::{ChannelOptions, Preset, warn_once};
 use crate::error::{Error, ErrorKind};
 use crate::observe::log::{LogLevel, log};
@@ -9,7 +11,10 @@ use crate::service_config::ServiceConfig;
 use crate::service_config::balancing::{named, names};
 
 /// The service config's policy, else the channel's own ([LB-3]).
-pub(super) fn of<'a>(service_config: Option<&'a ServiceConfig>, own: &'a BalancingConfig) -> &'a BalancingConfig {
+pub(super) fn of<'a>(
+    service_config: Option<&'a ServiceConfig>,
+    own: &'a Arc<BalancingConfig>,
+) -> &'a Arc<BalancingConfig> {
     service_config.and_then(|config| config.balancing.as_ref()).unwrap_or(own)
 }
 
@@ -63,7 +68,7 @@ mod tests {
             options.set(key, *name).expect("text");
         }
         let config = config.map(|text| ServiceConfig::parse(text).expect(text));
-        Ok(of(config.as_ref(), &choose(&options, preset)?).clone())
+        Ok(BalancingConfig::clone(of(config.as_ref(), &Arc::new(choose(&options, preset)?))))
     }
 
     /// [LB-3]

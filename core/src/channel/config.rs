@@ -41,7 +41,8 @@ pub(crate) struct ChannelConfig {
     pub(crate) given_target: String,
     /// Through the channel's proxy where it has one.
     pub(crate) target: Target,
-    pub(crate) address_proxy: Option<AddressProxy>,
+    /// Boxed, because few channels have one.
+    pub(crate) address_proxy: Option<Box<AddressProxy>>,
     pub(crate) connection: Arc<ConnectionOptions>,
     pub(crate) request: RequestTemplate,
     /// Whether what the resolver says of service configs holds.
@@ -59,7 +60,7 @@ pub(crate) struct Settings {
     pub(crate) dial: DialRules,
     pub(crate) attempt_delay: Duration,
     /// The policy where no service config names one.
-    pub(crate) balancing: BalancingConfig,
+    pub(crate) balancing: Arc<BalancingConfig>,
     pub(crate) ring_size_cap: u32,
     /// `None` is no circuit breakers.
     pub(crate) breaker: Option<BreakerOptions>,
@@ -164,7 +165,7 @@ impl ChannelConfig {
                 timeout_grows_with_backoff: preset == Preset::Grpc,
                 probe_interval: unless_zero("linkspan.probe_interval_ms"),
             },
-            balancing: balancing::choose(options, preset)?,
+            balancing: Arc::new(balancing::choose(options, preset)?),
             ring_size_cap: unsigned_32("grpc.lb.ring_hash.ring_size_cap"),
             breaker: breaker(options)?,
             service_config,
@@ -210,7 +211,7 @@ impl ChannelConfig {
             request,
             takes_resolvers_config: takes_resolvers_config(options, &led.endpoint),
             target: led,
-            address_proxy: proxies.for_addresses,
+            address_proxy: proxies.for_addresses.map(Box::new),
             settings: shared(&SETTINGS, settings),
         })
     }
@@ -493,7 +494,7 @@ mod tests {
     fn the_resilient_set_probes_caps_the_backoff_and_spreads_calls() {
         let (grpc, resilient) = (config(Preset::Grpc, &[]), config(Preset::Resilient, &[]));
         let pick_first = BalancingConfig::PickFirst(PickFirstConfig::default());
-        assert_eq!((&grpc.balancing, &resilient.balancing), (&pick_first, &BalancingConfig::RoundRobin));
+        assert_eq!((&*grpc.balancing, &*resilient.balancing), (&pick_first, &BalancingConfig::RoundRobin));
         assert_eq!(grpc.dial.probe_interval, None);
         assert_eq!(resilient.dial.probe_interval, Some(Duration::from_millis(500)));
         assert_eq!((grpc.dial.backoff.max, resilient.dial.backoff.max).0, Duration::from_secs(120));

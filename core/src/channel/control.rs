@@ -257,7 +257,7 @@ impl<D: Driver> Control<D> {
         }
         let now = self.driver.now();
         self.idle.on_left_idle(now);
-        self.showing.because(words.to_owned());
+        self.showing.because(words);
         if self.resolving.has_result() {
             self.tell(|policy, actions| policy.on_exit_idle(now, actions));
         } else {
@@ -271,7 +271,7 @@ impl<D: Driver> Control<D> {
     fn on_connection_wanted(&mut self) {
         let now = self.driver.now();
         let was_idle = self.showing.state() == State::Idle;
-        self.showing.because("a call was started".to_owned());
+        self.showing.because("a call was started");
         self.tell(|policy, actions| policy.on_connection_wanted(now, actions));
         if was_idle && self.showing.state() != State::Idle {
             self.idle.on_left_idle(now);
@@ -308,7 +308,7 @@ impl<D: Driver> Control<D> {
 
     fn on_reset_backoff(&mut self) {
         let now = self.driver.now();
-        self.showing.because("the backoff was reset".to_owned());
+        self.showing.because("the backoff was reset");
         let freed = self.subchannels.on_backoff_reset(now);
         self.on_freed(now, freed);
     }
@@ -399,7 +399,7 @@ impl<D: Driver> Control<D> {
         let number = connection.id();
         let Some(address) = self.subchannels.on_connected(now, subchannel, connection) else { return };
         self.showing.on_connected();
-        let cause = Cause { words: "connected".to_owned(), address: Some(address), connection: Some(number) };
+        let cause = Cause { words: "connected".into(), address: Some(address), connection: Some(number) };
         self.showing.because(cause);
         let health = self.subchannels.health(subchannel);
         let is_published = self.tell(|policy, actions| {
@@ -419,7 +419,11 @@ impl<D: Driver> Control<D> {
         let Some((said, address)) = self.subchannels.take_health(subchannel) else { return };
         let Said { health, words, connection } = said;
         log(LogLevel::Info, "channel", || format!("{}: {address} {words}", self.config.given_target));
-        self.showing.because(Cause { words: format!("{address} {words}"), address: Some(address), connection });
+        self.showing.because(Cause {
+            words: format!("{address} {words}").into(),
+            address: Some(address.into()),
+            connection,
+        });
         self.tell(|policy, actions| policy.on_health(now, subchannel, health, actions));
         // Also when the policy does nothing: a call that fails now tells what is said now.
         self.publish();
@@ -430,10 +434,10 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         let failed = self.subchannels.on_dial_failed(now, subchannel, connection, cause.clone());
         let Some((note, state)) = failed else { return };
-        let address = Some(note.address.clone());
+        let address = Some(note.address.as_str().into());
         self.showing.on_dial_failed(note);
         if state != State::Ready {
-            self.showing.because(Cause { words: cause, address, connection: None });
+            self.showing.because(Cause { words: cause.into(), address, connection: None });
             self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, state, actions));
         }
         // Also when the policy does nothing: a call whose deadline passes now tells what was tried.
@@ -461,7 +465,11 @@ impl<D: Driver> Control<D> {
             let took = Duration::ZERO;
             self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: words.clone(), took });
         }
-        self.showing.because(Cause { words, address: Some(address), connection: Some(connection) });
+        self.showing.because(Cause {
+            words: words.into(),
+            address: Some(address.into()),
+            connection: Some(connection),
+        });
         self.tell(|policy, actions| policy.on_subchannel_state(now, subchannel, state, actions));
     }
 

@@ -53,17 +53,19 @@ pub(super) fn spawn<D: Driver>(
         is_over: Cell::new(false),
     };
     let task_driver = driver.clone();
+    let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
+    // Boxed with all it needs, because a dial is over soon and a connection stays: its task need not have room for both.
+    let dial_driver = driver.clone();
+    let dialing = Box::pin(async move {
+        let dialing = || dial(&dial_driver, id.connection, &address, &settings, &line, deadline);
+        // The watch looks after what is dialed, not after what is connected.
+        match &watch {
+            None => dialing().await,
+            Some(watch) => Box::pin(dial_with(&dial_driver, watch, dialing)).await,
+        }
+    });
     driver.spawn(async move {
-        let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
-        // Boxed, because a dial is over soon and a connection stays: its task need not have room for both.
-        let dialing = || dial(&task_driver, id.connection, &address, &settings, &line, deadline);
-        let dialed = match &watch {
-            None => Box::pin(dialing()).await,
-            Some(watch) => Box::pin(dial_with(&task_driver, watch, dialing)).await,
-        };
-        // It looks after what is dialed, not after what is connected.
-        drop(watch);
-        let dialed = match dialed {
+        let dialed = match dialing.await {
             Err(cause) => return report.over(cause),
             Ok(dialed) => dialed,
         };

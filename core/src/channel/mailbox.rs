@@ -5,9 +5,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::certificate_watch::CertificateNews;
 use crate::failure::Failure;
@@ -56,7 +56,8 @@ pub(super) enum Mail {
 #[derive(Default)]
 pub(super) struct Mailbox {
     letters: RefCell<VecDeque<Mail>>,
-    arrived: Notify,
+    /// Who waits for mail.
+    reader: RefCell<Option<Waker>>,
 }
 
 impl Mailbox {
@@ -74,7 +75,9 @@ impl Mailbox {
             letters.push_back(mail);
         }
         drop(letters);
-        self.arrived.notify_one();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     pub(super) fn take(&self) -> Option<Mail> {
@@ -87,8 +90,15 @@ impl Mailbox {
         mail
     }
 
-    /// Completes when something was posted since the last time.
+    /// Completes when there is a letter. One task at a time may wait.
     pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
+        poll_fn(|cx| {
+            if !self.letters.borrow().is_empty() {
+                return Poll::Ready(());
+            }
+            *self.reader.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 }

@@ -80,7 +80,7 @@ impl Shown {
         let (from, events) = (self.state(), self.events.continued());
         let to = if from == State::Shutdown { from } else { State::Idle };
         if from != to {
-            let cause = "the process was forked; its connections are the parent's".to_owned();
+            let cause = "the process was forked; its connections are the parent's".into();
             events.record(ChannelEvent {
                 seq: 0,
                 at: Duration::ZERO,

@@ -1,5 +1,7 @@
 //! A channel's balancing policies, made as its configs want them. Here they get the randomness that they have no way to draw.
 
+use std::sync::Arc;
+
 use super::balancing;
 use super::config::ChannelConfig;
 use crate::policy::balancer::breaker::CircuitBreaking;
@@ -21,7 +23,7 @@ use crate::runtime::Driver;
 pub(super) fn first_policy<D: Driver>(driver: &D, config: &ChannelConfig, ids: &SubchannelIds) -> GracefulSwitch {
     let balancing = balancing::of(config.service_config.as_deref(), &config.balancing);
     balancing::warn_of_what_is_missing(balancing);
-    GracefulSwitch::new(balancing.clone(), guarded_policy(driver, config, balancing, ids))
+    GracefulSwitch::new(Arc::clone(balancing), guarded_policy(driver, config, balancing, ids))
 }
 
 /// A policy within the channel's circuit breakers, if it has some.

@@ -24,8 +24,8 @@ pub(super) struct Resolving<D: Driver> {
     backoff: Backoff,
     /// The look-up under way; of a host's resolver there is one for as long as the channel is in use.
     task: Option<D::Task>,
-    /// How a host's resolver is asked again.
-    asking: Rc<Asking>,
+    /// How a host's resolver is asked again; there with the task.
+    asking: Option<Rc<Asking>>,
     /// Of the look-up started last.
     number: u64,
     last_started: Option<Time>,
@@ -57,10 +57,9 @@ impl<D: Driver> Resolving<D> {
     pub(super) fn new(config: Arc<ChannelConfig>) -> Self {
         Self {
             config,
-            // [NAME-44]: the same shape as connecting, with the specification's numbers.
-            backoff: Backoff::new(BackoffOptions::default()),
+            backoff: Backoff::default(),
             task: None,
-            asking: Rc::default(),
+            asking: None,
             number: 0,
             last_started: None,
             due: None,
@@ -98,7 +97,7 @@ impl<D: Driver> Resolving<D> {
 
     /// Whether asking is for the host's resolver to limit: it is there.
     fn is_hosts_to_limit(&self) -> bool {
-        self.is_of_host() && self.task.is_some() && !self.asking.has_ended()
+        self.is_of_host() && self.asking.as_ref().is_some_and(|asking| !asking.has_ended())
     }
 
     /// Addresses are wanted: now, or when the rate limit or the backoff allows ([NAME-43]).
@@ -139,13 +138,13 @@ impl<D: Driver> Resolving<D> {
         }
         (self.due, self.refresh) = (None, None);
         self.last_started = Some(now);
-        if self.task.is_some() {
-            return self.asking.again();
+        if let Some(asking) = &self.asking {
+            return asking.again();
         }
         let (task_driver, config, mailbox) = (driver.clone(), Arc::clone(&self.config), Rc::clone(mailbox));
         self.number += 1;
-        self.asking = Rc::default();
-        let (mut answer, asking) = (Answer::new(mailbox, self.number), Rc::clone(&self.asking));
+        let (mut answer, asking) = (Answer::new(mailbox, self.number), Rc::<Asking>::default());
+        self.asking = Some(Rc::clone(&asking));
         self.task = Some(driver.spawn(async move {
             let lead = |found: Resolution| match &config.address_proxy {
                 Some(proxy) => found.changed(|address| proxy.lead(address)),
@@ -160,7 +159,7 @@ impl<D: Driver> Resolving<D> {
     pub(super) fn on_answer(&mut self, number: u64) -> bool {
         let is_waited_for = number == self.number && self.task.is_some();
         if is_waited_for && !self.is_of_host() {
-            self.task = None;
+            (self.task, self.asking) = (None, None);
         }
         is_waited_for
     }
@@ -212,7 +211,8 @@ impl<D: Driver> Resolving<D> {
     }
 
     fn back_off(&mut self, now: Time, unit: f64) {
-        self.due = Some(now + self.backoff.on_failure(unit));
+        // [NAME-44]: the same shape as connecting, with the specification's numbers.
+        self.due = Some(now + self.backoff.on_failure(&BackoffOptions::default(), unit));
     }
 
     /// Forgets what was found before, if it has served for as long as it may; why there is nothing newer. The look-ups go on.
@@ -237,7 +237,7 @@ impl<D: Driver> Resolving<D> {
     }
 
     pub(super) fn stop(&mut self) {
-        (self.due, self.refresh) = (None, None);
+        (self.due, self.refresh, self.asking) = (None, None, None);
         if let Some(task) = self.task.take() {
             task.abort();
         }

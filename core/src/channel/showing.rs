@@ -1,5 +1,6 @@
 //! What a channel shows: its state and the events that led there, and the snapshot calls read.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) struct Showing {
     state: State,
     picker: Rc<dyn Picker>,
     /// Why picks fail, once something failed.
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     /// Set when a connection was usable since that failure: it is told only while nothing is.
     is_past: bool,
     /// The newest failure of each address, oldest first.
@@ -46,14 +47,20 @@ pub(super) struct Showing {
 /// Why a state changes.
 #[derive(Clone, Default)]
 pub(super) struct Cause {
-    pub(super) words: String,
-    pub(super) address: Option<String>,
+    pub(super) words: Cow<'static, str>,
+    pub(super) address: Option<Arc<str>>,
     pub(super) connection: Option<u64>,
 }
 
 impl From<String> for Cause {
     fn from(words: String) -> Self {
-        Self { words, ..Self::default() }
+        Self { words: words.into(), ..Self::default() }
+    }
+}
+
+impl From<&'static str> for Cause {
+    fn from(words: &'static str) -> Self {
+        Self { words: words.into(), ..Self::default() }
     }
 }
 
@@ -103,7 +110,7 @@ impl Showing {
             self.notes.pop_front();
         }
         self.notes.push_back(note);
-        (self.failure, self.is_past) = (Some(Failure::ConnectFailed { last_error }), false);
+        (self.failure, self.is_past) = (Some(Box::new(Failure::ConnectFailed { last_error })), false);
     }
 
     /// An address's circuit breaker has turned.
@@ -114,7 +121,7 @@ impl Showing {
         }
         let level = if has_opened { LogLevel::Warn } else { LogLevel::Info };
         log(level, "channel", || format!("{}: {words} [{address}]", self.config.given_target));
-        self.because(Cause { words, address: Some(address), connection: None });
+        self.because(Cause { words: words.into(), address: Some(address.into()), connection: None });
     }
 
     /// Something happened that changes no state.
@@ -126,7 +133,7 @@ impl Showing {
 
     /// The name could not be resolved, and nothing is known from before.
     pub(super) fn on_resolve_failed(&mut self, failure: Failure) {
-        (self.failure, self.is_past) = (Some(failure), false);
+        (self.failure, self.is_past) = (Some(Box::new(failure)), false);
     }
 
     /// Calls that start from the next snapshot on follow this config.
@@ -182,7 +189,7 @@ impl Showing {
             Rc::new(ConnectTrail { attempts, dialing, next_attempt, ailing, breakers })
         });
         let is_told = !self.is_past || self.state == State::TransientFailure;
-        let failure = self.failure.clone().filter(|_| is_told);
+        let failure = self.failure.as_deref().filter(|_| is_told).cloned();
         let picker = Rc::clone(&self.picker);
         let service_config = self.service_config.clone();
         let snapshot = Snapshot::new(self.state, picker, connections, failure, trail, is_resolving, service_config);
@@ -192,7 +199,7 @@ impl Showing {
 
     /// The channel is closed: nothing is picked any more.
     pub(super) fn close(&mut self, now: Time) {
-        self.because("the channel was closed".to_owned());
+        self.because("the channel was closed");
         self.record(now, State::Shutdown);
         self.publisher.publish(Snapshot::closed());
     }

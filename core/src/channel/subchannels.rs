@@ -61,8 +61,8 @@ struct Slot<T: Task> {
     goes_by_health: bool,
     /// While it is connected and its server is asked.
     checkup: Option<Box<Checkup<T>>>,
-    /// The dial under way.
-    dialing: Option<Dialing>,
+    /// The dial under way; boxed, because it is soon over.
+    dialing: Option<Box<Dialing>>,
     /// The policy wants a connection, and the gate has not let it be dialed yet.
     is_wanted: bool,
     /// When the gate is to be asked again; set while it holds a dial back.
@@ -124,7 +124,7 @@ impl<D: Driver> Subchannels<D> {
 
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>, goes_by_health: bool) {
         let slot = Slot {
-            machine: Subchannel::new(&self.config.dial),
+            machine: Subchannel::new(),
             address,
             tally,
             members: Members::new(Rc::clone(&self.sizes), self.config.shrink_after),
@@ -319,7 +319,7 @@ impl<D: Driver> Subchannels<D> {
             format!("{}: connection {connection} dials {}{wanted}", self.config.given_target, slot.address)
         });
         let replaces = if let Wanted::Successor { of, why } = wanted { Some((of, why)) } else { None };
-        slot.dialing = Some(Dialing { connection, started: now, replaces });
+        slot.dialing = Some(Box::new(Dialing { connection, started: now, replaces }));
         let link_id = LinkId { subchannel: id, connection };
         let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
         let line = Rc::clone(slot.members.pool().line());
@@ -331,7 +331,7 @@ impl<D: Driver> Subchannels<D> {
 
     /// A dial succeeded. The address, unless nobody wants the connection any more; it is let go then ([CONN-45]). A connection it replaces
     /// finishes its streams.
-    pub(super) fn on_connected(&mut self, now: Time, id: SubchannelId, link: Connection) -> Option<String> {
+    pub(super) fn on_connected(&mut self, now: Time, id: SubchannelId, link: Connection) -> Option<Arc<str>> {
         let is_awaited =
             |slot: &&mut Slot<D::Task>| slot.dialing.as_ref().is_some_and(|dialing| dialing.connection == link.id());
         let Some(slot) = self.slots.get_mut(id).filter(is_awaited) else {
@@ -342,7 +342,7 @@ impl<D: Driver> Subchannels<D> {
         let replaces = slot.dialing.take().and_then(|dialing| dialing.replaces);
         self.gate.on_dial_succeeded(&slot.address);
         let retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
-        let (number, address) = (link.id(), slot.address.to_string());
+        let (number, address) = (link.id(), Arc::clone(link.address()));
         let is_old =
             self.certificates.as_ref().is_some_and(|certificates| certificates.is_old(link.material_version()));
         slot.members.add(now, link, retire_at);

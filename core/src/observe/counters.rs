@@ -3,6 +3,7 @@
 //! The loop writes them, anybody may read them. `Relaxed` is enough everywhere: each number stands for itself, and no reader
 //! concludes anything about one from another.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +124,7 @@ impl ChannelCounters {
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounters {
     remote_address: Arc<str>,
-    local_address: Option<String>,
+    local_address: Option<SocketAddr>,
     connect: Duration,
     tls: Option<Duration>,
     pub(crate) streams_active: Gauge,
@@ -140,7 +141,7 @@ pub(crate) struct ConnectionCounters {
 impl ConnectionCounters {
     pub(crate) fn new(
         remote_address: Arc<str>,
-        local_address: Option<String>,
+        local_address: Option<SocketAddr>,
         connect: Duration,
         tls: Option<Duration>,
     ) -> Self {
@@ -170,7 +171,7 @@ impl ConnectionCounters {
         ConnectionMetrics {
             id,
             remote_address: self.remote_address.as_ref().to_owned(),
-            local_address: self.local_address.clone(),
+            local_address: self.local_address.map(|address| address.to_string()),
             state: if self.is_draining.load(Relaxed) { "draining" } else { "ready" },
             connect: Some(self.connect),
             tls: self.tls,

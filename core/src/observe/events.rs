@@ -1,9 +1,10 @@
 //! The ring of state changes: what a channel went through, and why.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::state::State;
@@ -20,9 +21,9 @@ pub struct ChannelEvent {
     /// The state after.
     pub to: State,
     /// Why, in words.
-    pub cause: String,
+    pub cause: Cow<'static, str>,
     /// The address this is about, if it is about one.
-    pub address: Option<String>,
+    pub address: Option<Arc<str>>,
     /// The connection this is about, if it is about one.
     pub connection: Option<u64>,
 }
@@ -88,7 +89,7 @@ mod tests {
             at: Duration::ZERO,
             from: State::Idle,
             to: State::Connecting,
-            cause: cause.to_owned(),
+            cause: cause.to_owned().into(),
             address: None,
             connection: None,
         }
@@ -101,7 +102,7 @@ mod tests {
             ring.record(event(cause));
         }
         let seen: Vec<_> = ring.after(0).into_iter().map(|event| (event.seq, event.cause)).collect();
-        assert_eq!(seen, [(2, "b".to_owned()), (3, "c".to_owned())]);
+        assert_eq!(seen, [(2, "b".into()), (3, "c".into())]);
         assert_eq!(ring.after(2).len(), 1);
         assert!(ring.after(3).is_empty());
     }

@@ -24,28 +24,23 @@ impl Default for BackoffOptions {
     }
 }
 
-/// Counts failures in a row and tells the wait after each.
-#[derive(Debug)]
+/// Counts failures in a row and tells the wait after each. The parameters are given to it each time: one set of them serves many.
+#[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    options: BackoffOptions,
     failures: i32,
 }
 
 impl Backoff {
-    pub(crate) fn new(options: BackoffOptions) -> Self {
-        Self { options, failures: 0 }
-    }
-
     /// A dial failed. `unit` is a random fraction in 0..1; the wait counts from the start of that dial ([CONN-52]).
-    pub(crate) fn on_failure(&mut self, unit: f64) -> Duration {
-        let wait = jittered(self.base(), self.options.jitter, unit);
+    pub(crate) fn on_failure(&mut self, options: &BackoffOptions, unit: f64) -> Duration {
+        let wait = jittered(self.base(options), options.jitter, unit);
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
     /// The wait after what is no failure, and does not make later waits longer.
-    pub(crate) fn pause(&self, unit: f64) -> Duration {
-        jittered(self.options.initial, self.options.jitter, unit)
+    pub(crate) fn pause(options: &BackoffOptions, unit: f64) -> Duration {
+        jittered(options.initial, options.jitter, unit)
     }
 
     /// A connection became usable, or the user asked to start over ([CONN-43], [CONN-56]).
@@ -54,8 +49,8 @@ impl Backoff {
     }
 
     /// The next wait without its jitter.
-    pub(crate) fn base(&self) -> Duration {
-        grown(self.options.initial, self.options.multiplier, self.failures, self.options.max)
+    pub(crate) fn base(&self, options: &BackoffOptions) -> Duration {
+        grown(options.initial, options.multiplier, self.failures, options.max)
     }
 }
 
@@ -71,8 +66,8 @@ mod tests {
     use super::*;
 
     fn waits(unit: f64, count: usize) -> Vec<f64> {
-        let mut backoff = Backoff::new(BackoffOptions::default());
-        (0..count).map(|_| backoff.on_failure(unit).as_secs_f64()).collect()
+        let mut backoff = Backoff::default();
+        (0..count).map(|_| backoff.on_failure(&BackoffOptions::default(), unit).as_secs_f64()).collect()
     }
 
     fn assert_close(left: f64, right: f64) {
@@ -103,10 +98,10 @@ mod tests {
     /// [CONN-43]
     #[test]
     fn success_starts_over() {
-        let mut backoff = Backoff::new(BackoffOptions::default());
-        backoff.on_failure(0.5);
-        backoff.on_failure(0.5);
+        let (mut backoff, options) = (Backoff::default(), BackoffOptions::default());
+        backoff.on_failure(&options, 0.5);
+        backoff.on_failure(&options, 0.5);
         backoff.on_reset();
-        assert_close(backoff.on_failure(0.5).as_secs_f64(), 1.0);
+        assert_close(backoff.on_failure(&options, 0.5).as_secs_f64(), 1.0);
     }
 }

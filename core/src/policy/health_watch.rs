@@ -35,8 +35,7 @@ const SHORT: Duration = Duration::from_secs(1);
 impl HealthWatch {
     /// The first question is put now.
     pub(crate) fn new(now: Time) -> Self {
-        let backoff = Backoff::new(BackoffOptions::default());
-        Self { backoff, asked_at: now, has_answered: false, was_short: false }
+        Self { backoff: Backoff::default(), asked_at: now, has_answered: false, was_short: false }
     }
 
     /// The server is asked again.
@@ -62,7 +61,7 @@ impl HealthWatch {
         if self.has_answered && !(is_short && was_short) {
             return WatchEnd::AskAgain(now);
         }
-        WatchEnd::AskAgain(now + self.backoff.on_failure(unit))
+        WatchEnd::AskAgain(now + self.backoff.on_failure(&BackoffOptions::default(), unit))
     }
 }
 

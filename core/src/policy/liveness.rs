@@ -52,8 +52,8 @@ pub(crate) struct Liveness {
     options: LivenessOptions,
     /// Since when no stream is open and nothing was read; holds while that is so.
     idle_since: Time,
-    /// Set while an answer is waited for.
-    check: Option<Check>,
+    /// Set while an answer is waited for; boxed, because that is rare.
+    check: Option<Box<Check>>,
     /// Until the server sends headers or data again.
     checks_left: u8,
     /// Set once another connection was asked for; a byte read clears it.
@@ -181,7 +181,7 @@ impl Liveness {
         }
         self.checks_left -= 1;
         let dead_at = Deadline::new(now + self.options.timeout);
-        self.check = Some(Check { suspicion, silent_since, started: now, dead_at });
+        self.check = Some(Box::new(Check { suspicion, silent_since, started: now, dead_at }));
         LivenessStep::Check
     }
 

@@ -70,9 +70,9 @@ pub(crate) enum Loss {
 const FRUITLESS: Duration = Duration::from_secs(1);
 
 impl Subchannel {
-    pub(crate) fn new(rules: &DialRules) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            backoff: Backoff::new(rules.backoff.clone()),
+            backoff: Backoff::default(),
             connections: 0,
             is_dialing: false,
             dial_started: Time::ZERO,
@@ -106,7 +106,7 @@ impl Subchannel {
     pub(crate) fn on_dial_started(&mut self, now: Time, rules: &DialRules) -> DialOrder {
         self.is_dialing = true;
         self.dial_started = now;
-        let longest = if rules.timeout_grows_with_backoff { self.backoff.base() } else { Duration::ZERO };
+        let longest = if rules.timeout_grows_with_backoff { self.backoff.base(&rules.backoff) } else { Duration::ZERO };
         DialOrder { deadline: now + rules.connect_timeout.max(longest) }
     }
 
@@ -123,7 +123,7 @@ impl Subchannel {
     /// The dial failed; `unit` is a random fraction. While calls arrive the wait is the probe's, if that is shorter.
     pub(crate) fn on_dial_failed(&mut self, now: Time, rules: &DialRules, calls_arrive: bool, unit: f64) {
         (self.is_dialing, self.is_resting) = (false, false);
-        let wait = self.backoff.on_failure(unit);
+        let wait = self.backoff.on_failure(&rules.backoff, unit);
         let probe = rules.probe_interval.filter(|_| calls_arrive).unwrap_or(wait);
         // [CONN-52]: the wait counts from the start of the attempt.
         self.retry_at = Some(now.max(self.dial_started + wait.min(probe)));
@@ -159,7 +159,7 @@ impl Subchannel {
         if self.fruitless > 1 && !self.is_dialing {
             if how == Loss::SentAwayUnused {
                 self.is_resting = true;
-                self.retry_at = Some(now.max(self.dial_started + self.backoff.pause(unit)));
+                self.retry_at = Some(now.max(self.dial_started + Backoff::pause(&rules.backoff, unit)));
             } else {
                 // Whether calls arrive does not matter: it is their server that lets them down.
                 self.on_dial_failed(now, rules, false, unit);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn subchannel() -> Subchannel {
-        Subchannel::new(&rules())
+        Subchannel::new()
     }
 
     fn start(subchannel: &mut Subchannel, now: Time, rules: &DialRules) -> DialOrder {

@@ -34,9 +34,12 @@ use socket::TokioSocket;
 
 /// One loop on tokio.
 #[derive(Clone, Debug)]
-pub(crate) struct TokioDriver {
+pub(crate) struct TokioDriver(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     started: Instant,
-    random: Rc<Random>,
+    random: Random,
     tasks: Tasks,
 }
 
@@ -87,7 +90,8 @@ impl TokioDriver {
     {
         let tasks = Tasks::new(ready);
         TASKS.set(Some(tasks.clone()));
-        let driver = Self { started: now(), random: Rc::new(Random::new(random_seed())), tasks: tasks.clone() };
+        let inner = Inner { started: now(), random: Random::new(random_seed()), tasks: tasks.clone() };
+        let driver = Self(Rc::new(inner));
         let end = End(tasks.clone());
         tasks.spawn(async move {
             let _end = end;
@@ -118,7 +122,7 @@ impl Driver for TokioDriver {
     type Task = TaskHandle;
 
     fn now(&self) -> Time {
-        Time::from_start(now().duration_since(self.started))
+        Time::from_start(now().duration_since(self.0.started))
     }
 
     fn time_of_day(&self) -> Duration {
@@ -126,7 +130,7 @@ impl Driver for TokioDriver {
     }
 
     fn random_unit(&self) -> f64 {
-        self.random.unit()
+        self.0.random.unit()
     }
 
     fn hostname(&self) -> String {
@@ -134,14 +138,14 @@ impl Driver for TokioDriver {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) -> TaskHandle {
-        self.tasks.spawn(task)
+        self.0.tasks.spawn(task)
     }
 
     fn sleep_until(&self, deadline: Time) -> impl Future<Output = ()> + 'static {
         // Tokio's clock cannot hold every length; thirty years are as good as never.
         let length = deadline.since_start().min(Duration::from_secs(30 * 365 * 86_400));
         #[expect(clippy::disallowed_methods, reason = "this is the driver")]
-        tokio::time::sleep_until(self.started + length)
+        tokio::time::sleep_until(self.0.started + length)
     }
 
     fn offload<T: Send + 'static>(

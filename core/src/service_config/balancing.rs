@@ -246,7 +246,7 @@ mod tests {
 
     fn chosen(fields: &str) -> Result<Option<BalancingConfig>, String> {
         let config = ServiceConfig::parse(&format!("{{{fields}}}"));
-        config.map(|config| config.balancing).map_err(|mistakes| mistakes.to_string())
+        config.map(|config| config.balancing.as_deref().cloned()).map_err(|mistakes| mistakes.to_string())
     }
 
     fn chosen_of(list: &str) -> Result<Option<BalancingConfig>, String> {

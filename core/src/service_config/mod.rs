@@ -15,6 +15,8 @@ mod duration;
 mod fields;
 pub(crate) mod methods;
 
+use std::sync::Arc;
+
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::retry::RetryThrottling;
 pub(crate) use fields::Mistakes;
@@ -25,7 +27,7 @@ use methods::MethodConfigs;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ServiceConfig {
     /// `None` leaves the choice to the channel.
-    pub(crate) balancing: Option<BalancingConfig>,
+    pub(crate) balancing: Option<Arc<BalancingConfig>>,
     pub(crate) methods: MethodConfigs,
     pub(crate) retry_throttling: Option<RetryThrottling>,
     /// The service whose health decides whether an address is used, perhaps ""; `None` is no check (A17).
@@ -46,7 +48,7 @@ impl ServiceConfig {
         let health_check = object.field("healthCheckConfig").and_then(|field| field.object());
         let scaling = object.field("connectionScaling").and_then(|field| field.object());
         Self {
-            balancing: balancing::read(object),
+            balancing: balancing::read(object).map(Arc::new),
             methods: object.field("methodConfig").map(|list| methods::read(&list)).unwrap_or_default(),
             retry_throttling: throttling.and_then(|object| attempts::read_throttling(&object)),
             health_check_service: health_check

@@ -26,7 +26,7 @@ fn the_fields_of_the_whole_config_are_read() {
             "healthCheckConfig": {"serviceName": ""}, "connectionScaling": {"maxConnectionsPerSubchannel": 50}}"#,
     );
     let config = config.expect("valid");
-    assert_eq!(config.balancing, Some(BalancingConfig::RoundRobin));
+    assert_eq!(config.balancing.as_deref(), Some(&BalancingConfig::RoundRobin));
     assert!(config.methods.of("/S/M").is_some() && config.retry_throttling.is_some());
     assert_eq!(config.health_check_service.as_deref(), Some(""));
     assert_eq!(config.max_connections_per_subchannel, Some(50));

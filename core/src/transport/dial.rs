@@ -133,7 +133,7 @@ async fn attempt<D: Driver>(
     let started = driver.now();
     let socket = open(driver, address, settings.options.socket, phase).await?;
     let connected = driver.now();
-    let local_address = socket.get_ref().local_address().map(|address| address.to_string());
+    let local_address = socket.get_ref().local_address();
 
     let mut material_version = 0;
     let stream = match &settings.options.tls {
@@ -186,7 +186,7 @@ async fn attempt<D: Driver>(
     poll_fn(|cx| {
         let ended = Pin::new(&mut http2).poll(cx);
         if let Some(wrong) = seen.wrong_start() {
-            return Poll::Ready(Err(wrong));
+            return Poll::Ready(Err(wrong.to_owned()));
         }
         match ended {
             Poll::Ready(ended) => {

@@ -10,13 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The stream.
 pub(crate) struct Rewound<S> {
     stream: S,
-    early: Bytes,
+    /// Boxed, because few streams have any.
+    early: Option<Box<Bytes>>,
 }
 
 impl<S> Rewound<S> {
     /// `early` comes before what the stream still has.
     pub(super) fn new(stream: S, early: Bytes) -> Self {
-        Self { stream, early }
+        Self { stream, early: (!early.is_empty()).then(|| Box::new(early)) }
     }
 
     pub(super) fn get_ref(&self) -> &S {
@@ -26,12 +27,15 @@ impl<S> Rewound<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.early.is_empty() {
+        let Some(early) = &mut self.early else {
             return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        };
+        let length = early.len().min(buffer.remaining());
+        buffer.put_slice(&early[..length]);
+        early.advance(length);
+        if early.is_empty() {
+            self.early = None;
         }
-        let length = self.early.len().min(buffer.remaining());
-        buffer.put_slice(&self.early[..length]);
-        self.early.advance(length);
         Poll::Ready(Ok(()))
     }
 }

@@ -27,8 +27,8 @@ pub(crate) struct Tap<S> {
     connection: Arc<ConnectionCounters>,
     channel: Arc<ChannelCounters>,
     goaway_is_counted: bool,
-    /// Set while the peer does not take what is written.
-    unanswered: Option<Unanswered>,
+    /// Set while the peer does not take what is written; boxed, because it is rare.
+    unanswered: Option<Box<Unanswered>>,
     /// What was read since the reader last had to wait.
     read_in_turn: usize,
 }
@@ -87,7 +87,7 @@ impl<S> Tap<S> {
     fn asked<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
         if outcome.is_pending() {
             self.unanswered.get_or_insert_default();
-        } else if let Some(Unanswered { reader: Some(reader), .. }) = self.unanswered.take() {
+        } else if let Some(reader) = self.unanswered.take().and_then(|unanswered| unanswered.reader) {
             reader.wake();
         }
         outcome

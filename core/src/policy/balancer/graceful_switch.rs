@@ -4,6 +4,7 @@
 //! old one serves. It takes over when it has left CONNECTING, for better or worse, or as soon as the old one is not READY.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::breaker::OpenBreaker;
 use super::config::BalancingConfig;
@@ -16,7 +17,7 @@ use crate::time::{Time, earliest};
 #[derive(Debug)]
 pub(crate) struct GracefulSwitch {
     /// What was asked for last.
-    config: BalancingConfig,
+    config: Arc<BalancingConfig>,
     current: Running,
     /// There only while the current one is READY.
     pending: Option<Box<Pending>>,
@@ -40,7 +41,7 @@ struct Pending {
 
 impl GracefulSwitch {
     /// `policy` is one with these settings.
-    pub(crate) fn new(config: BalancingConfig, policy: Box<dyn LbPolicy>) -> Self {
+    pub(crate) fn new(config: Arc<BalancingConfig>, policy: Box<dyn LbPolicy>) -> Self {
         Self { config, current: Running::new(policy), pending: None }
     }
 
@@ -48,7 +49,7 @@ impl GracefulSwitch {
     pub(crate) fn switch_to(
         &mut self,
         now: Time,
-        config: &BalancingConfig,
+        config: &Arc<BalancingConfig>,
         unit: f64,
         make: impl FnOnce(&BalancingConfig) -> Box<dyn LbPolicy>,
         actions: &mut Vec<LbAction>,
@@ -56,7 +57,7 @@ impl GracefulSwitch {
         if *config == self.config {
             return;
         }
-        self.config = config.clone();
+        self.config = Arc::clone(config);
         let mut has_taken = false;
         self.tell_newest(actions, |policy, actions| has_taken = policy.on_config(now, config, unit, actions));
         if has_taken {
@@ -148,7 +149,13 @@ impl Running {
         event(&mut *self.policy, actions);
         for action in &actions[first_new..] {
             match action {
-                LbAction::Create(id, ..) => self.subchannels.push(*id),
+                LbAction::Create(id, ..) => {
+                    if self.subchannels.is_empty() {
+                        // Most channels have one address.
+                        self.subchannels.reserve_exact(1);
+                    }
+                    self.subchannels.push(*id);
+                }
                 LbAction::Remove(id) => self.subchannels.retain(|known| known != id),
                 LbAction::Publish(state, _) => self.state = *state,
                 LbAction::Connect(_) | LbAction::Reresolve | LbAction::Breaker(_) => {}

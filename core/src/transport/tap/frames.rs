@@ -59,7 +59,7 @@ impl FrameReader {
     }
 
     pub(super) fn on_end(&self, how: String) {
-        self.seen.end.borrow_mut().get_or_insert(how);
+        self.seen.note_end(how);
     }
 
     /// Looks at the first bytes of all as soon as they are there: what answers in another protocol may say less than a frame
@@ -73,8 +73,9 @@ impl FrameReader {
         }
     }
 
-    fn wrong_start(&self, words: &str) {
-        self.seen.wrong_start.borrow_mut().get_or_insert_with(|| words.to_owned());
+    fn wrong_start(&self, words: &'static str) {
+        // Only the first says something.
+        let _ = self.seen.wrong_start.set(words);
     }
 
     /// Follows the bytes, and returns how many frames began. An empty DATA frame may be made one that is passed over.
@@ -197,7 +198,7 @@ impl FrameReader {
                 if code == ENHANCE_YOUR_CALM && debug == "too_many_pings" {
                     self.seen.has_too_many_pings.set(true);
                 }
-                *self.seen.goaway.borrow_mut() = Some(Goaway { code, debug });
+                *self.seen.goaway.borrow_mut() = Some(Box::new(Goaway { code, debug }));
             }
             _ => {}
         }

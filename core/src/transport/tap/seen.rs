@@ -19,21 +19,22 @@ pub(in crate::transport) struct Seen {
     /// How many HEADERS and DATA frames were read; it wraps.
     pub(super) answers: Cell<u32>,
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
-    pub(super) wrong_start: RefCell<Option<String>>,
+    pub(super) wrong_start: OnceCell<&'static str>,
     pub(super) stream_limit: Cell<Option<u32>>,
     /// The highest stream that headers, or what comes with them, were said to belong to.
     pub(super) highest_stream: Cell<u32>,
     /// Streams with a header block longer than HTTP/2 lets through, and its length.
     pub(super) cut: RefCell<Vec<(u32, u64)>>,
-    pub(super) goaway: RefCell<Option<Goaway>>,
+    /// Boxed, because it comes once and every connection has room for it.
+    pub(super) goaway: RefCell<Option<Box<Goaway>>>,
     /// Set by a GOAWAY whose last stream is no stream of ours ([WIRE-193]).
     pub(super) has_bad_goaway: Cell<bool>,
     /// Set by the one GOAWAY that asks for fewer PINGs ([CONN-95]).
     pub(super) has_too_many_pings: Cell<bool>,
     /// Set once, when reading ended or failed.
-    pub(super) end: RefCell<Option<String>>,
+    pub(super) end: OnceCell<Box<str>>,
     /// Set once, when writing failed.
-    pub(super) write_failure: OnceCell<String>,
+    pub(super) write_failure: OnceCell<Box<str>>,
 }
 
 impl Seen {
@@ -60,8 +61,8 @@ impl Seen {
         self.answers.get()
     }
 
-    pub(in crate::transport) fn wrong_start(&self) -> Option<String> {
-        self.wrong_start.borrow().clone()
+    pub(in crate::transport) fn wrong_start(&self) -> Option<&'static str> {
+        self.wrong_start.get().copied()
     }
 
     /// The peer's MAX_CONCURRENT_STREAMS; `None` is unlimited.
@@ -82,7 +83,7 @@ impl Seen {
     }
 
     pub(in crate::transport) fn goaway(&self) -> Option<Goaway> {
-        self.goaway.borrow().clone()
+        self.goaway.borrow().as_deref().cloned()
     }
 
     pub(in crate::transport) fn has_bad_goaway(&self) -> bool {
@@ -95,8 +96,7 @@ impl Seen {
 
     /// How the connection ended, in words: what the server said before what this side noticed.
     pub(in crate::transport) fn end(&self) -> String {
-        let end = self.end.borrow();
-        let end = end.as_deref().or(self.write_failure());
+        let end = self.end.get().map(Box::as_ref).or(self.write_failure());
         match (end, &*self.goaway.borrow()) {
             (Some(end), Some(goaway)) => format!("{end}, after {goaway}"),
             (None, Some(goaway)) => format!("closed after {goaway}"),
@@ -107,17 +107,17 @@ impl Seen {
 
     /// Why nothing can be written any more, once that is so.
     pub(in crate::transport) fn write_failure(&self) -> Option<&str> {
-        self.write_failure.get().map(String::as_str)
+        self.write_failure.get().map(Box::as_ref)
     }
 
     /// Only the first failure says something.
     pub(in crate::transport) fn note_write_failure(&self, cause: &io::Error) {
-        let _ = self.write_failure.set(words_of(cause));
+        let _ = self.write_failure.set(words_of(cause).into());
     }
 
     /// Why this side ends the connection, unless the byte stream itself ended.
     pub(in crate::transport) fn note_end(&self, words: String) {
-        self.end.borrow_mut().get_or_insert(words);
+        let _ = self.end.set(words.into());
     }
 }
 

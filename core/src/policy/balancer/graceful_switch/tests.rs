@@ -54,7 +54,7 @@ fn make(config: &BalancingConfig, ids: &SubchannelIds) -> Box<dyn LbPolicy> {
 impl Bench {
     fn new(config: &BalancingConfig) -> Self {
         let ids = SubchannelIds::default();
-        Self { policy: GracefulSwitch::new(config.clone(), make(config, &ids)), ids }
+        Self { policy: GracefulSwitch::new(Arc::new(config.clone()), make(config, &ids)), ids }
     }
 
     /// One that is READY at A by its subchannel 1.
@@ -75,7 +75,7 @@ impl Bench {
     fn resolved(&mut self, config: &BalancingConfig, addresses: &[&str]) -> Vec<String> {
         let ids = self.ids.clone();
         self.told(|policy, actions| {
-            policy.switch_to(Time::ZERO, config, 0.5, |config| make(config, &ids), actions);
+            policy.switch_to(Time::ZERO, &Arc::new(config.clone()), 0.5, |config| make(config, &ids), actions);
             policy.on_endpoints(Time::ZERO, endpoints(addresses), actions);
         })
     }
@@ -262,13 +262,13 @@ fn a_breaker_whose_opening_lets_the_new_policy_take_over_is_told_once() {
     let ids = SubchannelIds::default();
     let options = BreakerOptions { consecutive_failures: Some(1), ..BreakerOptions::default() };
     let guarded = |config: &BalancingConfig| CircuitBreaking::new(options.clone(), make(config, &ids));
-    let policy = GracefulSwitch::new(ROUND_ROBIN, Box::new(guarded(&ROUND_ROBIN)));
+    let policy = GracefulSwitch::new(Arc::new(ROUND_ROBIN), Box::new(guarded(&ROUND_ROBIN)));
     let mut bench = Bench { policy, ids: ids.clone() };
     let listed = endpoints(&[A]);
     bench.told(|policy, actions| policy.on_endpoints(Time::ZERO, listed.clone(), actions));
     bench.state(1, State::Ready);
     bench.told(|policy, actions| {
-        policy.switch_to(Time::ZERO, &LEAST_REQUEST, 0.5, |config| Box::new(guarded(config)), actions);
+        policy.switch_to(Time::ZERO, &Arc::new(LEAST_REQUEST), 0.5, |config| Box::new(guarded(config)), actions);
         policy.on_endpoints(Time::ZERO, listed.clone(), actions);
     });
     listed[0].tally().enter().on_verdict(Time::ZERO, Some(Verdict::Failed(Code::Unavailable)));
