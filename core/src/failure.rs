@@ -150,6 +150,15 @@ pub(crate) enum Failure {
         /// What the server's certificate is for instead, or why it cannot be for this.
         cause: String,
     },
+    /// Call credentials failed.
+    CredentialsFailed {
+        /// What their plug-in failed with; not every code may be a call's ([A54-2]).
+        code: Code,
+        /// The plug-in's text.
+        text: String,
+    },
+    /// There are call credentials, and the channel's connections are not secure.
+    CredentialsOnInsecure,
     /// A bug in linkspan.
     Internal {
         /// What is known.
@@ -207,6 +216,9 @@ impl Failure {
             Self::HttpStatus { http, .. } => code_of_http_status(*http),
             Self::NoStatus { .. } => Code::Unknown,
             Self::NoMessage | Self::SecondMessage => Code::Unimplemented,
+            Self::CredentialsFailed { code, .. } if code.is_for_applications() => Code::Internal,
+            Self::CredentialsFailed { code, .. } => *code,
+            Self::CredentialsOnInsecure => Code::Unauthenticated,
             Self::NoRequestHash | Self::Protocol { .. } | Self::Internal { .. } => Code::Internal,
         }
     }
@@ -327,6 +339,30 @@ impl Failure {
             Self::AuthorityNotValid { authority, cause } => format!(
                 "failed to validate authority {authority:?}: {cause}; give the call an authority that the server's certificate is for, or none"
             ),
+            Self::CredentialsFailed { code, text } => {
+                let words = format!("Getting metadata from plugin failed with error: {text}");
+                if !code.is_for_applications() {
+                    return words;
+                }
+                match dialect {
+                    Dialect::Native | Dialect::Grpcio => format!(
+                        "Illegal status code from call credentials, a bug of their plug-in; original status: {}: {words}",
+                        code.name()
+                    ),
+                    Dialect::GrpcJs => {
+                        format!("Invalid status from control plane: {} {} {words}", code.number(), code.name())
+                    }
+                }
+            }
+            Self::CredentialsOnInsecure => match dialect {
+                Dialect::Native | Dialect::GrpcJs => {
+                    "call credentials are sent over secure connections alone; give the channel TLS credentials".into()
+                }
+                // With a dot, as grpcio has it.
+                Dialect::Grpcio => {
+                    "Established channel does not have a sufficient security level to transfer call credential.".into()
+                }
+            },
             Self::Internal { text } => text.clone(),
         }
     }

@@ -50,6 +50,15 @@ impl Metadata {
         self.entries.push((key.into(), value));
     }
 
+    /// Adds the entries of another one behind its own.
+    pub(crate) fn append_all(&mut self, other: Self) {
+        if self.entries.is_empty() {
+            self.entries = other.entries;
+        } else {
+            self.entries.extend(other.entries);
+        }
+    }
+
     /// All entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Bytes)> {
         self.entries.iter().map(|(key, value)| (&**key, value))

@@ -51,6 +51,21 @@ impl Code {
         usize::try_from(number).ok().and_then(|index| Self::ALL.get(index).copied()).unwrap_or(Self::Unknown)
     }
 
+    /// Whether it is for servers alone to end a call with, OK among them: no plug-in may, nor this library ([A54-2], [WIRE-240]).
+    pub(crate) fn is_for_applications(self) -> bool {
+        matches!(
+            self,
+            Self::Ok
+                | Self::InvalidArgument
+                | Self::NotFound
+                | Self::AlreadyExists
+                | Self::FailedPrecondition
+                | Self::Aborted
+                | Self::OutOfRange
+                | Self::DataLoss
+        )
+    }
+
     /// gRPC's number for this code.
     #[must_use]
     pub fn number(self) -> i32 {

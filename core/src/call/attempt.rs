@@ -1,6 +1,7 @@
 //! How an attempt begins: wait for a snapshot that says where to, open a stream there.
 
 use super::CallSpec;
+use super::credentials::Authorization;
 use super::progress::Attempt;
 use super::waiting::{Place, Waiting};
 use crate::channel::LocalChannel;
@@ -25,6 +26,7 @@ pub(super) async fn open<D: Driver>(
     attempt: &Attempt,
     is_last: bool,
 ) -> Result<Stream, Failure> {
+    let mut authorization = Authorization::of(channel, spec)?;
     let mut waiting = None;
     let mut turn = Turn::default();
     let mut place = Place::at(channel);
@@ -44,6 +46,11 @@ pub(super) async fn open<D: Driver>(
         let pick = if may_look { snapshot.pick(&args, attempt.avoids()) } else { Pick::Full };
         match pick {
             Pick::Ready(subchannel, pool, in_flight) => {
+                if authorization.is_due() {
+                    // Boxed, because few calls have any and every call would have room for it.
+                    Box::pin(authorization.obtain(channel, spec, attempt)).await?;
+                    looks_at = channel.driver().now();
+                }
                 attempt.phase.set(Phase::Queue);
                 let mut placed = pool.take(looks_at, attempt.avoids());
                 if placed.is_none() {
@@ -71,7 +78,7 @@ pub(super) async fn open<D: Driver>(
                         &channel.config().request,
                         &spec.method.path,
                         spec.authority.as_ref(),
-                        &spec.metadata,
+                        authorization.metadata(spec),
                         attempt.remaining(channel.driver()),
                         attempt.previous.get(),
                     )?;

@@ -6,6 +6,7 @@
 mod again;
 mod attempt;
 mod configured;
+mod credentials;
 mod ending;
 mod hedged;
 pub(crate) mod inbox;
@@ -30,6 +31,7 @@ use crate::failure::{Dialect, Failure};
 use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
 use crate::status::Status;
+use crate::transport::call_credentials::CallCredentials;
 use crate::transport::headers::parse_authority;
 use methods::{Method, Methods};
 
@@ -60,6 +62,9 @@ pub struct CallRequest {
     pub wait_for_ready: Option<bool>,
     /// `:authority` of this call instead of the channel's. With TLS the server's certificate must be for its host.
     pub authority: Option<Arc<str>>,
+    /// What this call shows to be allowed, behind what its channel shows. On a channel that is not secure the call ends UNAUTHENTICATED, and nothing
+    /// is sent. Default: nothing.
+    pub credentials: Option<CallCredentials>,
     /// The largest message to accept, if smaller than the channel's limit.
     pub max_receive_bytes: Option<u64>,
     /// The request message; of a stream, the first one. A unary call without one sends an empty message.
@@ -90,6 +95,7 @@ impl CallRequest {
             timeout: Timeout::ChannelDefault,
             wait_for_ready: None,
             authority: None,
+            credentials: None,
             max_receive_bytes: None,
             message: None,
             last: false,
@@ -111,6 +117,7 @@ pub(crate) struct CallSpec {
     /// What the call itself says.
     pub(crate) wait_for_ready: Option<bool>,
     pub(crate) authority: Option<Authority>,
+    pub(crate) credentials: Option<CallCredentials>,
     pub(crate) max_receive_bytes: Option<u64>,
     pub(crate) skip_initial: bool,
     pub(crate) single_response: bool,
@@ -130,6 +137,7 @@ impl CallSpec {
             timeout: request.timeout,
             wait_for_ready: request.wait_for_ready,
             authority: request.authority.as_deref().map(parse_authority).transpose()?,
+            credentials: request.credentials,
             max_receive_bytes: request.max_receive_bytes,
             skip_initial: request.skip_initial,
             single_response: request.single_response,

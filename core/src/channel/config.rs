@@ -23,6 +23,7 @@ use crate::resolver::target::{Endpoint, Target};
 use crate::resolver::txt;
 use crate::runtime::{ASKS_SERVERS, NameSource, SocketOptions, environment};
 use crate::service_config::{self, ServiceConfig};
+use crate::transport::call_credentials::CallCredentials;
 use crate::transport::credentials::Credentials;
 use crate::transport::dial::ConnectionOptions;
 use crate::transport::headers::{HeaderRules, RequestTemplate};
@@ -45,6 +46,10 @@ pub(crate) struct ChannelConfig {
     pub(crate) address_proxy: Option<Box<AddressProxy>>,
     pub(crate) connection: Arc<ConnectionOptions>,
     pub(crate) request: RequestTemplate,
+    /// What every call shows to be allowed.
+    pub(crate) call_credentials: Option<CallCredentials>,
+    /// Whether connections are secure enough for that.
+    pub(crate) carries_call_credentials: bool,
     /// Whether what the resolver says of service configs holds.
     pub(crate) takes_resolvers_config: bool,
     pub(crate) settings: Arc<Settings>,
@@ -145,6 +150,7 @@ impl ChannelConfig {
         let windows = Windows::new(options, preset);
         let connection = ConnectionOptions {
             tls: credentials.as_tls().cloned(),
+            local: credentials.as_local(),
             server_name: names.for_tls,
             socket: SocketOptions { tcp_user_timeout: tcp_user_timeout(options, preset, keepalive.keepalive) },
             stream_window: windows.stream,
@@ -209,6 +215,8 @@ impl ChannelConfig {
             given_target: target.to_owned(),
             connection: shared(&CONNECTIONS, connection),
             request,
+            call_credentials: credentials.of_calls().cloned(),
+            carries_call_credentials: credentials.carries_call_credentials(),
             takes_resolvers_config: takes_resolvers_config(options, &led.endpoint),
             target: led,
             address_proxy: proxies.for_addresses.map(Box::new),

@@ -15,6 +15,7 @@ use crate::policy::balancer::{Health, SubchannelId};
 use crate::policy::health_watch::{self, HealthWatch, ServingStatus, WatchEnd};
 use crate::runtime::{Driver, Task, sleep_until};
 use crate::status::Code;
+use crate::transport::call_credentials::AuthContext;
 use crate::transport::connection::{Connection, NotOpened, Watching};
 use crate::transport::headers::{self, MethodPath};
 use crate::transport::message::Outbound;
@@ -161,7 +162,12 @@ impl Question {
     /// One stream, to its end. Of one that ends with its connection the control task hears after it has heard of the connection, and does
     /// not listen any more.
     async fn ask(&self, watch: &mut HealthWatch, news: &News) -> Ended {
-        let ended = match self.open() {
+        let metadata = match self.credentials().await {
+            Ok(metadata) => metadata,
+            // Whatever the code: nobody has asked the server, so it has not said that it does not tell.
+            Err(failure) => return Ended { code: Code::Unavailable, cause: failure.words(Dialect::Native) },
+        };
+        let ended = match self.open(&metadata) {
             Ok((mut stream, _watching)) => self.listen(&mut stream, watch, news).await,
             Err(NotOpened::BadRequest(failure)) => Err(Outcome::local(failure)),
             Err(NotOpened::ConnectionOver) => {
@@ -180,11 +186,18 @@ impl Question {
         }
     }
 
-    fn open(&self) -> Result<(Stream, Watching), NotOpened> {
+    /// [HC-13]
+    async fn credentials(&self) -> Result<Metadata, Failure> {
+        let Some(credentials) = &self.config.call_credentials else { return Ok(Metadata::new()) };
+        let context = AuthContext::new(self.config.request.authority(), METHOD);
+        credentials.generate(&context).await
+    }
+
+    fn open(&self, metadata: &Metadata) -> Result<(Stream, Watching), NotOpened> {
         let path = MethodPath::parse(METHOD)
             .map_err(|cause| NotOpened::BadRequest(Failure::Internal { text: cause.to_string() }))?;
-        let request = headers::request(&self.config.request, &path, None, &Metadata::new(), None, 0)
-            .map_err(NotOpened::BadRequest)?;
+        let request =
+            headers::request(&self.config.request, &path, None, metadata, None, 0).map_err(NotOpened::BadRequest)?;
         let message =
             Outbound::message(health_watch::request(&self.service).into(), None).map_err(NotOpened::BadRequest)?;
         let (mut stream, watching) = self.connection.open_watch(request)?;

@@ -16,6 +16,7 @@ use crate::call::{CallEnd, CallRequest, Timeout, UnaryEnd};
 use crate::error::Error;
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
+use crate::transport::call_credentials::CallCredentials;
 
 /// What a call may be told beside its method and message.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,9 @@ pub struct CallOptions {
     pub max_receive_bytes: Option<u64>,
     /// `:authority` of this call instead of the channel's. With TLS the server's certificate must be for its host.
     pub authority: Option<Arc<str>>,
+    /// What this call shows to be allowed, behind what its channel shows. On a channel that is not secure the call ends UNAUTHENTICATED, and nothing
+    /// is sent. Default: nothing.
+    pub credentials: Option<CallCredentials>,
     /// The call may run twice without harm: if its connection is lost before the server has answered, it is made again at once. Default: no.
     pub idempotent: bool,
     /// Neither retried nor hedged, whatever the service config or an option says. Default: no.
@@ -44,6 +48,7 @@ impl CallOptions {
             wait_for_ready: self.wait_for_ready,
             max_receive_bytes: self.max_receive_bytes,
             authority: self.authority,
+            credentials: self.credentials,
             idempotent: self.idempotent,
             no_retry: self.no_retry,
             ..CallRequest::new(method)

@@ -18,6 +18,8 @@ pub(crate) enum Phase {
     Connect,
     /// Nothing was tried yet, or a connection was ready and the call waited for a stream on it.
     Queue,
+    /// It was known where to send the call, and its credentials had not answered.
+    Credentials,
     /// The request was being sent.
     Send,
     /// The request was sent; the answer was due.
@@ -32,6 +34,7 @@ impl Phase {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Queue => "queue",
+            Self::Credentials => "credentials",
             Self::Send => "send",
             Self::Wait => "wait",
             Self::Backoff => "backoff",

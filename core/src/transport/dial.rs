@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::authorities::{Authorities, Certified};
 use super::connection::{Connection, ConnectionIds, Moving};
-use super::credentials::{Tls, server_name};
+use super::credentials::{LocalConnection, Tls, server_name};
 use super::message::Outbound;
 use super::pings::Pings;
 use super::proxy;
@@ -38,6 +38,8 @@ use crate::time::Time;
 #[derive(PartialEq)]
 pub(crate) struct ConnectionOptions {
     pub(crate) tls: Option<Tls>,
+    /// Connections that do not stay on this machine are refused; `None` is that they may.
+    pub(crate) local: Option<LocalConnection>,
     /// The host to ask for and to check in TLS.
     pub(crate) server_name: String,
     pub(crate) socket: SocketOptions,
@@ -134,6 +136,9 @@ async fn attempt<D: Driver>(
     let socket = open(driver, address, settings.options.socket, phase).await?;
     let connected = driver.now();
     let local_address = socket.get_ref().local_address();
+    if let Some(local) = settings.options.local {
+        local.check(address, local_address)?;
+    }
 
     let mut material_version = 0;
     let stream = match &settings.options.tls {

@@ -4,6 +4,7 @@
 //! ended and whether the request reached the server.
 
 mod authorities;
+pub(crate) mod call_credentials;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod dial;

@@ -7,6 +7,7 @@ mod peer;
 
 mod back_pressure;
 mod breakers;
+mod call_credentials;
 mod closing;
 mod completions;
 mod connecting;

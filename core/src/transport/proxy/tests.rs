@@ -160,6 +160,7 @@ fn dialed(pieces: Vec<Vec<u8>>) -> (String, Duration) {
 
 async fn dial_for_five_seconds(driver: &SimulatedDriver, address: &Address) -> (String, Duration) {
     let options = ConnectionOptions {
+        local: None,
         tls: None,
         server_name: "svc.example".into(),
         socket: SocketOptions::default(),
