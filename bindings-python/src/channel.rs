@@ -14,7 +14,7 @@ use crate::call::receiving::FEWEST_MESSAGES;
 use crate::call::request::{Asked, Method};
 use crate::call::sending::Sending;
 use crate::call::{message, unary};
-use crate::credentials::Credentials;
+use crate::credentials::{CallCredentials, Credentials};
 use crate::errors::{exception, type_name};
 use crate::wake::LoopQueue;
 use crate::{callbacks, observe, options};
@@ -92,7 +92,8 @@ impl Channel {
     }
 
     /// A whole unary call: the response as bytes, or the [`Outcome`] of a failed call.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn unary<'py>(
         &self,
         py: Python<'py>,
@@ -101,8 +102,10 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (response, outcome) = self.unary_with_outcome(py, method, request, timeout, metadata, wait_for_ready)?;
+        let (response, outcome) =
+            self.unary_with_outcome(py, method, request, timeout, metadata, wait_for_ready, credentials)?;
         match response {
             Some(response) => Ok(response.into_any()),
             None => Ok(Bound::new(py, outcome)?.into_any()),
@@ -110,7 +113,8 @@ impl Channel {
     }
 
     /// The same with both: the response, None unless the call is OK, and the outcome.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn unary_with_outcome<'py>(
         &self,
         py: Python<'py>,
@@ -119,8 +123,9 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<(Option<Bound<'py, PyBytes>>, Outcome)> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
         let ended = match asked.request(Some(message::from_python(request)?))? {
             Ok(request) => unary::call(py, &self.inner, request)?,
             Err(refusal) => Err(refusal),
@@ -136,7 +141,8 @@ impl Channel {
     }
 
     /// Starts a unary call whose end is awaited elsewhere.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_unary<'py>(
         &self,
         py: Python<'py>,
@@ -145,13 +151,14 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
         self.start_active(py, &asked, Some(request), Kind::Unary)
     }
 
     /// Starts a stream; `request` is the only request message, None when messages follow.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, single_response))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, single_response, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_stream<'py>(
         &self,
@@ -162,13 +169,14 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
         single_response: bool,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
         self.start_active(py, &asked, request, Kind::Stream { single_response })
     }
 
     /// Starts a unary call that reports to a loop: its handle, or the [`Outcome`] of one that was refused.
-    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready))]
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_unary_on<'py>(
         &self,
@@ -180,14 +188,15 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
         let built = asked.request(Some(message::from_python(request)?))?;
         looped(py, built.and_then(|request| self.inner.start_unary(request, queue.reply(tag))))
     }
 
     /// Starts a stream that reports to a loop.
-    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, single_response))]
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, single_response, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_stream_on<'py>(
         &self,
@@ -200,8 +209,9 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
         single_response: bool,
+        credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
         let built = asked.request(request.map(message::from_python).transpose()?)?;
         looped(
             py,

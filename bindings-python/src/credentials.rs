@@ -1,11 +1,12 @@
-//! Channel credentials.
+//! Credentials of channels and of calls.
 
 use std::path::PathBuf;
 
-use linkspan_core::{Roots, TlsOptions};
+use linkspan_core::{LocalConnection, Roots, TlsOptions};
 use pyo3::prelude::*;
 
 use crate::errors::exception;
+use crate::plugins::PythonPlugin;
 
 /// What a channel trusts and shows.
 #[pyclass(frozen, module = "linkspan._linkspan")]
@@ -58,8 +59,47 @@ impl Credentials {
         made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
     }
 
+    /// Plaintext that stays on this machine: over unix sockets, or over loopback.
+    #[staticmethod]
+    fn local(over_unix_sockets: bool) -> Self {
+        let kind = if over_unix_sockets { LocalConnection::Uds } else { LocalConnection::Tcp };
+        Self { inner: linkspan_core::Credentials::local(kind) }
+    }
+
+    /// The same, and every call shows these.
+    fn with_call_credentials(&self, py: Python<'_>, of_calls: &CallCredentials) -> PyResult<Self> {
+        let made = self.inner.clone().with_call_credentials(of_calls.inner.clone());
+        made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
+    }
+
     #[getter]
-    fn is_secure(&self) -> bool {
-        self.inner.is_secure()
+    fn carries_call_credentials(&self) -> bool {
+        self.inner.carries_call_credentials()
+    }
+}
+
+/// What calls show to be allowed.
+#[pyclass(frozen, module = "linkspan._linkspan")]
+pub(crate) struct CallCredentials {
+    pub(crate) inner: linkspan_core::CallCredentials,
+}
+
+#[pymethods]
+impl CallCredentials {
+    /// What `plugin` is, `_plugins.py` knows.
+    #[staticmethod]
+    fn plugin(plugin: Py<PyAny>) -> Self {
+        Self { inner: linkspan_core::CallCredentials::plugin(PythonPlugin::new(plugin)) }
+    }
+
+    #[staticmethod]
+    fn access_token(py: Python<'_>, token: &str) -> PyResult<Self> {
+        let made = linkspan_core::CallCredentials::access_token(token);
+        made.map(|inner| Self { inner }).map_err(|refusal| exception(py, &refusal))
+    }
+
+    #[staticmethod]
+    fn combined(all: Vec<PyRef<'_, Self>>) -> Self {
+        Self { inner: linkspan_core::CallCredentials::combined(all.iter().map(|one| one.inner.clone())) }
     }
 }

@@ -14,6 +14,7 @@ mod fork;
 mod metadata;
 mod observe;
 mod options;
+mod plugins;
 mod wake;
 
 /// The native half of the package.
@@ -41,7 +42,13 @@ mod _linkspan {
     #[pymodule_export]
     use crate::channel::Watch;
     #[pymodule_export]
+    use crate::credentials::CallCredentials;
+    #[pymodule_export]
     use crate::credentials::Credentials;
+    #[pymodule_export]
+    use crate::plugins::AuthRequest;
+    #[pymodule_export]
+    use crate::plugins::{next_auth_request, wait_for_late_auth_request};
     #[pymodule_export]
     use crate::wake::LoopQueue;
 

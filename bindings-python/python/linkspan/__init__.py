@@ -17,9 +17,17 @@ from linkspan._multicallables import (
     UnaryUnaryMultiCallable,
 )
 from linkspan.credentials import (
+    AuthMetadataPlugin,
+    CallCredentials,
     ChannelCredentials,
+    LocalConnectionType,
+    access_token_call_credentials,
+    composite_call_credentials,
+    composite_channel_credentials,
     file_channel_credentials,
     insecure_channel_credentials,
+    local_channel_credentials,
+    metadata_call_credentials,
     ssl_channel_credentials,
 )
 from linkspan.metadata import Metadatum
@@ -32,7 +40,9 @@ if _linkspan.VERSION != __version__:
     )
 
 __all__ = (
+    "AuthMetadataPlugin",
     "Call",
+    "CallCredentials",
     "Channel",
     "ChannelConnectivity",
     "ChannelCredentials",
@@ -41,6 +51,7 @@ __all__ = (
     "Future",
     "FutureCancelledError",
     "FutureTimeoutError",
+    "LocalConnectionType",
     "Metadatum",
     "RpcContext",
     "RpcError",
@@ -53,12 +64,17 @@ __all__ = (
     "UnaryStreamMultiCallable",
     "UnaryUnaryClientInterceptor",
     "UnaryUnaryMultiCallable",
+    "access_token_call_credentials",
     "channel_ready_future",
+    "composite_call_credentials",
+    "composite_channel_credentials",
     "connect",
     "file_channel_credentials",
     "insecure_channel",
     "insecure_channel_credentials",
     "intercept_channel",
+    "local_channel_credentials",
+    "metadata_call_credentials",
     "secure_channel",
     "ssl_channel_credentials",
 )

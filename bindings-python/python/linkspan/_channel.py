@@ -64,7 +64,7 @@ class Channel(_grpcio.LateGrpcio):
     def _method(self, kind, method, serialize, deserialize, registered):
         _grpcio.notice()
         handle = self._get_registered_call_handle(method) if registered else None
-        return kind(self._native, self._is_secure, method, serialize, deserialize, handle)
+        return kind(self._native, method, serialize, deserialize, handle)
 
     def _get_registered_call_handle(self, method) -> int:
         """A number that is this method's on this channel; simple stubs ask for it."""
@@ -141,7 +141,7 @@ def secure_channel(target, credentials, options=None, compression=None) -> Chann
     _grpcio.notice()
     check_compression(compression)
     native_of = native_credentials(credentials)
-    return Channel(_linkspan.Channel(target, native_of, options, True), native_of.is_secure)
+    return Channel(_linkspan.Channel(target, native_of, options, True), native_of.carries_call_credentials)
 
 
 def connect(target, *, credentials=None, options=None, compression=None) -> Channel:
@@ -152,7 +152,7 @@ def connect(target, *, credentials=None, options=None, compression=None) -> Chan
         native_of = _linkspan.Credentials.tls(None, None, None)
     else:
         native_of = native_credentials(credentials)
-    return Channel(_linkspan.Channel(target, native_of, options, False), native_of.is_secure)
+    return Channel(_linkspan.Channel(target, native_of, options, False), native_of.carries_call_credentials)
 
 
 _grpcio.counterpart(Channel, "Channel")

@@ -125,17 +125,47 @@ def is_channel_credentials(credentials: object) -> bool:
     return grpc is not None and isinstance(credentials, grpc.ChannelCredentials)
 
 
-def channel_credentials(credentials: object) -> tuple[bytes | None, bytes | None, bytes | None] | None:
-    """What grpcio's credentials hold: None for plaintext, else roots, private key and certificate chain."""
+def is_call_credentials(credentials: object) -> bool:
+    """Whether this is grpcio's own credentials object for calls."""
+    grpc = sys.modules.get("grpc")
+    return grpc is not None and isinstance(credentials, grpc.CallCredentials)
+
+
+def channel_credentials(credentials: object) -> tuple[tuple[bytes | None, bytes | None, bytes | None] | None, list]:
+    """What grpcio's credentials hold: None for plaintext, else roots, private key and certificate chain; and the plug-ins of
+    calls, as `call_credentials` has them."""
     native = credentials._credentials
+    plugins = []
+    if type(native).__name__ == "CompositeChannelCredentials":
+        plugins = [each for one in native._call_credentialses for each in _plugins_in(one)]
+        native = native._channel_credentials
     kind = type(native).__name__
     if kind == "InsecureChannelCredentials":
-        return None
+        return None, plugins
     if kind == "SSLChannelCredentials":
         if getattr(native, "_private_key_signer", None) is None:
-            return native._pem_root_certificates, native._private_key, native._certificate_chain
+            return (native._pem_root_certificates, native._private_key, native._certificate_chain), plugins
         kind = "SSLChannelCredentials with a private key signer"
     raise ValueError(
-        f"credentials of grpcio's kind {kind} cannot be taken over; pass linkspan.ssl_channel_credentials(...) or "
-        "linkspan.insecure_channel_credentials() instead"
+        f"credentials of grpcio's kind {kind} cannot be taken over; pass linkspan.ssl_channel_credentials(...), "
+        "linkspan.local_channel_credentials(...) or linkspan.insecure_channel_credentials() instead"
     )
+
+
+def call_credentials(credentials: object) -> list:
+    """The plug-ins that grpcio's credentials hold, each with the context it is to run in."""
+    return list(_plugins_in(credentials._credentials))
+
+
+def _plugins_in(native: object):
+    kind = type(native).__name__
+    if kind == "CompositeCallCredentials":
+        for each in native._call_credentialses:
+            yield from _plugins_in(each)
+        return
+    wrapper = getattr(native, "_metadata_plugin", None)
+    if kind != "MetadataPluginCallCredentials" or not hasattr(wrapper, "_metadata_plugin"):
+        raise ValueError(
+            f"call credentials of grpcio's kind {kind} cannot be taken over; pass linkspan.metadata_call_credentials(...) instead"
+        )
+    yield wrapper._metadata_plugin, getattr(wrapper, "_stored_ctx", None)

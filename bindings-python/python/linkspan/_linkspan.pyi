@@ -7,6 +7,8 @@ __all__ = [
     "FIRST_CREDIT",
     "VERSION",
     "ActiveCall",
+    "AuthRequest",
+    "CallCredentials",
     "Channel",
     "Credentials",
     "LoopCall",
@@ -14,8 +16,10 @@ __all__ = [
     "Method",
     "Outcome",
     "Watch",
+    "next_auth_request",
     "next_due",
     "push_due",
+    "wait_for_late_auth_request",
 ]
 
 CANCELLED_BY_FORK: str
@@ -38,8 +42,31 @@ class Credentials:
     def tls_files(
         roots: str | PathLike[str] | None, key: str | PathLike[str] | None, chain: str | PathLike[str] | None
     ) -> Credentials: ...
+    @staticmethod
+    def local(over_unix_sockets: bool) -> Credentials: ...
+    def with_call_credentials(self, of_calls: CallCredentials) -> Credentials: ...
     @property
-    def is_secure(self) -> bool: ...
+    def carries_call_credentials(self) -> bool: ...
+
+@final
+class CallCredentials:
+    @staticmethod
+    def plugin(plugin: object) -> CallCredentials: ...
+    @staticmethod
+    def access_token(token: str) -> CallCredentials: ...
+    @staticmethod
+    def combined(all: list[CallCredentials]) -> CallCredentials: ...
+
+@final
+class AuthRequest:
+    @property
+    def plugin(self) -> Any: ...
+    @property
+    def service_url(self) -> str: ...
+    @property
+    def method_name(self) -> str: ...
+    def give(self, given: Iterable[Any] | None) -> bool: ...
+    def fail(self, text: str) -> bool: ...
 
 @final
 class Method:
@@ -104,6 +131,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        credentials: CallCredentials | None = None,
     ) -> bytes | Outcome: ...
     def unary_with_outcome(
         self,
@@ -112,6 +140,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        credentials: CallCredentials | None = None,
     ) -> tuple[bytes | None, Outcome]: ...
     def start_unary(
         self,
@@ -120,6 +149,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        credentials: CallCredentials | None = None,
     ) -> ActiveCall: ...
     def start_stream(
         self,
@@ -129,6 +159,7 @@ class Channel:
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
         single_response: bool,
+        credentials: CallCredentials | None = None,
     ) -> ActiveCall: ...
     def start_unary_on(
         self,
@@ -139,6 +170,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        credentials: CallCredentials | None = None,
     ) -> LoopCall | Outcome: ...
     def start_stream_on(
         self,
@@ -150,6 +182,7 @@ class Channel:
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
         single_response: bool,
+        credentials: CallCredentials | None = None,
     ) -> LoopCall | Outcome: ...
     def state(self, try_to_connect: bool) -> int: ...
     def watch(self, last: int, token: int) -> Watch: ...
@@ -166,4 +199,6 @@ class Channel:
     def authority(self) -> str: ...
 
 def push_due(token: int) -> None: ...
+def next_auth_request() -> AuthRequest: ...
+def wait_for_late_auth_request() -> None: ...
 def next_due() -> list[int]: ...

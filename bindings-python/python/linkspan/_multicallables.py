@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from linkspan import _grpcio, _linkspan
 from linkspan._calls import ResponseFuture, response_future, response_stream
-from linkspan._enums import INTERNAL, UNAUTHENTICATED
+from linkspan._enums import INTERNAL
 from linkspan._errors import DESERIALIZING, Outcome, decided_here, failed, finished_call
 from linkspan._requests import Feed, serialized
-
-INSECURE = "Established channel does not have a sufficient security level to transfer call credential."
+from linkspan.credentials import native_call_credentials
 
 
 class _MultiCallable(_grpcio.LateGrpcio):
     """What the four kinds have in common. Attributes may be set on it, as wrappers of libraries do."""
 
-    def __init__(self, native: _linkspan.Channel, is_secure: bool, method, serialize, deserialize, handle: int | None):
+    def __init__(self, native: _linkspan.Channel, method, serialize, deserialize, handle: int | None):
         self._native = native
-        self._is_secure = is_secure
         self._method = _linkspan.Method(method)
         self._serialize = serialize
         self._deserialize = deserialize
         if handle is not None:
             self._registered_call_handle = handle
 
-    def _check(self, credentials, compression) -> None:
-        """For the arguments most calls leave out."""
+    def _checked(self, credentials, compression) -> _linkspan.CallCredentials | None:
+        """The arguments most calls leave out. That a channel is not secure enough for credentials ends the call, not here."""
         check_compression(compression)
-        if credentials is None:
-            return
-        if not self._is_secure:
-            raise failed(decided_here(UNAUTHENTICATED, INSECURE))
-        raise NotImplementedError("call credentials are not available in this version; send the token as metadata")
+        return None if credentials is None else native_call_credentials(credentials)
 
     def _finished(self, outcome: Outcome, message: bytes | None):
         """The response of an ended call beside its call object; raises when it failed."""
@@ -65,9 +59,9 @@ class UnaryUnaryMultiCallable(_MultiCallable):
         if _grpcio.pending:
             _grpcio.notice()
         if credentials is not None or compression is not None:
-            self._check(credentials, compression)
+            credentials = self._checked(credentials, compression)
         message = request if self._serialize is None else serialized(self._serialize, request)
-        response = self._native.unary(self._method, message, timeout, metadata, wait_for_ready)
+        response = self._native.unary(self._method, message, timeout, metadata, wait_for_ready, credentials)
         if type(response) is not bytes:
             raise failed(Outcome._make(response.unpack()))
         return response if self._deserialize is None else self._deserialized(response)
@@ -77,9 +71,9 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     ):
         """Makes the call and waits; the response and the call, which knows metadata and status."""
         _grpcio.notice()
-        self._check(credentials, compression)
+        credentials = self._checked(credentials, compression)
         response, outcome = self._native.unary_with_outcome(
-            self._method, self._message(request), timeout, metadata, wait_for_ready
+            self._method, self._message(request), timeout, metadata, wait_for_ready, credentials
         )
         return self._finished(Outcome._make(outcome.unpack()), response)
 
@@ -88,8 +82,10 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     ) -> ResponseFuture:
         """Starts the call; the response is asked for later."""
         _grpcio.notice()
-        self._check(credentials, compression)
-        native = self._native.start_unary(self._method, self._message(request), timeout, metadata, wait_for_ready)
+        credentials = self._checked(credentials, compression)
+        native = self._native.start_unary(
+            self._method, self._message(request), timeout, metadata, wait_for_ready, credentials
+        )
         return response_future.current(native, self._deserialize, timeout)
 
 
@@ -100,9 +96,9 @@ class UnaryStreamMultiCallable(_MultiCallable):
         self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        self._check(credentials, compression)
+        credentials = self._checked(credentials, compression)
         native = self._native.start_stream(
-            self._method, self._message(request), timeout, metadata, wait_for_ready, False
+            self._method, self._message(request), timeout, metadata, wait_for_ready, False, credentials
         )
         return response_stream.current(native, self._deserialize, timeout)
 
@@ -119,8 +115,8 @@ class StreamUnaryMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        self._check(credentials, compression)
-        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready)
+        credentials = self._checked(credentials, compression)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, credentials)
         native.finish()
         outcome = Outcome._make(native.outcome())
         if outcome.code != 0:
@@ -131,12 +127,12 @@ class StreamUnaryMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ) -> ResponseFuture:
         _grpcio.notice()
-        self._check(credentials, compression)
-        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready)
+        credentials = self._checked(credentials, compression)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, credentials)
         return response_future.current(native, self._deserialize, timeout, feed)
 
-    def _start(self, requests, timeout, metadata, wait_for_ready) -> tuple[_linkspan.ActiveCall, Feed]:
-        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, True)
+    def _start(self, requests, timeout, metadata, wait_for_ready, credentials) -> tuple[_linkspan.ActiveCall, Feed]:
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, True, credentials)
         feed = Feed(native, self._serialize)
         feed.start(requests)
         return native, feed
@@ -149,8 +145,8 @@ class StreamStreamMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        self._check(credentials, compression)
-        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, False)
+        credentials = self._checked(credentials, compression)
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, False, credentials)
         feed = Feed(native, self._serialize)
         feed.start(request_iterator)
         return response_stream.current(native, self._deserialize, timeout, feed)

@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::credentials::CallCredentials;
 use crate::errors::{exception, type_name};
 use crate::metadata;
 
@@ -50,6 +51,7 @@ pub(crate) struct Asked<'a, 'py> {
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
     pub(crate) metadata: Option<&'a Bound<'py, PyAny>>,
     pub(crate) wait_for_ready: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) credentials: Option<&'a CallCredentials>,
 }
 
 impl Asked<'_, '_> {
@@ -59,6 +61,7 @@ impl Asked<'_, '_> {
         request.message = message;
         request.timeout = timeout_of(self.timeout)?;
         request.wait_for_ready = self.wait_for_ready.map(|wanted| wanted.is_truthy()).transpose()?;
+        request.credentials = self.credentials.map(|credentials| credentials.inner.clone());
         if let Some(given) = self.metadata {
             match metadata::from_python(given)? {
                 Ok(converted) => request.metadata = converted,

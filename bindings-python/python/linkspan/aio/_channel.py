@@ -27,7 +27,7 @@ class Channel(_grpcio.LateGrpcio):
         _grpcio.notice()
         check_compression(compression)
         native_of = _linkspan.Credentials.insecure() if credentials is None else native_credentials(credentials)
-        self._set_up(native_of.is_secure, interceptors)
+        self._set_up(native_of.carries_call_credentials, interceptors)
         if target in ("", b""):
             # As in grpc.aio: libraries make channels first and learn their target later; a call is what fails.
             self._arguments = (target, native_of, options, True)

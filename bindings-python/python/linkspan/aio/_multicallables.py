@@ -20,6 +20,7 @@ from linkspan.aio._intercepted import (
 from linkspan.aio._interceptors import ClientCallDetails
 from linkspan.aio._loop import completions_of, current_loop
 from linkspan.aio._streams import StreamStreamCall, StreamUnaryCall, UnaryStreamCall
+from linkspan.credentials import native_call_credentials
 
 
 class _MultiCallable(_grpcio.LateGrpcio):
@@ -37,32 +38,35 @@ class _MultiCallable(_grpcio.LateGrpcio):
     def _call(self, request, timeout, metadata, credentials, wait_for_ready, compression):
         if _grpcio.pending:
             _grpcio.notice()
+        native_credentials = None
         if credentials is not None or compression is not None:
-            self._check(credentials, compression)
+            native_credentials = self._checked(credentials, compression)
         if self._interceptors:
             return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
-        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready, native_credentials)
 
     def _intercepted(self, request, *asked):
         details = ClientCallDetails(self._method.path.encode(), *asked)
         return self._intercepted_call(self, current_loop(self._channel._loop), list(self._interceptors), details, request)
 
-    def _check(self, credentials, compression) -> None:
+    def _checked(self, credentials, compression) -> _linkspan.CallCredentials | None:
+        """The arguments most calls leave out."""
         check_compression(compression)
         if credentials is None:
-            return
+            return None
+        native = native_call_credentials(credentials)
         if not self._channel._is_secure:
             raise usage_error.current("Call credentials are only valid on secure channels")
-        raise NotImplementedError("call credentials are not available in this version; send the token as metadata")
+        return native
 
     def begin(self, details: ClientCallDetails, request) -> Call:
         """Starts the call that the last interceptor asked for."""
-        self._check(details.credentials, None)
+        credentials = self._checked(details.credentials, None)
         method = details.method if isinstance(details.method, str) else bytes(details.method).decode()
         native = self._method if method == self._method.path else _linkspan.Method(method)
-        return self._begin(native, request, details.timeout, details.metadata, details.wait_for_ready)
+        return self._begin(native, request, details.timeout, details.metadata, details.wait_for_ready, credentials)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> Call:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> Call:
         raise NotImplementedError
 
     def _serialized(self, call: Call, request) -> object | None:
@@ -108,19 +112,22 @@ class UnaryUnaryMultiCallable(_MultiCallable):
         # `_call`, in place: here the cost of one more function is noticed.
         if _grpcio.pending:
             _grpcio.notice()
+        native_credentials = None
         if credentials is not None or compression is not None:
-            self._check(credentials, compression)
+            native_credentials = self._checked(credentials, compression)
         if self._interceptors:
             return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
-        return self._begin(self._method, request, timeout, metadata, wait_for_ready)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready, native_credentials)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryUnaryCall:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> UnaryUnaryCall:
         channel = self._channel
         call = UnaryUnaryCall(channel, current_loop(channel._loop), self._deserialize, timeout)
         message = request
         if self._serialize is not None and (message := self._serialized(call, request)) is None:
             return call
         start = (channel._native or channel._open()).start_unary_on
+        if credentials is not None:
+            start = partial(start, credentials=credentials)
         self._start(call, call, start, method, message, timeout, metadata, wait_for_ready)
         return call
 
@@ -135,13 +142,13 @@ class UnaryStreamMultiCallable(_MultiCallable):
     ) -> UnaryStreamCall:
         return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready) -> UnaryStreamCall:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> UnaryStreamCall:
         channel = self._channel
         call = UnaryStreamCall(channel, current_loop(channel._loop), self._deserialize, timeout)
         message = request
         if self._serialize is not None and (message := self._serialized(call, request)) is None:
             return call
-        start = partial(channel._open().start_stream_on, single_response=False)
+        start = partial(channel._open().start_stream_on, single_response=False, credentials=credentials)
         self._start(call, call.inbox, start, method, message, timeout, metadata, wait_for_ready)
         return call
 
@@ -160,11 +167,11 @@ class _StreamRequestMultiCallable(_MultiCallable):
     ):
         return self._call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
 
-    def _begin(self, method, request_iterator, timeout, metadata, wait_for_ready):
+    def _begin(self, method, request_iterator, timeout, metadata, wait_for_ready, credentials):
         channel = self._channel
         loop = current_loop(channel._loop)
         call = self._plain_call(self._serialize, channel, loop, self._deserialize, timeout)
-        start = partial(channel._open().start_stream_on, single_response=self._plain_call is StreamUnaryCall)
+        start = partial(channel._open().start_stream_on, single_response=self._plain_call is StreamUnaryCall, credentials=credentials)
         self._start(call, call.inbox, start, method, None, timeout, metadata, wait_for_ready)
         call.feed_from(request_iterator)
         return call
