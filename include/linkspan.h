@@ -403,7 +403,7 @@ typedef struct linkspan_provider {
   linkspan_release_fn release;
 } linkspan_provider;
 
-// Something the engine asks its host. No function of this version makes one.
+// Something the engine asks its host. Closing it without an answer fails what it was asked for.
 typedef linkspan_handle linkspan_request;
 
 // One address a name stands for.
@@ -479,7 +479,7 @@ typedef struct linkspan_call_options {
   const char *authority;
   // Its length, or LINKSPAN_NUL.
   size_t authority_len;
-  // Credentials of this call. Must be 0 in this version.
+  // Credentials of this call, behind those of its channel, or 0. On an insecure channel it ends UNAUTHENTICATED.
   linkspan_credentials credentials;
 } linkspan_call_options;
 
@@ -612,10 +612,10 @@ typedef linkspan_handle linkspan_call;
 // handle = request, text = target; answer with `linkspan_resolver_update`. Not in this version.
 #define LINKSPAN_EVENT_RESOLVE 7
 
-// handle = request, text = audience, message = method path; answer with `linkspan_auth_reply`. Not in this version.
+// handle = request, text = audience, message = method path; answer once with `linkspan_auth_reply`.
 #define LINKSPAN_EVENT_AUTH 8
 
-// handle = a request no longer wanted. Not in this version.
+// handle = a request no longer wanted; replies are ECLOSED now.
 #define LINKSPAN_EVENT_GONE 9
 
 // code = level, text = line. Not in this version.
@@ -786,18 +786,23 @@ linkspan_result linkspan_credentials_tls(const struct linkspan_tls_options *tls,
                                          linkspan_credentials *out,
                                          struct linkspan_error *error);
 
-// Credentials of a call that the host supplies. Not in this version: EUNSUPPORTED, the provider stays the caller's.
+// Credentials of calls that the host supplies: every attempt of a call is an AUTH event on the provider's queue or to its callback, answered once
+// with `linkspan_auth_reply`. GONE follows if its call ends first. Use them for all calls of a channel, see
+// `linkspan_credentials_combine`, or for one call. The provider's `release` runs after the last use, and only if this returns OK.
 linkspan_result linkspan_credentials_call(linkspan_engine engine,
                                           const struct linkspan_provider *provider,
                                           linkspan_credentials *out,
                                           struct linkspan_error *error);
 
-// Channel credentials with call credentials. Not in this version: EUNSUPPORTED.
+// These channel credentials, and those of calls for every call. Both may be closed afterwards. ECONFIG for insecure ones, which would show them
+// to everybody. Two credentials of calls combine to credentials of calls.
 linkspan_result linkspan_credentials_combine(linkspan_credentials channel,
                                              linkspan_credentials call,
                                              linkspan_credentials *out);
 
-// Answers an AUTH request. This version makes none: EHANDLE.
+// Answers an AUTH request, from any thread. Code 0: the call is sent with this metadata too. Else the attempt fails with code and text; codes that only
+// servers may use become INTERNAL. EINVAL: the metadata or the code cannot be used, and the request stays open. ECLOSED: it was answered, or its
+// call has ended.
 linkspan_result linkspan_auth_reply(linkspan_request request,
                                     linkspan_code code,
                                     const char *text,

@@ -92,7 +92,7 @@ pub unsafe extern "C" fn linkspan_channel_new(
         let target = host!(required_text(target, len))?;
         let engine = ENGINES.get(engine)?;
         engine.refuse_after_shutdown()?;
-        let credentials = CREDENTIALS.get(credentials)?;
+        let credentials = CREDENTIALS.get(credentials)?.of_channel()?;
         let options = Settings::read(options, OptionScope::Channel)?.channel_options();
         let core = CoreChannel::on(&engine.core, target, &credentials, &options)?;
         out.write(CHANNELS.insert(Arc::new(Channel { core, engine, is_closed: AtomicBool::new(false) }))?);

@@ -1,8 +1,8 @@
-//! Credentials of a channel: none, or TLS.
+//! Credentials: of a channel, none or TLS, and of calls.
 
 use std::path::PathBuf;
 
-use linkspan_core::{Credentials, Roots, TlsOptions, TlsVersion};
+use linkspan_core::{CallCredentials, Credentials, Roots, TlsOptions, TlsVersion};
 
 use crate::error::{LINKSPAN_EINVAL, LINKSPAN_EUNSUPPORTED, Refusal, linkspan_error, linkspan_result};
 use crate::foreign::host;
@@ -54,7 +54,36 @@ pub struct linkspan_tls_options {
     pub server_name: linkspan_slice,
 }
 
-pub(crate) static CREDENTIALS: Table<Credentials> = Table::new(Kind::Credentials);
+pub(crate) static CREDENTIALS: Table<Held> = Table::new(Kind::Credentials);
+
+/// What a handle of credentials leads to.
+#[derive(Clone)]
+pub(crate) enum Held {
+    OfChannel(Credentials),
+    OfCalls(CallCredentials),
+}
+
+impl Held {
+    pub(crate) fn of_channel(self) -> Result<Credentials, Refusal> {
+        match self {
+            Self::OfChannel(credentials) => Ok(credentials),
+            Self::OfCalls(_) => Err(Refusal::new(
+                LINKSPAN_EINVAL,
+                "these are credentials of calls; a channel wants its own, see linkspan_credentials_combine",
+            )),
+        }
+    }
+
+    pub(crate) fn of_calls(self) -> Result<CallCredentials, Refusal> {
+        match self {
+            Self::OfCalls(credentials) => Ok(credentials),
+            Self::OfChannel(_) => Err(Refusal::new(
+                LINKSPAN_EINVAL,
+                "these are credentials of a channel; those of a call come from linkspan_credentials_call",
+            )),
+        }
+    }
+}
 
 /// # Safety
 /// The slices tell the truth.
@@ -133,7 +162,7 @@ fn all_roots(flags: u32, own: Option<Part>) -> Roots {
 pub unsafe extern "C" fn linkspan_credentials_insecure(out: *mut linkspan_credentials) -> linkspan_result {
     guard::run("linkspan_credentials_insecure", || {
         let out = host!(out(out))?;
-        out.write(CREDENTIALS.insert(Credentials::insecure())?);
+        out.write(CREDENTIALS.insert(Held::OfChannel(Credentials::insecure()))?);
         Ok(())
     })
 }
@@ -151,7 +180,7 @@ pub unsafe extern "C" fn linkspan_credentials_tls(
         tls.extra?;
         // SAFETY: the host vouches for the slices.
         let options = unsafe { read(&tls.value) }?;
-        out.write(CREDENTIALS.insert(Credentials::tls(options)?)?);
+        out.write(CREDENTIALS.insert(Held::OfChannel(Credentials::tls(options)?))?);
         Ok(())
     };
     // SAFETY: the host vouches for its error struct.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use linkspan_core::{Engine as CoreEngine, EngineOptions, OptionScope};
 
+use crate::auth::REQUESTS;
 use crate::buffer::BUFFERS;
 use crate::call::CALLS;
 use crate::channel::CHANNELS;
@@ -125,6 +126,7 @@ fn handles_live() -> u64 {
         + CHANNELS.live()
         + CALLS.live()
         + BUFFERS.live()
+        + REQUESTS.live()
 }
 
 /// A new engine. `abi` is LINKSPAN_ABI as the caller compiled it; `options` may be 0. The engine's thread starts with the first

@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use linkspan_core::{CallEnd, Event, Metadata, Sent, UnaryEnd};
+use linkspan_core::{AuthContext, CallEnd, Event, Metadata, Sent, UnaryEnd};
 
 use crate::buffer::{self, linkspan_buffer};
 use crate::error::linkspan_result;
@@ -37,9 +37,9 @@ pub const LINKSPAN_EVENT_STATUS: linkspan_event_kind = 5;
 pub const LINKSPAN_EVENT_CONNECTIVITY: linkspan_event_kind = 6;
 /// handle = request, text = target; answer with `linkspan_resolver_update`. Not in this version.
 pub const LINKSPAN_EVENT_RESOLVE: linkspan_event_kind = 7;
-/// handle = request, text = audience, message = method path; answer with `linkspan_auth_reply`. Not in this version.
+/// handle = request, text = audience, message = method path; answer once with `linkspan_auth_reply`.
 pub const LINKSPAN_EVENT_AUTH: linkspan_event_kind = 8;
-/// handle = a request no longer wanted. Not in this version.
+/// handle = a request no longer wanted; replies are ECLOSED now.
 pub const LINKSPAN_EVENT_GONE: linkspan_event_kind = 9;
 /// code = level, text = line. Not in this version.
 pub const LINKSPAN_EVENT_LOG: linkspan_event_kind = 10;
@@ -138,6 +138,12 @@ impl linkspan_event {
         }
     }
 
+    /// A question about the call of this context.
+    pub(crate) fn auth(kind: linkspan_event_kind, tag: u64, handle: linkspan_handle, context: AuthContext) -> Self {
+        let method = Bytes::copy_from_slice(context.method().as_bytes());
+        Self::new(kind, tag, handle).filled(Some(method), Content::Auth(Box::new(context)))
+    }
+
     /// Core's event in the host's shape. Its content gets an owner.
     pub(crate) fn from_core(event: Event, tag: u64, handle: linkspan_handle) -> Self {
         match event {
@@ -187,6 +193,7 @@ enum Content {
     Unary(Box<UnaryEnd>),
     Stream(Box<CallEnd>),
     Headers(Box<(Metadata, Arc<str>)>),
+    Auth(Box<AuthContext>),
 }
 
 /// The content of one event and the arrays that lead into it. The content sits in boxes, so moving this moves nothing that is
@@ -205,7 +212,7 @@ unsafe impl Sync for Received {}
 impl Received {
     fn new(content: Content) -> Self {
         let (initial, trailing) = match &content {
-            Content::None => (None, None),
+            Content::None | Content::Auth(_) => (None, None),
             Content::Unary(end) => (end.initial.as_ref(), Some(&end.end.trailing)),
             Content::Stream(end) => (None, Some(&end.trailing)),
             Content::Headers(headers) => (Some(&headers.0), None),
@@ -222,6 +229,10 @@ impl Received {
         (event.trailing, event.trailing_count) = (trailing.as_ptr(), trailing.len());
         match &self.content {
             Content::None => {}
+            Content::Auth(context) => {
+                let text = context.service_url();
+                (event.text, event.text_len) = (place_of(text.as_bytes()).cast(), text.len());
+            }
             Content::Unary(end) => describe_end(&end.end, event),
             Content::Stream(end) => describe_end(end, event),
             Content::Headers(headers) => {

@@ -34,10 +34,11 @@ pub(crate) enum Kind {
     Buffer = 0xa7,
     /// Never handed out: the tag core carries for a watch.
     Watch = 0xa8,
+    Request = 0xa9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Options,
         Self::Engine,
         Self::Queue,
@@ -46,6 +47,7 @@ impl Kind {
         Self::Call,
         Self::Buffer,
         Self::Watch,
+        Self::Request,
     ];
 
     pub(crate) fn of(handle: linkspan_handle) -> Option<Self> {
@@ -62,6 +64,7 @@ impl Kind {
             Self::Call => "call",
             Self::Buffer => "buffer",
             Self::Watch => "watch",
+            Self::Request => "request",
         }
     }
 }
@@ -298,6 +301,7 @@ fn never(kind: Kind) -> Refusal {
             Kind::Call => "not a handle of a call",
             Kind::Buffer => "not a handle of a buffer",
             Kind::Watch => "not a handle of a watch",
+            Kind::Request => "not a handle of a request",
         },
     )
 }
@@ -316,6 +320,7 @@ fn closed_text(kind: Kind) -> &'static str {
         Kind::Call => "the call has ended or was closed",
         Kind::Buffer => "the buffer was released",
         Kind::Watch => "the watch has ended",
+        Kind::Request => "the request was answered, or nobody waits for it any more",
     }
 }
 

@@ -34,6 +34,7 @@ pub mod event;
 pub mod buffer;
 pub mod message;
 
+pub mod auth;
 pub mod credentials;
 pub mod provider;
 
@@ -132,6 +133,7 @@ fn close(handle: linkspan_handle) -> Result<(), Refusal> {
         Some(Kind::Channel) => channel::CHANNELS.release(handle)?.iter().for_each(|channel| channel.close()),
         Some(Kind::Queue) => queue::QUEUES.release(handle)?.iter().for_each(queue::close),
         Some(Kind::Call) => call::close(handle)?,
+        Some(Kind::Request) => auth::close(handle)?,
         Some(Kind::Watch) | None => return Err(Refusal::new(LINKSPAN_EHANDLE, "not a handle")),
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Services a host supplies: call credentials and name resolution. Declared, so that one header fits every build; this version
-//! answers EUNSUPPORTED, and EHANDLE where a request handle is asked for, since it never makes one.
+//! Services a host supplies: call credentials, see `auth.rs`, and name resolution, which is declared, so that one header fits every build. This
+//! version answers EUNSUPPORTED, and EHANDLE where a handle of a RESOLVE request is asked for, since it never makes one.
 
 #![expect(
     unused_variables,
@@ -8,17 +8,16 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::credentials::{CREDENTIALS, linkspan_credentials};
 use crate::engine::{ENGINES, linkspan_engine};
 use crate::error::{LINKSPAN_EHANDLE, LINKSPAN_EUNSUPPORTED, Refusal, linkspan_error, linkspan_result};
-use crate::event::{linkspan_code, linkspan_metadata_entry};
+use crate::event::linkspan_code;
 use crate::guard;
 use crate::handle::linkspan_handle;
 use crate::message::{linkspan_release_fn, linkspan_slice};
 use crate::queue::linkspan_queue;
 use crate::request::linkspan_callback;
 
-/// Something the engine asks its host. No function of this version makes one.
+/// Something the engine asks its host. Closing it without an answer fails what it was asked for.
 pub type linkspan_request = linkspan_handle;
 
 /// A service the host supplies: requests arrive on `queue`, or through `callback` when it is set.
@@ -60,50 +59,7 @@ fn not_in_this_version(what: &str) -> Refusal {
 }
 
 fn never_made() -> Result<(), Refusal> {
-    Err(Refusal::new(LINKSPAN_EHANDLE, "not a handle of a request; this version makes none"))
-}
-
-/// Credentials of a call that the host supplies. Not in this version: EUNSUPPORTED, the provider stays the caller's.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_credentials_call(
-    engine: linkspan_engine,
-    provider: *const linkspan_provider,
-    out: *mut linkspan_credentials,
-    error: *mut linkspan_error,
-) -> linkspan_result {
-    let body = || {
-        ENGINES.get(engine)?;
-        Err(not_in_this_version("a call credential"))
-    };
-    // SAFETY: the host vouches for its error struct.
-    unsafe { guard::run_telling("linkspan_credentials_call", error, body) }
-}
-
-/// Channel credentials with call credentials. Not in this version: EUNSUPPORTED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_credentials_combine(
-    channel: linkspan_credentials,
-    call: linkspan_credentials,
-    out: *mut linkspan_credentials,
-) -> linkspan_result {
-    guard::run("linkspan_credentials_combine", || {
-        CREDENTIALS.get(channel)?;
-        CREDENTIALS.get(call)?;
-        Err(not_in_this_version("a call credential"))
-    })
-}
-
-/// Answers an AUTH request. This version makes none: EHANDLE.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_auth_reply(
-    request: linkspan_request,
-    code: linkspan_code,
-    text: *const c_char,
-    len: usize,
-    metadata: *const linkspan_metadata_entry,
-    count: usize,
-) -> linkspan_result {
-    guard::run("linkspan_auth_reply", never_made)
+    Err(Refusal::new(LINKSPAN_EHANDLE, "not a handle of a RESOLVE request; this version makes none"))
 }
 
 /// Registers a name resolver of the host's. Not in this version: EUNSUPPORTED, the provider stays the caller's.

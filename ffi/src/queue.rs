@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use linkspan_core::{Completion, CompletionQueue, OptionScope, Waited};
 
+use crate::auth;
 use crate::bell::{Bell, Notify};
 use crate::call::{self, CALLS};
 use crate::engine::{ENGINES, Engine, duration, linkspan_engine};
@@ -68,6 +69,17 @@ impl Queue {
         refused.inspect_err(|_| self.end())
     }
 
+    /// Puts in something that is no operation's; [`Queue::end`] must follow when it was taken out. Running calls need it after a shutdown too.
+    pub(crate) fn post(&self, completion: Completion) -> Result<(), Refusal> {
+        self.pending.fetch_add(1, SeqCst);
+        let posted = if self.is_closed() || self.is_finished.load(SeqCst) {
+            Err(Refusal::new(LINKSPAN_ECLOSED, "the queue was closed"))
+        } else {
+            self.core.post(completion).map_err(Refusal::from)
+        };
+        posted.inspect_err(|_| self.end())
+    }
+
     /// The operation's final event was drained, or there will be none.
     pub(crate) fn end(&self) {
         if self.pending.fetch_sub(1, SeqCst) == 1 && self.engine.is_shutting_down() {
@@ -113,7 +125,11 @@ impl Queue {
             }
             match self.core.wait(&mut completions, max, duration(timeout_ns)) {
                 Waited::Ready(_) => {
-                    let delivered = completions.drain(..).filter_map(event_of).map(&mut deliver).count();
+                    let delivered = completions
+                        .drain(..)
+                        .filter_map(|completion| self.event_of(completion))
+                        .map(&mut deliver)
+                        .count();
                     // None at all only when the queue was closed meanwhile, which the next round finds.
                     if delivered > 0 {
                         break Ok(delivered);
@@ -131,6 +147,17 @@ impl Queue {
         outcome
     }
 
+    fn event_of(&self, completion: Completion) -> Option<linkspan_event> {
+        match Kind::of(completion.tag) {
+            Some(Kind::Watch) => watch::complete(completion.tag, completion.event),
+            Some(Kind::Request) => {
+                self.end();
+                auth::complete(completion.tag, &completion.event)
+            }
+            _ => call::complete(completion.tag, completion.event),
+        }
+    }
+
     fn has_last_event(&self) -> bool {
         self.is_over() && !self.is_finished.load(SeqCst)
     }
@@ -146,13 +173,6 @@ thread_local! {
     static SCRATCH: Cell<Vec<Completion>> = const { Cell::new(Vec::new()) };
 }
 
-fn event_of(completion: Completion) -> Option<linkspan_event> {
-    match Kind::of(completion.tag) {
-        Some(Kind::Watch) => watch::complete(completion.tag, completion.event),
-        _ => call::complete(completion.tag, completion.event),
-    }
-}
-
 /// Closing: calls bound to the queue are cancelled, and what was not delivered is dropped.
 pub(crate) fn close(queue: &Arc<Queue>) {
     queue.is_closed.store(true, SeqCst);
@@ -164,6 +184,7 @@ pub(crate) fn close(queue: &Arc<Queue>) {
         watch.cancel();
         watch::forget(handle);
     }
+    auth::let_go(queue);
     queue.bell.silence();
     queue.core.close();
 }

@@ -75,7 +75,7 @@ pub struct linkspan_call_options {
     pub authority: *const c_char,
     /// Its length, or LINKSPAN_NUL.
     pub authority_len: usize,
-    /// Credentials of this call. Must be 0 in this version.
+    /// Credentials of this call, behind those of its channel, or 0. On an insecure channel it ends UNAUTHENTICATED.
     pub credentials: linkspan_credentials,
 }
 
@@ -135,10 +135,6 @@ fn check_flags(options: &linkspan_call_options) -> Result<(), Refusal> {
     if options.compression != 0 {
         return Err(Refusal::new(LINKSPAN_EUNSUPPORTED, "compression is not in this version; set it to 0"));
     }
-    if options.credentials != 0 {
-        CREDENTIALS.with(options.credentials, |_| ())?;
-        return Err(Refusal::new(LINKSPAN_EUNSUPPORTED, "credentials per call are not in this version; set them to 0"));
-    }
     Ok(())
 }
 
@@ -156,6 +152,9 @@ unsafe fn call_request(options: &linkspan_call_options, message: Option<Bytes>) 
     request.timeout = timeout(options.timeout_ns);
     request.wait_for_ready = has(LINKSPAN_CALL_WAIT_FOR_READY).then_some(true);
     request.authority = (!authority.is_empty()).then(|| authority.into());
+    if options.credentials != 0 {
+        request.credentials = Some(CREDENTIALS.get(options.credentials)?.of_calls()?);
+    }
     request.max_receive_bytes = (options.max_receive_bytes != 0).then_some(options.max_receive_bytes);
     request.message = message;
     request.last = has(LINKSPAN_CALL_LAST);
@@ -167,7 +166,7 @@ unsafe fn call_request(options: &linkspan_call_options, message: Option<Bytes>) 
 
 /// # Safety
 /// The entries' slices tell the truth.
-unsafe fn read_metadata(entries: &[linkspan_metadata_entry]) -> Result<Metadata, Refusal> {
+pub(crate) unsafe fn read_metadata(entries: &[linkspan_metadata_entry]) -> Result<Metadata, Refusal> {
     let mut metadata = Metadata::new();
     for entry in entries {
         if entry.flags != 0 || entry.reserved != 0 {

@@ -274,7 +274,7 @@ static void every_missing_pointer(void) {
   EXPECT(LINKSPAN_EINVAL, linkspan_credentials_tls(&tls, &out.number, NULL));
   tls.flags = LINKSPAN_TLS_SKIP_VERIFICATION;
   EXPECT(LINKSPAN_EUNSUPPORTED, linkspan_credentials_tls(&tls, &out.number, NULL));
-  EXPECT(LINKSPAN_EUNSUPPORTED, linkspan_credentials_call(live[ENGINE], NULL, &out.number, &error));
+  EXPECT(LINKSPAN_EINVAL, linkspan_credentials_call(live[ENGINE], NULL, &out.number, &error));
   EXPECT(LINKSPAN_EUNSUPPORTED, linkspan_resolver_register(live[ENGINE], "x", 1, NULL, &error));
   EXPECT(LINKSPAN_EUNSUPPORTED, linkspan_engine_fd(live[ENGINE], (int64_t *)&out.number));
   EXPECT(LINKSPAN_EINVAL, linkspan_channel_new(live[ENGINE], NULL, 1, live[CREDENTIALS], 0, &out.number, NULL));

@@ -85,6 +85,7 @@ if [ -x "$server" ]; then
         echo "FAILED tls: the secrets of one connection are not in SSLKEYLOGFILE"
         failures=$((failures + 1))
     fi
+    run auth "$address" "$scratch/roots.pem"
 else
     echo "skipped: the examples, interop, fork and TLS, since $server is not built (tests/server/build.sh)"
 fi

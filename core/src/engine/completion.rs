@@ -198,6 +198,20 @@ impl CompletionQueue {
         self.len() == 0
     }
 
+    /// Puts in something of its owner's, that is no operation's; what it is, its tag says. It must not be a final event.
+    ///
+    /// # Errors
+    /// Nothing was put in: [`ErrorKind::Limit`] when the queue is full, [`ErrorKind::Closed`], [`ErrorKind::Forked`].
+    pub fn post(&self, completion: Completion) -> Result<(), Error> {
+        if completion.event.is_final() {
+            return Err(Error::new(ErrorKind::State, "a final event comes from the engine alone"));
+        }
+        self.reserve()?;
+        self.state().reserved -= 1;
+        self.push(std::iter::once(completion));
+        Ok(())
+    }
+
     fn reserve(&self) -> Result<(), Error> {
         if self.is_parents() {
             let text = "the completion queue belongs to the parent of this forked process; make a new one";
