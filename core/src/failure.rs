@@ -103,6 +103,11 @@ pub(crate) enum Failure {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A compressed message from the server holds more than the limit; how much was not read.
+    DecompressedTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A message to be sent is larger than the limit.
     SentTooLarge {
         /// Its size in bytes, prefix excluded.
@@ -210,6 +215,7 @@ impl Failure {
             Self::StreamReset { http2_code } => code_of_reset(*http2_code),
             Self::TooManyQueued { .. }
             | Self::ReceivedTooLarge { .. }
+            | Self::DecompressedTooLarge { .. }
             | Self::SentTooLarge { .. }
             | Self::TooMuchMetadata { .. }
             | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
@@ -305,6 +311,11 @@ impl Failure {
                 Dialect::Native => format!("received message larger than max ({size} vs. {limit})"),
                 Dialect::Grpcio => format!("CLIENT: Received message larger than max ({size} vs. {limit})"),
                 Dialect::GrpcJs => format!("Received message larger than max ({size} vs {limit})"),
+            },
+            Self::DecompressedTooLarge { limit } => match dialect {
+                Dialect::Native => format!("received message decompresses to more than max ({limit})"),
+                Dialect::Grpcio => format!("CLIENT: Received message decompresses to more than max ({limit})"),
+                Dialect::GrpcJs => format!("Received message that decompresses to a size larger than {limit}"),
             },
             Self::SentTooLarge { size, limit } => match dialect {
                 Dialect::Native => format!("message to send is larger than max ({size} vs. {limit})"),

@@ -66,6 +66,7 @@ pub use runtime::fork::process_has_forked;
 pub use state::State;
 pub use status::{Code, Status};
 pub use transport::call_credentials::{AuthContext, CallCredentials, MetadataPlugin, MetadataReply};
+pub use transport::compression::Compression;
 pub use transport::credentials::{Credentials, LocalConnection};
 pub use transport::headers::check_method;
 pub use transport::tls::{Roots, TlsOptions, TlsVersion};

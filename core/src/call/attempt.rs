@@ -81,6 +81,7 @@ pub(super) async fn open<D: Driver>(
                         authorization.metadata(spec),
                         attempt.remaining(channel.driver()),
                         attempt.previous.get(),
+                        spec.compression(),
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {

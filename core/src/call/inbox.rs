@@ -8,13 +8,29 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use crate::status::Code;
+use crate::transport::message::Payload;
 
 /// Something to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     /// `None` half-closes without a message.
-    pub(crate) message: Option<Bytes>,
+    pub(crate) message: Option<Payload>,
+    /// The message's length as its sender gave it, which its quota holds.
+    pub(crate) size: usize,
+    /// Whether the message is not to be compressed.
+    pub(crate) goes_as_it_is: bool,
     pub(crate) is_last: bool,
+}
+
+impl Outgoing {
+    /// A message as its sender gave it.
+    pub(crate) fn message(message: Bytes, is_uncompressed: bool, is_last: bool) -> Self {
+        Self { size: message.len(), message: Some(message.into()), goes_as_it_is: is_uncompressed, is_last }
+    }
+
+    pub(crate) fn half_close() -> Self {
+        Self { message: None, size: 0, goes_as_it_is: true, is_last: true }
+    }
 }
 
 /// Why a call must end now.

@@ -26,12 +26,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::Authority;
 
+use crate::channel::LocalChannel;
 use crate::error::Error;
 use crate::failure::{Dialect, Failure};
 use crate::metadata::Metadata;
 use crate::observe::trail::Sent;
+use crate::runtime::Driver;
 use crate::status::Status;
 use crate::transport::call_credentials::CallCredentials;
+use crate::transport::compression::Compression;
 use crate::transport::headers::parse_authority;
 use methods::{Method, Methods};
 
@@ -67,6 +70,11 @@ pub struct CallRequest {
     pub credentials: Option<CallCredentials>,
     /// The largest message to accept, if smaller than the channel's limit.
     pub max_receive_bytes: Option<u64>,
+    /// How its messages are compressed, if the channel's options and what the server has said it reads allow it; `None` is the channel's
+    /// default ([WIRE-116]).
+    pub compression: Option<Compression>,
+    /// `message` is sent as it is, whatever is compressed: what mixes secrets with what others choose must not be ([WIRE-113]).
+    pub message_uncompressed: bool,
     /// The request message; of a stream, the first one. A unary call without one sends an empty message.
     pub message: Option<Bytes>,
     /// Stream: nothing follows; half-close with the message, or with the headers when there is none.
@@ -97,6 +105,8 @@ impl CallRequest {
             authority: None,
             credentials: None,
             max_receive_bytes: None,
+            compression: None,
+            message_uncompressed: false,
             message: None,
             last: false,
             skip_initial: false,
@@ -119,6 +129,10 @@ pub(crate) struct CallSpec {
     pub(crate) authority: Option<Authority>,
     pub(crate) credentials: Option<CallCredentials>,
     pub(crate) max_receive_bytes: Option<u64>,
+    /// What the call wants; once it runs, what it was given, for all its attempts ([INT-02]).
+    pub(crate) compression: Option<Compression>,
+    /// Of a unary call's message.
+    pub(crate) message_uncompressed: bool,
     pub(crate) skip_initial: bool,
     pub(crate) single_response: bool,
     /// What the call itself says.
@@ -139,11 +153,22 @@ impl CallSpec {
             authority: request.authority.as_deref().map(parse_authority).transpose()?,
             credentials: request.credentials,
             max_receive_bytes: request.max_receive_bytes,
+            compression: request.compression,
+            message_uncompressed: request.message_uncompressed,
             skip_initial: request.skip_initial,
             single_response: request.single_response,
             is_idempotent: request.idempotent,
             no_retry: request.no_retry,
         })
+    }
+
+    /// Given to the call when it starts to run.
+    fn choose_compression<D: Driver>(&mut self, channel: &LocalChannel<D>) {
+        self.compression = Some(channel.coding().choose(self.compression));
+    }
+
+    fn compression(&self) -> Compression {
+        self.compression.unwrap_or_default()
     }
 
     /// [CONN-20], [CONN-23]

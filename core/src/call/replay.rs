@@ -5,8 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::inbox::Outgoing;
 use crate::policy::retry::buffer::{CallBuffer, Overflow};
 
@@ -124,12 +122,14 @@ impl Cursor {
 }
 
 fn length(outgoing: &Outgoing) -> usize {
-    outgoing.message.as_ref().map_or(0, Bytes::len)
+    outgoing.message.as_ref().map_or(0, |message| message.bytes.len())
 }
 
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+
+    use bytes::Bytes;
 
     use super::*;
     use crate::policy::retry::buffer::ChannelBuffer;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn outgoing(size: usize) -> Outgoing {
-        Outgoing { message: Some(Bytes::from(vec![0; size])), is_last: false }
+        Outgoing::message(Bytes::from(vec![0; size]), false, false)
     }
 
     fn sizes(replay: &Replay, cursor: &Cursor) -> Vec<usize> {

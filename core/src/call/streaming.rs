@@ -1,10 +1,11 @@
 //! A call with streams: messages out as they come, messages in as they are asked for, one end.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow::{Break, Continue};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
@@ -23,7 +24,8 @@ use crate::observe::trail::{Phase, Sent};
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::Driver;
 use crate::time::Time;
-use crate::transport::message::Outbound;
+use crate::transport::compression::{Coded, Compression};
+use crate::transport::message::{Outbound, Payload};
 use crate::transport::stream::{Receiver, Sender};
 use crate::transport::{Ending, Outcome};
 
@@ -49,7 +51,9 @@ pub(crate) async fn run<D: Driver>(
     {
         return progress.end(channel, outcome);
     }
-    let running = Running { channel, spec, is_empty, inbox, quota, events, progress: &progress, replay: &replay };
+    spec.choose_compression(channel);
+    let (compressing, spec, progress, replay) = (RefCell::default(), &*spec, &progress, &replay);
+    let running = Running { channel, spec, is_empty, inbox, quota, compressing, events, progress, replay };
     let outcome = {
         let attempts = pin!(running.attempts());
         progress.supervise(channel.driver(), inbox, attempts).await
@@ -64,9 +68,17 @@ struct Running<'a, D: Driver, E: StreamEvents> {
     is_empty: bool,
     inbox: &'a Inbox,
     quota: &'a SendQuota,
+    /// What the caller sent last, while it is compressed: an attempt may end meanwhile, and the next sends it.
+    compressing: RefCell<Option<Compressing>>,
     events: &'a E,
     progress: &'a Progress,
     replay: &'a Replay,
+}
+
+/// Something to send whose message may have to be compressed first.
+struct Compressing {
+    outgoing: Outgoing,
+    coded: Option<Coded<Payload>>,
 }
 
 impl<'a, D: Driver, E: StreamEvents> hedged::Exchange<'a> for &'a Running<'a, D, E> {
@@ -115,10 +127,10 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     async fn pause(&self, due: Time) {
         let mut over = pin!(self.channel.driver().sleep_until(due));
         poll_fn(|cx| {
-            while self.inbox.poll_outgoing(cx, |outgoing| self.replay.keep(outgoing).is_ok()).is_ready() {}
+            while self.poll_taken(cx, |outgoing| self.replay.keep(outgoing).is_ok()).is_ready() {}
             let mut has_room = false;
             self.replay.hand_on_kept(|outgoing| {
-                has_room |= outgoing.message.as_ref().is_some_and(|message| self.quota.give_back(message.len()));
+                has_room |= outgoing.message.is_some() && self.quota.give_back(outgoing.size);
             });
             if has_room {
                 self.events.on_writable();
@@ -162,14 +174,14 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     async fn send_all(&self, sender: &mut Sender, attempt: &Attempt, cursor: &Cursor) -> Result<(), Failure> {
         let mut is_first = true;
         loop {
-            let Outgoing { message, is_last } = self.next(attempt, cursor).await;
+            let Outgoing { message, size, is_last, .. } = self.next(attempt, cursor).await;
             let taken = match message {
                 None => sender.half_close(),
                 Some(message) => {
-                    let size = message.len();
+                    let length = message.bytes.len();
                     let outbound = Outbound::message(message, limits::send(self.channel, self.spec))?;
                     // Room is known only once the headers are out; a small message goes with them, whatever the room.
-                    let goes_along = std::mem::take(&mut is_first) && size <= MOST_WITH_HEADERS;
+                    let goes_along = std::mem::take(&mut is_first) && length <= MOST_WITH_HEADERS;
                     let taken = if goes_along {
                         sender.send_now(outbound, is_last)
                     } else {
@@ -196,7 +208,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             if let Some(outgoing) = self.replay.next(cursor) {
                 return Poll::Ready(outgoing);
             }
-            let taken = self.inbox.poll_outgoing(cx, |_| true);
+            let taken = self.poll_taken(cx, |_| true);
             if let Poll::Ready(outgoing) = &taken
                 && let Err(overflow) = self.replay.take_in(cursor, outgoing)
             {
@@ -205,6 +217,33 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
             taken
         })
         .await
+    }
+
+    /// What the caller sends next, if it `fits`: compressed once, however often it is sent ([BUF-03]).
+    fn poll_taken(&self, cx: &mut Context<'_>, fits: impl FnOnce(&Outgoing) -> bool) -> Poll<Outgoing> {
+        if self.spec.compression() == Compression::Identity {
+            return self.inbox.poll_outgoing(cx, fits);
+        }
+        let mut slot = self.compressing.borrow_mut();
+        let compressing = match &mut *slot {
+            Some(compressing) => compressing,
+            None => {
+                let outgoing = ready!(self.inbox.poll_outgoing(cx, |_| true));
+                let message = outgoing.message.as_ref().filter(|_| !outgoing.goes_as_it_is);
+                let coded =
+                    message.and_then(|message| self.channel.coding().compress(self.spec.compression(), &message.bytes));
+                slot.insert(Compressing { outgoing, coded })
+            }
+        };
+        if let Some(coded) = &mut compressing.coded {
+            compressing.outgoing.message = Some(ready!(coded.as_mut().poll(cx)));
+            compressing.coded = None;
+        }
+        // What does not fit is for whoever asks next.
+        match slot.take_if(|compressing| fits(&compressing.outgoing)) {
+            Some(Compressing { outgoing, .. }) => Poll::Ready(outgoing),
+            None => Poll::Pending,
+        }
     }
 
     /// The message before the cursor is on its way, or goes nowhere. If it was none that another attempt has sent, there is room for another.
@@ -219,9 +258,9 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     async fn swallow(&self, attempt: &Attempt, cursor: &Cursor) -> Result<(), Failure> {
         poll_fn(|_| if attempt.bound.get().is_some() { Poll::Ready(()) } else { Poll::Pending }).await;
         loop {
-            let Outgoing { message, is_last } = self.next(attempt, cursor).await;
-            if let Some(message) = message {
-                self.hand_on(cursor, message.len());
+            let Outgoing { message, size, is_last, .. } = self.next(attempt, cursor).await;
+            if message.is_some() {
+                self.hand_on(cursor, size);
             }
             if is_last {
                 return Ok(());
@@ -232,7 +271,7 @@ impl<D: Driver, E: StreamEvents> Running<'_, D, E> {
     /// Receives until the end. One message is read ahead of the credit, so that an end without a further message shows at once.
     async fn receive_all(&self, receiver: &mut Receiver, attempt: &Attempt, cursor: &Cursor) -> Outcome {
         let single_response = self.spec.single_response;
-        match receiver.head(limits::receive(self.channel, self.spec)).await {
+        match receiver.head(limits::receive(self.channel, self.spec), self.channel.coding()).await {
             Err(outcome) => return if single_response { due(outcome) } else { outcome },
             Ok(initial) => {
                 attempt.bound.set(Some(Bound::Committed));

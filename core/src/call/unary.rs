@@ -19,7 +19,7 @@ use crate::observe::trail::{Phase, Sent};
 use crate::policy::retry::HedgingPolicy;
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::Driver;
-use crate::transport::message::Outbound;
+use crate::transport::message::{Outbound, Payload};
 use crate::transport::stream::Receiver;
 use crate::transport::{Ending, Outcome};
 
@@ -36,10 +36,11 @@ pub(crate) async fn run<D: Driver>(
     {
         return UnaryEnd { end: progress.end(channel, outcome), initial: None, message: None };
     }
+    spec.choose_compression(channel);
     let spec = &*spec;
     let received = RefCell::new(Received::default());
     let outcome = {
-        let attempts = pin!(attempts(channel, spec, &message, &progress, &received));
+        let attempts = pin!(attempts(channel, spec, message, &progress, &received));
         progress.supervise(channel.driver(), inbox, attempts).await
     };
     let end = progress.end(channel, outcome);
@@ -58,7 +59,7 @@ struct Received {
 async fn attempts<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
-    message: &Bytes,
+    message: Bytes,
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
@@ -67,18 +68,24 @@ async fn attempts<D: Driver>(
         Ok(running) => running,
         Err(failure) => return attempt.local(failure),
     };
+    let compressing =
+        if spec.message_uncompressed { None } else { channel.coding().compress(spec.compression(), &message) };
+    let message = match compressing {
+        Some(compressing) => compressing.await,
+        None => message.into(),
+    };
     if let Some(policy) = spec.hedging(channel) {
         // Boxed, because few calls are hedged and every call would have room for it.
-        return Box::pin(hedge(channel, spec, policy, message, progress, received)).await;
+        return Box::pin(hedge(channel, spec, policy, &message, progress, received)).await;
     }
     let mut again = Again::default();
     loop {
         progress.on_attempt();
-        let outcome = exchange(channel, spec, message, attempt, received).await;
+        let outcome = exchange(channel, spec, &message, attempt, received).await;
         if attempt.bound.get() == Some(Bound::Committed) {
             return outcome;
         }
-        match again.after(channel, spec, progress, outcome, Some(message)) {
+        match again.after(channel, spec, progress, outcome, Some(&message.bytes)) {
             Break(outcome) => return outcome,
             Continue(None) => {}
             Continue(Some(due)) => Box::pin(channel.driver().sleep_until(due)).await,
@@ -91,20 +98,20 @@ async fn hedge<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
     policy: &HedgingPolicy,
-    message: &Bytes,
+    message: &Payload,
     progress: &Progress,
     received: &RefCell<Received>,
 ) -> Outcome {
     // [BUF-05]
     let mut kept = channel.call_buffer();
-    let overflow = kept.keep(message.len()).err();
+    let overflow = kept.keep(message.bytes.len()).err();
     hedged::run(channel, policy, progress, overflow, &Exchange { channel, spec, message, received }).await
 }
 
 struct Exchange<'a, D: Driver> {
     channel: &'a LocalChannel<D>,
     spec: &'a CallSpec,
-    message: &'a Bytes,
+    message: &'a Payload,
     received: &'a RefCell<Received>,
 }
 
@@ -122,7 +129,7 @@ impl<'a, D: Driver> hedged::Exchange<'a> for Exchange<'a, D> {
 async fn exchange<D: Driver>(
     channel: &LocalChannel<D>,
     spec: &CallSpec,
-    message: &Bytes,
+    message: &Payload,
     attempt: &Attempt,
     received: &RefCell<Received>,
 ) -> Outcome {
@@ -157,7 +164,7 @@ async fn receive<D: Driver>(
     attempt: &Attempt,
     received: &RefCell<Received>,
 ) -> Outcome {
-    match receiver.head(limits::receive(channel, spec)).await {
+    match receiver.head(limits::receive(channel, spec), channel.coding()).await {
         Ok(initial) => {
             attempt.bound.set(Some(Bound::Committed));
             received.borrow_mut().initial = Some(initial);

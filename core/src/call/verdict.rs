@@ -37,6 +37,7 @@ fn is_about_this_side(failure: &Failure) -> bool {
             | Failure::ChannelClosed
             | Failure::SentTooLarge { .. }
             | Failure::ReceivedTooLarge { .. }
+            | Failure::DecompressedTooLarge { .. }
             | Failure::TooMuchMetadata { .. }
             | Failure::HeadersTooLarge { .. }
             | Failure::AuthorityNotValid { .. }

@@ -24,6 +24,7 @@ use crate::resolver::txt;
 use crate::runtime::{ASKS_SERVERS, NameSource, SocketOptions, environment};
 use crate::service_config::{self, ServiceConfig};
 use crate::transport::call_credentials::CallCredentials;
+use crate::transport::compression::{Compression, CompressionRules, Encodings};
 use crate::transport::credentials::Credentials;
 use crate::transport::dial::ConnectionOptions;
 use crate::transport::headers::{HeaderRules, RequestTemplate};
@@ -94,6 +95,7 @@ pub(crate) struct Settings {
     /// Whether nobody set the limit of received messages.
     pub(crate) is_receive_limit_default: bool,
     pub(crate) max_send_bytes: Option<u64>,
+    pub(crate) compression: CompressionRules,
     pub(crate) default_timeout: Option<Duration>,
     pub(crate) send_high_water: usize,
     pub(crate) max_queued_calls: Option<u64>,
@@ -126,7 +128,9 @@ impl ChannelConfig {
         };
         let parsed = Target::parse(target, &find)?;
         let names = ServerNames::new(&parsed, credentials, options)?;
-        let request = RequestTemplate::new(credentials.is_secure(), names.authority, &user_agent(options))?;
+        let compression = compression(options);
+        let request =
+            RequestTemplate::new(credentials.is_secure(), names.authority, &user_agent(options), compression.reads)?;
         let preset = options.preset()?;
         // [CONN-190]
         let proxies = proxies::proxies(options, environment::proxy)?;
@@ -203,6 +207,7 @@ impl ChannelConfig {
             },
             is_receive_limit_default: options.int("grpc.max_receive_message_length").is_none(),
             max_send_bytes: size_limit(number("grpc.max_send_message_length")),
+            compression,
             default_timeout: unless_zero("linkspan.default_timeout_ms"),
             send_high_water: unsigned_32("linkspan.send_high_water_bytes") as usize,
             max_queued_calls: Some(unsigned("linkspan.max_queued_calls")).filter(|limit| *limit > 0),
@@ -336,6 +341,24 @@ fn tcp_user_timeout(options: &ChannelOptions, preset: Preset, keepalive: Option<
 /// [OPT-6]: negative is unlimited.
 fn size_limit(value: i64) -> Option<u64> {
     u64::try_from(value).ok()
+}
+
+/// What is turned off is neither sent nor offered; a default among it is none, as in gRPC.
+fn compression(options: &ChannelOptions) -> CompressionRules {
+    let bits = options.int("grpc.compression_enabled_algorithms_bitset").unwrap_or(i64::from(i32::MAX));
+    let unless_off = |key: &str| {
+        if options.flag(key) == Some(false) { Encodings::IDENTITY } else { Encodings::of_bits(bits) }
+    };
+    let sends = unless_off("grpc.per_message_compression");
+    let reads = unless_off("grpc.per_message_decompression");
+    let key = "grpc.default_compression_algorithm";
+    let wanted = options.int(key).and_then(Compression::from_number).unwrap_or_default();
+    if !sends.has(wanted) {
+        warn_once(key, || {
+            format!("option {key:?} is {}, which is turned off for the channel; nothing is compressed", wanted.name())
+        });
+    }
+    CompressionRules { default: Some(wanted).filter(|wanted| sends.has(*wanted)).unwrap_or_default(), sends, reads }
 }
 
 /// [WIRE-81]

@@ -16,6 +16,7 @@ use crate::policy::health_watch::{self, HealthWatch, ServingStatus, WatchEnd};
 use crate::runtime::{Driver, Task, sleep_until};
 use crate::status::Code;
 use crate::transport::call_credentials::AuthContext;
+use crate::transport::compression::{Coding, Compression};
 use crate::transport::connection::{Connection, NotOpened, Watching};
 use crate::transport::headers::{self, MethodPath};
 use crate::transport::message::Outbound;
@@ -196,10 +197,10 @@ impl Question {
     fn open(&self, metadata: &Metadata) -> Result<(Stream, Watching), NotOpened> {
         let path = MethodPath::parse(METHOD)
             .map_err(|cause| NotOpened::BadRequest(Failure::Internal { text: cause.to_string() }))?;
-        let request =
-            headers::request(&self.config.request, &path, None, metadata, None, 0).map_err(NotOpened::BadRequest)?;
-        let message =
-            Outbound::message(health_watch::request(&self.service).into(), None).map_err(NotOpened::BadRequest)?;
+        let request = headers::request(&self.config.request, &path, None, metadata, None, 0, Compression::Identity)
+            .map_err(NotOpened::BadRequest)?;
+        let message = Outbound::message(bytes::Bytes::from(health_watch::request(&self.service)), None)
+            .map_err(NotOpened::BadRequest)?;
         let (mut stream, watching) = self.connection.open_watch(request)?;
         // Why it took nothing, if it did, comes from the receiving half.
         let _ = stream.sender.send_now(message, true);
@@ -209,7 +210,7 @@ impl Question {
     /// Tells every answer; ends with the stream, or at an answer that nobody can read ([LB-124]).
     async fn listen(&self, stream: &mut Stream, watch: &mut HealthWatch, news: &News) -> Result<Ended, Outcome> {
         let limits = ReceiveLimits { message: Some(LONGEST_ANSWER), headers: self.config.receive.headers };
-        stream.receiver.head(limits).await?;
+        stream.receiver.head(limits, &Coding::new(self.config.compression)).await?;
         loop {
             let answer = stream.receiver.message().await?;
             let Some(status) = ServingStatus::read(&answer) else {

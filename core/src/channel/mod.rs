@@ -47,6 +47,7 @@ use crate::policy::retry::throttle::Allowance;
 use crate::runtime::Driver;
 use crate::state::State;
 use crate::time::Time;
+use crate::transport::compression::Coding;
 use call_limits::{AddressLimit, ChannelLimit};
 use certificate_watch::Watches;
 use config::ChannelConfig;
@@ -115,6 +116,7 @@ struct Inner<D: Driver> {
     mailbox: Rc<Mailbox>,
     usage: Rc<Usage>,
     retrying: Rc<Retrying>,
+    coding: Rc<Coding>,
     limit: Option<Rc<ChannelLimit>>,
     address_limit: Option<Rc<AddressLimit>>,
 }
@@ -153,8 +155,8 @@ impl<D: Driver> LocalChannel<D> {
             retrying: Rc::clone(&retrying),
         };
         control::spawn(driver, shared, publisher, (gate, watches), done);
-        let driver = driver.clone();
-        let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retrying, limit, address_limit };
+        let (driver, coding) = (driver.clone(), Coding::new(config.compression));
+        let inner = Inner { driver, config, shown, snapshots, mailbox, usage, retrying, coding, limit, address_limit };
         Self(Rc::new(inner))
     }
 
@@ -168,6 +170,11 @@ impl<D: Driver> LocalChannel<D> {
 
     pub(crate) fn counters(&self) -> &ChannelCounters {
         &self.0.shown.counters
+    }
+
+    /// What is known of its server's compression.
+    pub(crate) fn coding(&self) -> &Rc<Coding> {
+        &self.0.coding
     }
 
     /// How many of its calls may be in flight; `None` is any number.

@@ -4,6 +4,7 @@
 
 mod entry;
 
+use crate::transport::compression::Compression;
 pub use entry::{OptionDoc, OptionKind, OptionScope};
 use entry::{boolean, float, int, text};
 
@@ -516,6 +517,34 @@ const REGISTRY: &[OptionDoc] = &[
         [-1, -1],
         "-1: no limit",
         "Larger messages are not sent and end the call with RESOURCE_EXHAUSTED.",
+    ),
+    int(
+        "grpc.default_compression_algorithm",
+        "",
+        (0, Compression::LARGEST),
+        [0, 0],
+        "0: none",
+        "How the messages of calls are compressed that do not say it themselves: 1 is deflate, 2 gzip, and 3 zstd where linkspan-core is built with that feature. Nothing is, as soon as the server has said that it cannot read it.",
+    ),
+    int(
+        "grpc.compression_enabled_algorithms_bitset",
+        "",
+        (0, I32_MAX),
+        [I32_MAX, I32_MAX],
+        "all there are",
+        "Which compressions are offered to servers, and used: the bits 1 and 2 are deflate and gzip; without compression always goes. What a server sends compressed otherwise ends the call with INTERNAL.",
+    ),
+    boolean(
+        "grpc.per_message_compression",
+        true,
+        "true",
+        "Whether messages are compressed at all; false sends them as they are, whatever calls say.",
+    ),
+    boolean(
+        "grpc.per_message_decompression",
+        true,
+        "true",
+        "Whether compressed messages are read; false offers servers no compression.",
     ),
     int(
         "grpc.absolute_max_metadata_size",

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::metadata::Metadata;
 use crate::status::{Code, Status};
 use crate::transport::call_credentials::CallCredentials;
+use crate::transport::compression::Compression;
 
 /// What a call may be told beside its method and message.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,9 @@ pub struct CallOptions {
     pub idempotent: bool,
     /// Neither retried nor hedged, whatever the service config or an option says. Default: no.
     pub no_retry: bool,
+    /// How its messages are compressed, if the channel's options and what the server has said it reads allow it; `None` is the channel's
+    /// default.
+    pub compression: Option<Compression>,
 }
 
 impl CallOptions {
@@ -51,6 +55,7 @@ impl CallOptions {
             credentials: self.credentials,
             idempotent: self.idempotent,
             no_retry: self.no_retry,
+            compression: self.compression,
             ..CallRequest::new(method)
         }
     }
@@ -302,6 +307,17 @@ impl StreamCall {
         self.sender.send(message).await
     }
 
+    /// [`StreamSender::send_uncompressed`]
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has sent nothing.
+    pub async fn send_uncompressed(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        self.sender.send_uncompressed(message).await
+    }
+
     /// [`StreamSender::close_send`]
     pub fn close_send(&self) {
         self.sender.close_send();
@@ -345,9 +361,27 @@ impl StreamSender {
     /// # Cancel safety
     /// A dropped wait has sent nothing.
     pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
-        let mut message = message.into();
+        self.send_by(CallHandle::send, message.into()).await
+    }
+
+    /// The same for a message that is sent as it is, whatever the call compresses.
+    ///
+    /// # Errors
+    /// As [`StreamSender::send`].
+    ///
+    /// # Cancel safety
+    /// A dropped wait has sent nothing.
+    pub async fn send_uncompressed(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        self.send_by(CallHandle::send_uncompressed, message.into()).await
+    }
+
+    async fn send_by(
+        &mut self,
+        send: fn(&CallHandle, Bytes, bool) -> Result<(), SendError>,
+        mut message: Bytes,
+    ) -> Result<(), SendError> {
         loop {
-            match self.handle.0.send(message, false) {
+            match send(&self.handle.0, message, false) {
                 Err(SendError::Full(back)) => message = back,
                 other => return other,
             }

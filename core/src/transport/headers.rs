@@ -12,6 +12,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Uri};
 use once_cell::race::OnceBox;
 
+use super::compression::{Compression, Encodings};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Failure;
 use crate::metadata::{Metadata, is_binary, is_reserved};
@@ -28,6 +29,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// What every request of a channel has in common.
@@ -42,7 +45,12 @@ pub(crate) struct RequestTemplate {
 impl RequestTemplate {
     /// # Errors
     /// [`ErrorKind::BadOption`] naming the user agent that no header can carry.
-    pub(crate) fn new(is_secure: bool, authority: Authority, user_agent: &str) -> Result<Self, Error> {
+    pub(crate) fn new(
+        is_secure: bool,
+        authority: Authority,
+        user_agent: &str,
+        reads: Encodings,
+    ) -> Result<Self, Error> {
         let user_agent = HeaderValue::try_from(user_agent).map_err(|_| {
             Error::new(
                 ErrorKind::BadOption,
@@ -50,18 +58,20 @@ impl RequestTemplate {
             )
         })?;
         let scheme = if is_secure { Scheme::HTTPS } else { Scheme::HTTP };
-        Ok(Self::of(scheme, authority, user_agent))
+        Ok(Self::of(scheme, authority, user_agent, reads))
     }
 
-    fn of(scheme: Scheme, authority: Authority, user_agent: HeaderValue) -> Self {
+    fn of(scheme: Scheme, authority: Authority, user_agent: HeaderValue, reads: Encodings) -> Self {
+        let accepted = HeaderValue::from_static(reads.names());
         // Made of a text that stays, so that copies of it are not counted. A process's channels mostly have the same user agent.
         static FIRST: OnceBox<Arc<HeaderMap>> = OnceBox::new();
         let first = FIRST.get_or_init(|| {
             let stays = user_agent.to_str().ok().map(|text| &*Box::leak(Box::<str>::from(text)));
-            Box::new(Arc::new(common(stays.map_or_else(|| user_agent.clone(), HeaderValue::from_static))))
+            let user_agent = stays.map_or_else(|| user_agent.clone(), HeaderValue::from_static);
+            Box::new(Arc::new(common(user_agent, accepted.clone())))
         });
-        let is_same = first.get(USER_AGENT) == Some(&user_agent);
-        let headers = if is_same { Arc::clone(first) } else { Arc::new(common(user_agent)) };
+        let is_same = first.get(USER_AGENT) == Some(&user_agent) && first.get(GRPC_ACCEPT_ENCODING) == Some(&accepted);
+        let headers = if is_same { Arc::clone(first) } else { Arc::new(common(user_agent, accepted)) };
         Self { scheme, authority, headers }
     }
 
@@ -70,10 +80,11 @@ impl RequestTemplate {
     }
 }
 
-fn common(user_agent: HeaderValue) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(3);
+fn common(user_agent: HeaderValue, accepted: HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(GRPC_ACCEPT_ENCODING, accepted);
     headers.insert(USER_AGENT, user_agent);
     headers
 }
@@ -139,6 +150,7 @@ pub(crate) fn request(
     metadata: &Metadata,
     remaining: Option<Duration>,
     previous_attempts: u32,
+    compression: Compression,
 ) -> Result<Request<()>, Failure> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(template.scheme.clone());
@@ -148,8 +160,8 @@ pub(crate) fn request(
         .map_err(|cause| Failure::Internal { text: format!("the request's address cannot be built: {cause}") })?;
 
     let mut headers = match remaining {
-        None if metadata.is_empty() => HeaderMap::clone(&template.headers),
-        _ => headers(template, metadata, remaining)?,
+        None if metadata.is_empty() && compression == Compression::Identity => HeaderMap::clone(&template.headers),
+        _ => headers(template, metadata, remaining, compression)?,
     };
     if previous_attempts > 0 {
         headers.insert(PREVIOUS_ATTEMPTS, HeaderValue::from(previous_attempts));
@@ -161,12 +173,20 @@ pub(crate) fn request(
     Ok(request)
 }
 
-fn headers(template: &RequestTemplate, metadata: &Metadata, remaining: Option<Duration>) -> Result<HeaderMap, Failure> {
+fn headers(
+    template: &RequestTemplate,
+    metadata: &Metadata,
+    remaining: Option<Duration>,
+    compression: Compression,
+) -> Result<HeaderMap, Failure> {
     let too_many = || Failure::TooMuchMetadata { entries: metadata.len() };
-    let mut headers = HeaderMap::try_with_capacity(4 + metadata.len()).map_err(|_| too_many())?;
+    let mut headers = HeaderMap::try_with_capacity(6 + metadata.len()).map_err(|_| too_many())?;
     // [WIRE-29]: what a receiver acts on comes first.
     if let Some(remaining) = remaining {
         headers.insert(GRPC_TIMEOUT, encode_timeout(remaining));
+    }
+    if compression != Compression::Identity {
+        headers.insert(GRPC_ENCODING, HeaderValue::from_static(compression.name()));
     }
     headers.extend(template.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     for (key, value) in metadata.iter().filter(|(key, _)| !is_reserved(key)) {
@@ -215,6 +235,10 @@ pub(crate) struct Fields<'a> {
     pub(crate) metadata: Metadata,
     /// The status, if there is a `grpc-status`.
     pub(crate) status: Option<Status>,
+    /// What its messages are compressed with.
+    pub(super) encoding: Option<&'a HeaderValue>,
+    /// What the server reads.
+    pub(super) accept_encoding: Option<&'a HeaderValue>,
     content_type: Option<&'a HeaderValue>,
 }
 
@@ -227,7 +251,7 @@ impl<'a> Fields<'a> {
         let mut size = 0;
         let mut metadata = Metadata::new();
         let (mut statuses, mut message, mut content_type) = (Statuses::default(), None, None);
-        let mut broken = None;
+        let (mut encoding, mut accept_encoding, mut broken) = (None, None, None);
         for (name, value) in headers {
             let key = name.as_str();
             size += (key.len() + value.len() + 32) as u64;
@@ -238,7 +262,8 @@ impl<'a> Fields<'a> {
             match key {
                 "grpc-status" => statuses.add(value),
                 "grpc-message" => message = message.or(Some(value)),
-                "grpc-encoding" | "grpc-accept-encoding" => {}
+                "grpc-encoding" => encoding = encoding.or(Some(value)),
+                "grpc-accept-encoding" => accept_encoding = accept_encoding.or(Some(value)),
                 "content-type" => {
                     content_type = content_type.or(Some(value));
                     if rules.shows_content_type {
@@ -259,7 +284,7 @@ impl<'a> Fields<'a> {
         }
         match broken {
             Some(failure) => Err(failure),
-            None => Ok(Self { metadata, status: statuses.read(message)?, content_type }),
+            None => Ok(Self { metadata, status: statuses.read(message)?, encoding, accept_encoding, content_type }),
         }
     }
 

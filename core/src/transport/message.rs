@@ -4,12 +4,33 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::compression::{Compression, Encoding};
 use crate::failure::Failure;
 
 pub(super) const PREFIX: usize = 5;
 
 /// HTTP/2 windows hold 2^31-1 bytes, prefix included; the HTTP/2 library takes no more at once.
 const LARGEST: u64 = (1 << 31) - 1 - PREFIX as u64;
+
+/// What stands behind a message's prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Payload {
+    pub(crate) bytes: Bytes,
+    /// The prefix' flag.
+    pub(crate) is_compressed: bool,
+}
+
+impl Payload {
+    pub(super) fn compressed(bytes: Bytes) -> Self {
+        Self { bytes, is_compressed: true }
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, is_compressed: false }
+    }
+}
 
 /// A message, or a part of one, on its way to the socket: the prefix and the bytes behind it, never copied together.
 #[derive(Debug)]
@@ -20,16 +41,17 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// A whole uncompressed message.
+    /// A whole message. What is limited, and what the prefix tells, is its size as it is sent: compressed, if it is ([SC-24], [WIRE-97]).
     ///
     /// # Errors
     /// The message is longer than the limit, or than one stream can be handed at once.
-    pub(crate) fn message(bytes: Bytes, limit: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn message(payload: impl Into<Payload>, limit: Option<u64>) -> Result<Self, Failure> {
+        let Payload { bytes, is_compressed } = payload.into();
         let size = bytes.len() as u64;
         let limit = limit.map_or(LARGEST, |limit| limit.min(LARGEST));
         let too_large = Failure::SentTooLarge { size, limit };
         let length = u32::try_from(size).ok().filter(|_| size <= limit).ok_or(too_large)?;
-        let mut prefix = [0; PREFIX];
+        let mut prefix = [u8::from(is_compressed), 0, 0, 0, 0];
         prefix[1..].copy_from_slice(&length.to_be_bytes());
         Ok(Self { prefix, prefix_sent: 0, bytes })
     }
@@ -95,14 +117,36 @@ pub(crate) struct Decoder {
     /// What follows it: the rest of the newest chunk.
     chunk: Bytes,
     limit: Option<u64>,
+    encoding: Encoding,
+}
+
+/// A received message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Plain(Bytes),
+    Compressed(Compression, Bytes),
+}
+
+impl Received {
+    fn of(with: Option<Compression>, bytes: Bytes) -> Self {
+        match with {
+            None => Self::Plain(bytes),
+            Some(compression) => Self::Compressed(compression, bytes),
+        }
+    }
+
+    pub(super) fn wire_size(&self) -> usize {
+        let (Self::Plain(bytes) | Self::Compressed(_, bytes)) = self;
+        PREFIX + bytes.len()
+    }
 }
 
 /// Room is made for this much of an announced message at once, and for more as it comes: a server that only announces costs little.
 const MOST_RESERVED: usize = 1 << 20;
 
 impl Decoder {
-    pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self { partial: BytesMut::new(), chunk: Bytes::new(), limit }
+    pub(crate) fn new(limit: Option<u64>, encoding: Encoding) -> Self {
+        Self { partial: BytesMut::new(), chunk: Bytes::new(), limit, encoding }
     }
 
     pub(crate) fn push(&mut self, chunk: Bytes) {
@@ -116,24 +160,26 @@ impl Decoder {
     ///
     /// # Errors
     /// The prefix breaks a rule, or announces more than the limit: told as soon as the prefix is read ([WIRE-93]).
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<Received>, Failure> {
         if self.partial.is_empty() {
             let Some(prefix) = self.chunk.first_chunk() else {
                 self.keep_chunk(PREFIX);
                 return Ok(None);
             };
-            let size = PREFIX + self.length(*prefix)?;
+            let (with, length) = self.read(*prefix)?;
+            let size = PREFIX + length;
             if self.chunk.len() < size {
                 self.keep_chunk(size);
                 return Ok(None);
             }
             let mut message = self.chunk.split_to(size);
             message.advance(PREFIX);
-            return Ok(Some(message));
+            return Ok(Some(Received::of(with, message)));
         }
         self.fill(PREFIX);
         let Some(prefix) = self.partial.first_chunk() else { return Ok(None) };
-        let size = PREFIX + self.length(*prefix)?;
+        let (with, length) = self.read(*prefix)?;
+        let size = PREFIX + length;
         self.fill(size);
         if self.partial.len() < size {
             return Ok(None);
@@ -143,7 +189,7 @@ impl Decoder {
             if self.partial.len() == size { std::mem::take(&mut self.partial) } else { self.partial.split_to(size) };
         let mut message = whole.freeze();
         message.advance(PREFIX);
-        Ok(Some(message))
+        Ok(Some(Received::of(with, message)))
     }
 
     /// Whether the stream may end here: not inside a message ([WIRE-95]).
@@ -151,26 +197,22 @@ impl Decoder {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
-    /// What the prefix announces.
-    fn length(&self, prefix: [u8; PREFIX]) -> Result<usize, Failure> {
-        match prefix[0] {
-            0 => {}
-            // [WIRE-119]: nothing but identity was offered, so nothing else may come.
-            1 => {
-                return Err(Failure::Protocol {
-                    rule: "the server sent a compressed message, and no compression was offered to it".into(),
-                });
-            }
+    /// What the prefix announces: what the message is compressed with, if it is, and its length as it comes ([WIRE-97]).
+    fn read(&self, prefix: [u8; PREFIX]) -> Result<(Option<Compression>, usize), Failure> {
+        let with = match prefix[0] {
+            // [WIRE-120]: whatever else the server calls its encoding.
+            0 => None,
+            1 => Some(self.encoding.of_compressed()?),
             flag => {
                 return Err(Failure::Protocol {
                     rule: format!("the server sent a message with the flag {flag}; only 0 and 1 exist"),
                 });
             }
-        }
+        };
         let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
         match self.limit.filter(|limit| u64::from(length) > *limit) {
             Some(limit) => Err(Failure::ReceivedTooLarge { size: u64::from(length), limit }),
-            None => Ok(length as usize),
+            None => Ok((with, length as usize)),
         }
     }
 
@@ -233,30 +275,62 @@ mod tests {
     /// [WIRE-93]
     #[test]
     fn a_message_above_the_receive_limit_is_refused_on_its_prefix() {
-        let mut decoder = Decoder::new(Some(10));
+        let mut decoder = Decoder::new(Some(10), Encoding::None);
         decoder.push(frame(0, 11, b""));
         assert_eq!(decoder.next(), Err(Failure::ReceivedTooLarge { size: 11, limit: 10 }));
     }
 
-    /// [WIRE-94], [WIRE-119]
+    /// [WIRE-94], [WIRE-118], [WIRE-119]: on the prefix, without waiting for what it announces.
     #[test]
-    fn other_flags_than_0_are_refused() {
+    fn other_flags_than_0_are_refused_unless_the_message_is_compressed_as_was_said_before() {
         for flag in [1, 2, 255] {
-            let mut decoder = Decoder::new(None);
-            decoder.push(frame(flag, 0, b""));
-            assert!(matches!(decoder.next(), Err(Failure::Protocol { .. })), "flag {flag}");
+            for encoding in [Encoding::None, Encoding::NotOffered("snappy".into()), Encoding::Known(Compression::Gzip)]
+            {
+                let is_fine = flag == 1 && encoding == Encoding::Known(Compression::Gzip);
+                let mut decoder = Decoder::new(None, encoding.clone());
+                decoder.push(frame(flag, 9, b""));
+                let next = decoder.next();
+                assert_eq!(
+                    matches!(next, Err(Failure::Protocol { .. })),
+                    !is_fine,
+                    "flag {flag}, {encoding:?}: {next:?}"
+                );
+            }
         }
+    }
+
+    /// [WIRE-97], [WIRE-112], [WIRE-120]
+    #[test]
+    fn compressed_and_plain_messages_may_take_turns_and_lengths_are_those_on_the_wire() {
+        let mut decoder = Decoder::new(Some(3), Encoding::Known(Compression::Deflate));
+        for flag in [1, 0, 1] {
+            decoder.push(frame(flag, 3, b"abc"));
+        }
+        let bytes = || Bytes::from_static(b"abc");
+        assert_eq!(decoder.next(), Ok(Some(Received::Compressed(Compression::Deflate, bytes()))));
+        assert_eq!(decoder.next(), Ok(Some(Received::Plain(bytes()))));
+        assert_eq!(decoder.next(), Ok(Some(Received::Compressed(Compression::Deflate, bytes()))));
+        let mut plain = Decoder::new(None, Encoding::NotOffered("snappy".into()));
+        plain.push(frame(0, 3, b"abc"));
+        assert_eq!(plain.next(), Ok(Some(Received::Plain(bytes()))));
+    }
+
+    /// [WIRE-97]
+    #[test]
+    fn a_compressed_message_says_so_in_its_flag() {
+        let outbound = Outbound::message(Payload::compressed(Bytes::from_static(b"ab")), Some(2)).expect("small");
+        assert_eq!(contents(outbound), [1, 0, 0, 0, 2, b'a', b'b']);
     }
 
     /// [WIRE-96]
     #[test]
     fn empty_messages_are_messages() {
-        let mut decoder = Decoder::new(None);
+        let mut decoder = Decoder::new(None, Encoding::None);
         for _ in 0..3 {
             decoder.push(frame(0, 0, b""));
         }
         for _ in 0..3 {
-            assert_eq!(decoder.next(), Ok(Some(Bytes::new())));
+            assert_eq!(decoder.next(), Ok(Some(Received::Plain(Bytes::new()))));
         }
         assert_eq!(decoder.next(), Ok(None));
         assert!(decoder.is_empty());
@@ -265,7 +339,7 @@ mod tests {
     /// [WIRE-95]
     #[test]
     fn half_a_message_is_not_an_end() {
-        let mut decoder = Decoder::new(None);
+        let mut decoder = Decoder::new(None, Encoding::None);
         decoder.push(frame(0, 4, b"ab"));
         assert_eq!(decoder.next(), Ok(None));
         assert!(!decoder.is_empty());
@@ -277,13 +351,13 @@ mod tests {
         fn any_split_of_any_messages_decodes_to_the_same(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6), cut in 1_usize..17) {
             let mut wire = Vec::new();
             for message in &messages {
-                wire.extend(contents(Outbound::message(message.clone().into(), None).expect("small")));
+                wire.extend(contents(Outbound::message(Bytes::from(message.clone()), None).expect("small")));
             }
-            let mut decoder = Decoder::new(None);
+            let mut decoder = Decoder::new(None, Encoding::None);
             let mut decoded = Vec::new();
             for piece in wire.chunks(cut) {
                 decoder.push(Bytes::copy_from_slice(piece));
-                while let Some(message) = decoder.next().expect("valid") {
+                while let Some(Received::Plain(message)) = decoder.next().expect("valid") {
                     decoded.push(message.to_vec());
                 }
             }
@@ -293,8 +367,8 @@ mod tests {
 
         #[test]
         fn a_split_outbound_message_is_the_same_bytes(message in prop::collection::vec(any::<u8>(), 0..40), cuts in prop::collection::vec(1_usize..9, 0..12)) {
-            let whole = contents(Outbound::message(message.clone().into(), None).expect("small"));
-            let mut rest = Outbound::message(message.into(), None).expect("small");
+            let whole = contents(Outbound::message(Bytes::from(message.clone()), None).expect("small"));
+            let mut rest = Outbound::message(Bytes::from(message), None).expect("small");
             let mut pieces = Vec::new();
             for cut in cuts {
                 let cut = cut.min(rest.remaining());

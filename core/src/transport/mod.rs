@@ -5,6 +5,7 @@
 
 mod authorities;
 pub(crate) mod call_credentials;
+pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod dial;

@@ -12,8 +12,9 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Response, StatusCode};
 
+use super::compression::{Coded, Coding, Encoding};
 use super::headers::{Fields, HeaderRules};
-use super::message::{Decoder, Outbound, PREFIX};
+use super::message::{Decoder, Outbound, Received};
 use super::places::Place;
 use super::tap::Seen;
 use super::{Ending, Outcome};
@@ -121,6 +122,8 @@ enum Receiving {
 struct Body {
     receive: RecvStream,
     decoder: Decoder,
+    /// There where the response named a compression.
+    decompressing: Option<Box<Decompressing>>,
     rules: HeaderRules,
     /// Taken in by [`Receiver::wait`] and not yet given back to the server as credit.
     held: usize,
@@ -130,20 +133,43 @@ struct Body {
     broken: Option<h2::Error>,
 }
 
+struct Decompressing {
+    coding: Rc<Coding>,
+    /// The largest message, when it is decompressed.
+    limit: Option<u64>,
+    /// The message that is being decompressed.
+    current: Option<Coded<Result<Bytes, Failure>>>,
+}
+
+impl Decompressing {
+    /// The message that was begun, once it is whole; `None` when none was.
+    ///
+    /// Cancel safe.
+    async fn message(&mut self) -> Option<Result<Bytes, Failure>> {
+        let message = self.current.as_mut()?.await;
+        self.current = None;
+        Some(message)
+    }
+}
+
 impl Receiver {
     /// The response's headers, or the end when there are none.
     ///
     /// Cancel safe.
-    pub(crate) async fn head(&mut self, limits: ReceiveLimits) -> Result<Metadata, Outcome> {
+    pub(crate) async fn head(&mut self, limits: ReceiveLimits, coding: &Rc<Coding>) -> Result<Metadata, Outcome> {
         let Receiving::Head(response) = &mut self.state else {
             return Err(Outcome::local(Failure::Internal { text: "response headers were asked for twice".into() }));
         };
         let response = poll_fn(|cx| Pin::new(&mut *response).poll(cx)).await;
         let response = response.map_err(|cause| self.cut(limits.headers).unwrap_or_else(|| self.outcome_of(&cause)))?;
-        let (fields, receive) = read_head(response, limits.headers).map_err(Outcome::local)?;
+        let (fields, receive) = read_head(response, limits.headers, coding).map_err(Outcome::local)?;
         match fields {
-            Head::Initial(metadata) => {
-                self.state = Receiving::Body(Body::new(receive, limits));
+            Head::Initial(metadata, encoding) => {
+                let decompressing = matches!(encoding, Encoding::Known(_)).then(|| {
+                    Box::new(Decompressing { coding: Rc::clone(coding), limit: limits.message, current: None })
+                });
+                let decoder = Decoder::new(limits.message, encoding);
+                self.state = Receiving::Body(Body::new(receive, decoder, decompressing, limits.headers));
                 Ok(metadata)
             }
             Head::Final(ending) => {
@@ -161,10 +187,27 @@ impl Receiver {
             return Err(Outcome::local(Failure::Internal { text: "a message was asked for outside the body".into() }));
         };
         let ended = loop {
+            if let Some(decompressing) = &mut body.decompressing {
+                match decompressing.message().await {
+                    None => {}
+                    Some(Ok(message)) => return Ok(message),
+                    Some(Err(failure)) => break Err(failure),
+                }
+            }
             match body.decoder.next() {
-                Ok(Some(message)) => {
-                    body.give_credit(PREFIX + message.len());
-                    return Ok(message);
+                Ok(Some(received)) => {
+                    body.give_credit(received.wire_size());
+                    let (with, message) = match received {
+                        Received::Plain(message) => return Ok(message),
+                        Received::Compressed(with, message) => (with, message),
+                    };
+                    let Some(decompressing) = &mut body.decompressing else {
+                        let text = "a message was compressed in a way nobody named".to_owned();
+                        break Err(Failure::Internal { text });
+                    };
+                    let current = decompressing.coding.decompress(with, message, decompressing.limit);
+                    decompressing.current = Some(current);
+                    continue;
                 }
                 Ok(None) => {}
                 Err(failure) => break Err(failure),
@@ -246,9 +289,13 @@ fn processed(outcome: Outcome) -> Outcome {
 }
 
 impl Body {
-    fn new(receive: RecvStream, limits: ReceiveLimits) -> Self {
-        let decoder = Decoder::new(limits.message);
-        Self { receive, decoder, rules: limits.headers, held: 0, data_is_over: false, broken: None }
+    fn new(
+        receive: RecvStream,
+        decoder: Decoder,
+        decompressing: Option<Box<Decompressing>>,
+        rules: HeaderRules,
+    ) -> Self {
+        Self { receive, decoder, decompressing, rules, held: 0, data_is_over: false, broken: None }
     }
 
     fn is_at_its_end(&self) -> bool {
@@ -300,16 +347,23 @@ impl Body {
 }
 
 enum Head {
-    /// Messages may follow.
-    Initial(Metadata),
+    /// Messages may follow, compressed like this.
+    Initial(Metadata, Encoding),
     /// Trailers-Only ([WIRE-133]).
     Final(Ending),
 }
 
-fn read_head(response: Response<RecvStream>, rules: HeaderRules) -> Result<(Head, RecvStream), Failure> {
+fn read_head(
+    response: Response<RecvStream>,
+    rules: HeaderRules,
+    coding: &Coding,
+) -> Result<(Head, RecvStream), Failure> {
     let http = response.status();
     let (parts, receive) = response.into_parts();
     let fields = Fields::read(&parts.headers, rules)?;
+    if let Some(accepted) = fields.accept_encoding {
+        coding.on_told(accepted);
+    }
     // [WIRE-153]: a gRPC status wins over whatever HTTP says.
     if receive.is_end_stream()
         && let Some(status) = fields.status
@@ -323,5 +377,6 @@ fn read_head(response: Response<RecvStream>, rules: HeaderRules) -> Result<(Head
     if receive.is_end_stream() {
         return Err(Failure::NoStatus { found: "none in a response without a body".into() });
     }
-    Ok((Head::Initial(fields.metadata), receive))
+    let encoding = fields.encoding.map_or(Encoding::None, |value| coding.encoding(value));
+    Ok((Head::Initial(fields.metadata, encoding), receive))
 }

@@ -10,6 +10,7 @@ mod breakers;
 mod call_credentials;
 mod closing;
 mod completions;
+mod compression;
 mod connecting;
 mod deadlines_and_cancellation;
 #[cfg(feature = "hickory")]

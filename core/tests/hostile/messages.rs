@@ -1,14 +1,49 @@
 //! Messages that are not what their prefix says, or never end.
 
+use std::io::Write as _;
+
 use linkspan_core::{CallOptions, Code};
 
 use crate::attacker::*;
 use crate::peer::client::{METHOD, call_with};
-use crate::peer::server::Server;
+use crate::peer::server::{Server, flagged};
 use crate::siege::{BOUND, Fate, attacks, bounded, code_while_heard, endure, target_with};
 
 const CANCEL: u32 = 8;
 const OK: &[(&str, &str)] = &[("grpc-status", "0")];
+
+fn gzip(message: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(message).expect("written");
+    encoder.finish().expect("finished")
+}
+
+fn zlib(message: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(message).expect("written");
+    encoder.finish().expect("finished")
+}
+
+/// Headers that name an encoding, and the beginning of a compressed message.
+fn compressed_as(stream: u32, encoding: &str, message: &[u8]) -> Vec<u8> {
+    let message = flagged(1, message);
+    let frames = message.chunks(16_384).flat_map(|piece| data(stream, piece));
+    [start_with(stream, "grpc-encoding", encoding), frames.collect()].concat()
+}
+
+/// 200 MB of nothing in 200 kB, which is less than the stream's window: flush points make one stream of the same block again and again.
+fn bomb() -> Vec<u8> {
+    let mut deflate = flate2::Compress::new(flate2::Compression::best(), true);
+    let (zeros, mut bytes) = (vec![0; 1 << 20], Vec::with_capacity(4_096));
+    deflate.compress_vec(&zeros, &mut bytes, flate2::FlushCompress::Full).expect("compressed");
+    let begin = bytes.len();
+    deflate.compress_vec(&zeros, &mut bytes, flate2::FlushCompress::Full).expect("compressed");
+    let block = bytes[begin..].to_vec();
+    for _ in 0..198 {
+        bytes.extend_from_slice(&block);
+    }
+    bytes
+}
 
 attacks! {
     /// [WIRE-93]
@@ -19,6 +54,53 @@ attacks! {
     a_flag_that_does_not_exist: Internal, Reset(CANCEL), |stream| [start(stream), data(stream, &[7, 0, 0, 0, 0])].concat();
     /// [WIRE-119]
     a_compressed_message_without_an_encoding: Internal, Reset(CANCEL), |stream| [start(stream), data(stream, &[1, 0, 0, 0, 0])].concat();
+    /// [WIRE-119]
+    a_compressed_message_of_no_encoding: Internal, Reset(CANCEL), |stream| compressed_as(stream, "identity", b"plain");
+    /// [WIRE-118]
+    a_message_compressed_with_what_nobody_knows: Internal, Reset(CANCEL), |stream| compressed_as(stream, "snappy", b"?");
+    /// [WIRE-118]
+    an_encoding_with_no_text_as_its_name: Internal, Reset(CANCEL), |stream| {
+        [start_with(stream, "grpc-encoding", [0xff, 0xfe]), data(stream, &[1, 0, 0, 0, 0])].concat()
+    };
+    /// [WIRE-103]
+    a_message_that_decompresses_to_a_thousand_times_as_much: ResourceExhausted, Reset(CANCEL), |stream| compressed_as(stream, "deflate", &bomb());
+    /// [WIRE-103]
+    a_message_that_decompresses_to_one_byte_above_the_limit: ResourceExhausted, Reset(CANCEL), |stream| {
+        compressed_as(stream, "gzip", &gzip(&vec![0; (4 << 20) + 1]))
+    };
+    /// [WIRE-103]
+    a_limit_passed_by_several_members_together: ResourceExhausted, Reset(CANCEL), |stream| {
+        compressed_as(stream, "gzip", &gzip(&vec![0; 1 << 20]).repeat(5))
+    };
+    /// [WIRE-93], [WIRE-103]: what is announced is looked at before what it holds.
+    a_compressed_message_that_is_too_large_as_it_is: ResourceExhausted, Reset(CANCEL), |stream| {
+        [start_with(stream, "grpc-encoding", "gzip"), data(stream, &[1, 0, 0x40, 0, 1])].concat()
+    };
+    /// [WIRE-121]
+    a_compressed_message_of_nothing: Internal, Reset(CANCEL), |stream| compressed_as(stream, "gzip", b"");
+    /// [WIRE-121]
+    what_is_no_compression_at_all: Internal, Reset(CANCEL), |stream| compressed_as(stream, "gzip", b"plain text, as it was");
+    /// [WIRE-121]
+    another_compression_than_was_named: Internal, Reset(CANCEL), |stream| compressed_as(stream, "gzip", &zlib(b"message"));
+    /// [WIRE-121]
+    compressed_data_without_its_end: Internal, Reset(CANCEL), |stream| {
+        let whole = gzip(b"message");
+        compressed_as(stream, "gzip", &whole[..whole.len() - 1])
+    };
+    /// [WIRE-121]
+    compressed_data_with_another_sum: Internal, Reset(CANCEL), |stream| {
+        let mut wrong = zlib(b"message");
+        *wrong.last_mut().expect("a sum") ^= 1;
+        compressed_as(stream, "deflate", &wrong)
+    };
+    /// [WIRE-121]
+    something_behind_compressed_data: Internal, Reset(CANCEL), |stream| compressed_as(stream, "deflate", &[zlib(b"message"), vec![0]].concat());
+    /// [WIRE-121]: a name without an end, and members without number that hold nothing before something that is none.
+    a_head_without_an_end: Internal, Reset(CANCEL), |stream| {
+        compressed_as(stream, "gzip", &[&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0xff][..], &[b'n'; 100_000]].concat())
+    };
+    /// [WIRE-121]
+    members_without_number_that_hold_nothing: Internal, Reset(CANCEL), |stream| compressed_as(stream, "gzip", &[gzip(b"").repeat(10_000), vec![0]].concat());
     /// [WIRE-95]
     an_end_inside_a_prefix: Internal, GoesOn, |stream| [start(stream), data(stream, &[0, 0, 0]), trailers(stream, OK)].concat();
     /// [WIRE-95]

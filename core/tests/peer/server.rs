@@ -173,12 +173,18 @@ impl Request {
 
     /// The next request message; `None` at the end of the stream.
     pub(crate) async fn message(&mut self) -> Option<Bytes> {
+        self.flagged_message().await.map(|(_, message)| message)
+    }
+
+    /// The same as it is on the wire, behind its flag.
+    pub(crate) async fn flagged_message(&mut self) -> Option<(u8, Bytes)> {
         loop {
             if self.received.len() >= 5 {
                 let length = (&self.received[1..5]).get_u32() as usize;
                 if self.received.len() >= 5 + length {
+                    let flag = self.received[0];
                     self.received.advance(5);
-                    return Some(self.received.split_to(length).freeze());
+                    return Some((flag, self.received.split_to(length).freeze()));
                 }
             }
             match poll_fn(|cx| self.body.poll_data(cx)).await {
@@ -272,8 +278,13 @@ impl Answer {
 
 /// A message behind its prefix.
 pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
+    flagged(0, message)
+}
+
+/// A message behind a prefix with this flag.
+pub(crate) fn flagged(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("small").to_be_bytes();
-    [&[0], &length[..], message].concat()
+    [&[flag], &length[..], message].concat()
 }
 
 fn response(http_status: u16, headers: &[(&str, &str)]) -> Response<()> {

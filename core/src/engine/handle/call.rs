@@ -41,15 +41,26 @@ impl CallHandle {
     /// # Errors
     /// Nothing was taken, see [`SendError`].
     pub fn send(&self, message: Bytes, last: bool) -> Result<(), SendError> {
+        self.send_as(message, false, last)
+    }
+
+    /// The same for a message that is sent as it is, whatever the call compresses: what mixes secrets with what others choose must not
+    /// be compressed ([WIRE-113]).
+    ///
+    /// # Errors
+    /// As [`CallHandle::send`].
+    pub fn send_uncompressed(&self, message: Bytes, last: bool) -> Result<(), SendError> {
+        self.send_as(message, true, last)
+    }
+
+    fn send_as(&self, message: Bytes, is_uncompressed: bool, last: bool) -> Result<(), SendError> {
         if self.is_parents() {
             return Err(SendError::Ended);
         }
         match self.quota.take(message.len(), last) {
             Ok(()) => {
-                self.queue.tell(Submission::Send {
-                    call: self.id,
-                    outgoing: Outgoing { message: Some(message), is_last: last },
-                });
+                let outgoing = Outgoing::message(message, is_uncompressed, last);
+                self.queue.tell(Submission::Send { call: self.id, outgoing });
                 Ok(())
             }
             Err(Refusal::Full) => Err(SendError::Full(message)),
@@ -68,8 +79,7 @@ impl CallHandle {
         }
         match self.quota.half_close() {
             Ok(()) => {
-                self.queue
-                    .tell(Submission::Send { call: self.id, outgoing: Outgoing { message: None, is_last: true } });
+                self.queue.tell(Submission::Send { call: self.id, outgoing: Outgoing::half_close() });
                 Ok(())
             }
             Err(Refusal::Ended) => Err(SendError::Ended),

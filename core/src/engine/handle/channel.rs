@@ -204,6 +204,7 @@ impl Channel {
     /// As [`Channel::start_unary`].
     pub fn start_stream(&self, mut request: CallRequest, reply: Reply) -> Result<CallHandle, Error> {
         let (message, is_last, credit) = (request.message.take(), request.last, request.read_credit);
+        let is_uncompressed = request.message_uncompressed;
         let spec = CallSpec::new(request, self.0.methods())?;
         let handle = self.accept(&reply)?;
         let is_empty = is_last && message.is_none();
@@ -213,7 +214,7 @@ impl Channel {
         } else if is_last {
             let _ = handle.quota.half_close();
         }
-        let first = message.map(|message| Outgoing { message: Some(message), is_last });
+        let first = message.map(|message| Outgoing::message(message, is_uncompressed, is_last));
         self.start(&reply, || {
             let quota = Arc::clone(&handle.quota);
             let slot = CallSlot::new(CallKind::Stream, reply.clone(), Arc::clone(self.0.shown()), Arc::clone(&quota));

@@ -7,12 +7,12 @@ const RULES: HeaderRules = HeaderRules { limit: 16_384, shows_content_type: fals
 
 fn template() -> RequestTemplate {
     let user_agent = HeaderValue::from_static("grpc-rust-linkspan/0");
-    RequestTemplate::of(Scheme::HTTP, Authority::from_static("example.com:1"), user_agent)
+    RequestTemplate::of(Scheme::HTTP, Authority::from_static("example.com:1"), user_agent, Encodings::IDENTITY)
 }
 
 fn headers_of(metadata: &Metadata, remaining: Option<Duration>) -> HeaderMap {
     let method = MethodPath::parse("/package.Service/Method").expect("valid");
-    let request = request(&template(), &method, None, metadata, remaining, 0).expect("valid");
+    let request = request(&template(), &method, None, metadata, remaining, 0, Compression::Identity).expect("valid");
     assert_eq!(request.uri().to_string(), "http://example.com:1/package.Service/Method");
     assert_eq!(request.method(), Method::POST);
     request.headers().clone()
@@ -36,7 +36,7 @@ fn status(value: &'static str) -> Result<Option<Status>, Failure> {
 fn a_request_has_grpcs_headers_and_no_timeout_without_a_deadline() {
     let headers = headers_of(&Metadata::new(), None);
     let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-    assert_eq!(names, ["content-type", "te", "user-agent"]);
+    assert_eq!(names, ["content-type", "te", "grpc-accept-encoding", "user-agent"]);
     assert_eq!(headers["content-type"], "application/grpc");
     assert_eq!(headers["te"], "trailers");
 }
@@ -48,7 +48,31 @@ fn the_timeout_comes_first_and_metadata_last() {
     metadata.append("a", "x").expect("valid key");
     let headers = headers_of(&metadata, Some(Duration::from_secs(1)));
     let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-    assert_eq!(names, ["grpc-timeout", "content-type", "te", "user-agent", "a"]);
+    assert_eq!(names, ["grpc-timeout", "content-type", "te", "grpc-accept-encoding", "user-agent", "a"]);
+}
+
+/// [WIRE-111]
+#[test]
+fn what_is_read_is_always_told_and_what_is_sent_when_it_is_compressed() {
+    let method = MethodPath::parse("/package.Service/Method").expect("valid");
+    for bits in [0b111, 0b001, 0b111] {
+        let authority = Authority::from_static("example.com");
+        let template = RequestTemplate::new(false, authority, "agent", Encodings::of_bits(bits)).expect("valid");
+        let headers = |compression| {
+            let request = request(&template, &method, None, &Metadata::new(), None, 0, compression);
+            request.expect("valid").headers().clone()
+        };
+        let plain = headers(Compression::Identity);
+        let names = if bits == 1 { "identity" } else { "identity,deflate,gzip" };
+        assert_eq!(plain["grpc-accept-encoding"], names);
+        assert!(!plain.contains_key("grpc-encoding"));
+        let compressed = headers(Compression::Gzip);
+        assert_eq!(
+            (&compressed["grpc-encoding"], &compressed["grpc-accept-encoding"]),
+            (&"gzip".parse().expect("ASCII"), &names.parse().expect("ASCII"))
+        );
+        assert_eq!(compressed.len(), plain.len() + 1);
+    }
 }
 
 /// [WIRE-23]
@@ -56,8 +80,10 @@ fn the_timeout_comes_first_and_metadata_last() {
 fn the_scheme_says_whether_there_is_tls() {
     let method = MethodPath::parse("/package.Service/Method").expect("valid");
     for (is_secure, scheme) in [(false, "http"), (true, "https")] {
-        let template = RequestTemplate::new(is_secure, Authority::from_static("example.com"), "agent").expect("valid");
-        let request = request(&template, &method, None, &Metadata::new(), None, 0).expect("valid");
+        let authority = Authority::from_static("example.com");
+        let template = RequestTemplate::new(is_secure, authority, "agent", Encodings::IDENTITY).expect("valid");
+        let request =
+            request(&template, &method, None, &Metadata::new(), None, 0, Compression::Identity).expect("valid");
         assert_eq!(request.uri().scheme_str(), Some(scheme));
     }
 }
@@ -94,7 +120,7 @@ fn library_headers_of_the_application_do_not_reach_the_wire() {
         metadata.append(key, "x").expect("valid key");
     }
     let headers = headers_of(&metadata, None);
-    assert_eq!(headers.len(), 4);
+    assert_eq!(headers.len(), 5);
     assert_eq!(headers["mine"], "x");
     assert_eq!(headers["te"], "trailers");
 }
