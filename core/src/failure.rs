@@ -120,6 +120,13 @@ pub(crate) enum Failure {
         /// How many.
         entries: usize,
     },
+    /// The request's headers are larger than the server takes ([WIRE-73]).
+    SentHeadersTooLarge {
+        /// Their size by RFC 9113 §6.5.2.
+        size: u64,
+        /// What the server said.
+        limit: u64,
+    },
     /// A header block is larger than the limit ([WIRE-72]).
     HeadersTooLarge {
         /// Its size by RFC 9113 §6.5.2.
@@ -218,6 +225,7 @@ impl Failure {
             | Self::DecompressedTooLarge { .. }
             | Self::SentTooLarge { .. }
             | Self::TooMuchMetadata { .. }
+            | Self::SentHeadersTooLarge { .. }
             | Self::HeadersTooLarge { .. } => Code::ResourceExhausted,
             Self::HttpStatus { http, .. } => code_of_http_status(*http),
             Self::NoStatus { .. } => Code::Unknown,
@@ -323,6 +331,9 @@ impl Failure {
                 Dialect::GrpcJs => format!("Attempted to send message with a size larger than {limit} ({size})"),
             },
             Self::TooMuchMetadata { entries } => format!("{entries} metadata entries are more than can be sent"),
+            Self::SentHeadersTooLarge { size, limit } => {
+                format!("metadata to send is larger than the server takes ({size} vs. {limit})")
+            }
             Self::HeadersTooLarge { size, limit } => format!("received metadata larger than max ({size} vs. {limit})"),
             Self::HttpStatus { http, content_type } => {
                 let words = match dialect {

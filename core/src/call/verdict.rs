@@ -39,6 +39,7 @@ fn is_about_this_side(failure: &Failure) -> bool {
             | Failure::ReceivedTooLarge { .. }
             | Failure::DecompressedTooLarge { .. }
             | Failure::TooMuchMetadata { .. }
+            | Failure::SentHeadersTooLarge { .. }
             | Failure::HeadersTooLarge { .. }
             | Failure::AuthorityNotValid { .. }
             | Failure::Internal { .. }

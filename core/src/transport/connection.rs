@@ -16,6 +16,7 @@ use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::authorities::Authorities;
+use super::headers;
 use super::message::Outbound;
 use super::pings::Pings;
 pub(crate) use super::places::Watching;
@@ -170,11 +171,19 @@ impl Connection {
     }
 
     fn open(&self, place: Place, request: Request<()>, is_last: bool) -> Result<Stream, NotOpened> {
+        self.check_size(&request).map_err(NotOpened::BadRequest)?;
         // A handle of its own: the library refuses a second stream through the same one until the first is on the wire.
         let mut send_request = self.0.send_request.borrow().clone().ok_or(NotOpened::ConnectionOver)?;
         let (response, send) = send_request.send_request(request, is_last).map_err(|cause| not_opened(&cause))?;
         self.0.counters.streams_total.one();
         Ok(Stream::new(response, send, place, Rc::clone(&self.0.seen)))
+    }
+
+    /// [WIRE-73]: what the server would refuse with the whole connection, or cut, is not sent.
+    fn check_size(&self, request: &Request<()>) -> Result<(), Failure> {
+        let Some(limit) = self.0.seen.header_limit().map(u64::from) else { return Ok(()) };
+        let size = headers::size_of(request);
+        if size > limit { Err(Failure::SentHeadersTooLarge { size, limit }) } else { Ok(()) }
     }
 
     /// Whether calls wait until it is known to be alive.

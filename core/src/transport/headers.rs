@@ -173,6 +173,20 @@ pub(crate) fn request(
     Ok(request)
 }
 
+/// How large the server finds a request's headers, by RFC 9113 §6.5.2 ([WIRE-70]).
+pub(super) fn size_of(request: &Request<()>) -> u64 {
+    let (uri, method) = (request.uri(), request.method());
+    let text = |text: Option<&str>| text.map_or(0, str::len);
+    let pseudo = [
+        (":method", method.as_str().len()),
+        (":scheme", text(uri.scheme_str())),
+        (":authority", text(uri.authority().map(Authority::as_str))),
+        (":path", text(uri.path_and_query().map(PathAndQuery::as_str))),
+    ];
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.len()));
+    headers.chain(pseudo).map(|(name, value)| (name.len() + value + 32) as u64).sum()
+}
+
 fn headers(
     template: &RequestTemplate,
     metadata: &Metadata,

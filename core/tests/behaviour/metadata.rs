@@ -152,3 +152,31 @@ fn the_authority_is_the_calls_or_else_the_options() {
         by_call.abort();
     });
 }
+
+/// [WIRE-73]: the server would cut it off, with others' calls.
+#[test]
+fn metadata_larger_than_the_server_takes_is_not_sent_and_the_connection_goes_on() {
+    run(async {
+        let server = Server::start();
+        let channel = channel(&server.address());
+        let first = call(&channel);
+        let mut builder = h2::server::Builder::new();
+        builder.max_header_list_size(1_000);
+        let mut connection = server.accept_with(&builder).await;
+        connection.request().await.answer(b"");
+        response(first).await;
+        let large = CallOptions { metadata: metadata(&[("x-text", &[b'x'; 1_000])]), ..CallOptions::default() };
+        let failed = failure(call_with(&channel, "", large), Code::ResourceExhausted).await;
+        let text = failed.status().message();
+        assert!(
+            text.starts_with("metadata to send is larger than the server takes (") && text.contains(" vs. 1000)"),
+            "{text}"
+        );
+        assert_eq!(failed.end().sent, linkspan_core::Sent::NotSent);
+        let small = CallOptions { metadata: metadata(&[("x-text", &[b'x'; 100])]), ..CallOptions::default() };
+        let next = call_with(&channel, "", small);
+        connection.request().await.answer(b"next");
+        assert_eq!(response(next).await.message, "next");
+        assert_eq!(channel.metrics().connect_attempts, 1);
+    });
+}

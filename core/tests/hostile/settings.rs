@@ -137,16 +137,18 @@ fn settings_of_ours_that_are_never_acknowledged() {
     });
 }
 
-/// It is advice.
+/// [WIRE-73]: nothing is sent to it, and its connection stays.
 #[test]
 fn headers_the_server_says_it_takes_none_of() {
     bounded(BOUND, async {
         let server = Server::start();
-        let (channel, mut attacker) = connected(&server, &[(MAX_HEADER_LIST_SIZE, 0)]).await;
-        let call = call(&channel);
-        let stream = attacker.request().await;
-        attacker.say(&answer(stream, b"advice")).await;
-        assert_eq!(response(call).await.message, "advice");
+        let (channel, _attacker) = connected(&server, &[(MAX_HEADER_LIST_SIZE, 0)]).await;
+        for _ in 0..2 {
+            let (code, text) = code_of(call(&channel)).await;
+            assert_eq!(code, Code::ResourceExhausted, "{text}");
+            assert!(text.contains("not sent"), "{text}");
+        }
+        assert_eq!(channel.metrics().connections.len(), 1);
     });
 }
 

@@ -36,6 +36,7 @@ const END_STREAM: u8 = 1;
 const PADDED: u8 = 8;
 const ACK: u8 = 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
+const MAX_HEADER_LIST_SIZE: u16 = 6;
 const ENHANCE_YOUR_CALM: u32 = 11;
 /// Longer debug texts are cut; a peer cannot make us keep more.
 const MAX_KEPT: usize = 8 + 512;
@@ -126,8 +127,11 @@ impl FrameReader {
                 self.payload.extend_from_slice(part);
                 let (entries, rest) = self.payload.as_chunks::<6>();
                 for entry in entries {
-                    if u16::from_be_bytes([entry[0], entry[1]]) == MAX_CONCURRENT_STREAMS {
-                        self.seen.stream_limit.set(Some(u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]])));
+                    let value = u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]);
+                    match u16::from_be_bytes([entry[0], entry[1]]) {
+                        MAX_CONCURRENT_STREAMS => self.seen.stream_limit.set(Some(value)),
+                        MAX_HEADER_LIST_SIZE => self.seen.header_limit.set(Some(value)),
+                        _ => {}
                     }
                 }
                 self.payload.drain(..self.payload.len() - rest.len());
@@ -287,13 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_limit_is_seen_wherever_it_stands_in_a_long_frame_and_the_last_one_counts() {
+    fn limits_are_seen_wherever_they_stand_in_a_long_frame_and_the_last_ones_count() {
         let mut entries = [0x10, 0, 0, 0, 0, 1].repeat(2_000);
-        entries.extend([0, 3, 0, 0, 0, 5, 0, 3, 0, 0, 0, 6]);
+        entries.extend([0, 3, 0, 0, 0, 5, 0, 6, 0, 0, 1, 0, 0, 3, 0, 0, 0, 6, 0, 6, 0, 0, 2, 0]);
+        let limits = |seen: Seen| (seen.stream_limit(), seen.header_limit());
         for cut in [1, 7, 20_000] {
-            assert_eq!(read(&frame(SETTINGS, 0, &entries), cut).stream_limit(), Some(6));
+            assert_eq!(limits(read(&frame(SETTINGS, 0, &entries), cut)), (Some(6), Some(512)));
         }
-        assert_eq!(read(&frame(SETTINGS, ACK, &entries), 100).stream_limit(), None);
+        assert_eq!(limits(read(&frame(SETTINGS, ACK, &entries), 100)), (None, None));
     }
 
     /// [WIRE-210], [WIRE-212]

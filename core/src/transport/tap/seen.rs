@@ -21,6 +21,7 @@ pub(in crate::transport) struct Seen {
     /// Set once, when the first frame was not SETTINGS ([WIRE-6]).
     pub(super) wrong_start: OnceCell<&'static str>,
     pub(super) stream_limit: Cell<Option<u32>>,
+    pub(super) header_limit: Cell<Option<u32>>,
     /// The highest stream that headers, or what comes with them, were said to belong to.
     pub(super) highest_stream: Cell<u32>,
     /// Streams with a header block longer than HTTP/2 lets through, and its length.
@@ -68,6 +69,11 @@ impl Seen {
     /// The peer's MAX_CONCURRENT_STREAMS; `None` is unlimited.
     pub(in crate::transport) fn stream_limit(&self) -> Option<u32> {
         self.stream_limit.get()
+    }
+
+    /// The peer's MAX_HEADER_LIST_SIZE; `None` is that it did not say one.
+    pub(in crate::transport) fn header_limit(&self) -> Option<u32> {
+        self.header_limit.get()
     }
 
     /// The highest stream the peer has spoken of in headers. The HTTP/2 library opens no stream below it, even if it never was one.
