@@ -140,6 +140,8 @@ pub(crate) enum Failure {
         http: u16,
         /// What the response called itself.
         content_type: Option<String>,
+        /// The beginning of its body, as far as it has come with its headers ([WIRE-161]).
+        body: Box<str>,
     },
     /// The server ended the stream without a usable `grpc-status` ([WIRE-150], [WIRE-137]).
     NoStatus {
@@ -335,17 +337,18 @@ impl Failure {
                 format!("metadata to send is larger than the server takes ({size} vs. {limit})")
             }
             Self::HeadersTooLarge { size, limit } => format!("received metadata larger than max ({size} vs. {limit})"),
-            Self::HttpStatus { http, content_type } => {
+            Self::HttpStatus { http, content_type, body } => {
                 let words = match dialect {
                     Dialect::Native | Dialect::Grpcio => {
                         format!("the server answered HTTP {http} without a gRPC status")
                     }
                     Dialect::GrpcJs => format!("Received HTTP status code {http}"),
                 };
-                match content_type {
+                let words = match content_type {
                     Some(content_type) => format!("{words}, content-type {content_type:?}"),
                     None => format!("{words}, no content-type"),
-                }
+                };
+                if body.is_empty() { words } else { format!("{words}, body {body:?}") }
             }
             Self::NoStatus { found } => format!("the server ended the call without a usable grpc-status: {found}"),
             Self::Protocol { rule } => rule.clone(),
@@ -456,7 +459,7 @@ mod tests {
             (500, Code::Unknown),
         ];
         for (http, code) in table {
-            assert_eq!(Failure::HttpStatus { http, content_type: None }.code(), code, "HTTP {http}");
+            assert_eq!(Failure::HttpStatus { http, content_type: None, body: "".into() }.code(), code, "HTTP {http}");
         }
     }
 

@@ -162,8 +162,12 @@ impl Receiver {
         };
         let response = poll_fn(|cx| Pin::new(&mut *response).poll(cx)).await;
         let response = response.map_err(|cause| self.cut(limits.headers).unwrap_or_else(|| self.outcome_of(&cause)))?;
-        let (fields, receive) = read_head(response, limits.headers, coding).map_err(Outcome::local)?;
-        match fields {
+        let (head, receive) = read_head(response, limits.headers, coding).map_err(Outcome::local)?;
+        match head {
+            Head::NotGrpc { http, content_type } => {
+                let body = beginning(receive).await;
+                Err(Outcome::local(Failure::HttpStatus { http: http.as_u16(), content_type, body }))
+            }
             Head::Initial(metadata, encoding) => {
                 let decompressing = matches!(encoding, Encoding::Known(_)).then(|| {
                     Box::new(Decompressing { coding: Rc::clone(coding), limit: limits.message, current: None })
@@ -351,6 +355,8 @@ enum Head {
     Initial(Metadata, Encoding),
     /// Trailers-Only ([WIRE-133]).
     Final(Ending),
+    /// Somebody answered who does not speak gRPC.
+    NotGrpc { http: StatusCode, content_type: Option<String> },
 }
 
 fn read_head(
@@ -372,11 +378,28 @@ fn read_head(
     }
     // [WIRE-150], [WIRE-154], [WIRE-160]
     if http != StatusCode::OK || !fields.is_grpc() {
-        return Err(Failure::HttpStatus { http: http.as_u16(), content_type: fields.content_type() });
+        return Ok((Head::NotGrpc { http, content_type: fields.content_type() }, receive));
     }
     if receive.is_end_stream() {
         return Err(Failure::NoStatus { found: "none in a response without a body".into() });
     }
     let encoding = fields.encoding.map_or(Encoding::None, |value| coding.encoding(value));
     Ok((Head::Initial(fields.metadata, encoding), receive))
+}
+
+/// What has come of a body so far, a kilobyte at most ([WIRE-161]). More of it is not waited for: it may never come.
+async fn beginning(mut body: RecvStream) -> Box<str> {
+    const MOST: usize = 1 << 10;
+
+    let mut bytes = Vec::new();
+    poll_fn(|cx| {
+        while bytes.len() < MOST
+            && let Poll::Ready(Some(Ok(chunk))) = body.poll_data(cx)
+        {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(MOST - bytes.len())]);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    String::from_utf8_lossy(&bytes).into()
 }

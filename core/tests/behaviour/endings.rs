@@ -119,6 +119,23 @@ fn an_http_status_without_grpc_status_is_mapped_and_named() {
     });
 }
 
+/// [WIRE-161]: what it says in its body as well, as far as it has come and no further than a kilobyte.
+#[test]
+fn the_beginning_of_a_body_that_is_no_grpc_is_told_and_its_rest_is_not_waited_for() {
+    run(async {
+        for size in [20, 3_000] {
+            let failure = failed(Code::Unavailable, |request| {
+                let mut answer = request.start_with(502, &[("content-type", "text/html")]);
+                answer.data("x".repeat(size), false);
+            })
+            .await;
+            let text = failure.status().message();
+            let told = format!("content-type \"text/html\", body \"{}\"; ", "x".repeat(size.min(1_024)));
+            assert!(text.contains(&told), "{text}");
+        }
+    });
+}
+
 /// [WIRE-154]
 #[test]
 fn another_content_type_is_refused_although_http_says_200() {
