@@ -172,6 +172,21 @@
 // Stream: the message is the last one; half-close with it, or at once when there is none.
 #define LINKSPAN_CALL_LAST 16
 
+// The message goes as it is, whatever the call compresses: what mixes secrets with what others choose must not be compressed.
+#define LINKSPAN_CALL_UNCOMPRESSED 32
+
+// As the channel does (`grpc.default_compression_algorithm`).
+#define LINKSPAN_COMPRESSION_OF_CHANNEL 0
+
+// Messages go as they are.
+#define LINKSPAN_COMPRESSION_IDENTITY 1
+
+// The zlib format (RFC 1950), which gRPC calls deflate.
+#define LINKSPAN_COMPRESSION_DEFLATE 2
+
+// RFC 1952.
+#define LINKSPAN_COMPRESSION_GZIP 3
+
 // Zero or negative: misuse, set-up and wait errors only, never the status of an RPC.
 typedef int32_t linkspan_result;
 
@@ -471,7 +486,7 @@ typedef struct linkspan_call_options {
   void *user_data;
   // Stream: MESSAGE events allowed at first.
   uint32_t read_credit;
-  // Must be 0 in this version.
+  // LINKSPAN_COMPRESSION_*: how the call's messages are compressed, where the server has not said that it cannot read it.
   uint32_t compression;
   // Longest response message accepted; 0: the channel's limit.
   uint64_t max_receive_bytes;
@@ -885,9 +900,9 @@ linkspan_result linkspan_channel_stream(linkspan_channel channel,
                                         const struct linkspan_call_options *options,
                                         linkspan_call *out);
 
-// Sends a message of a stream. Flags: LINKSPAN_CALL_LAST half-closes with it, LINKSPAN_CALL_CORK is a hint. NULL with LAST
-// half-closes alone. EAGAIN: too much is waiting, nothing was taken (a lent message has been released), and one WRITABLE event
-// follows when it is worth trying again. ESTATE after the last message or on a unary call.
+// Sends a message of a stream. Flags: LINKSPAN_CALL_LAST half-closes with it, LINKSPAN_CALL_UNCOMPRESSED has it go as it is,
+// LINKSPAN_CALL_CORK is a hint. NULL with LAST half-closes alone. EAGAIN: too much is waiting, nothing was taken (a lent message has
+// been released), and one WRITABLE event follows when it is worth trying again. ESTATE after the last message or on a unary call.
 linkspan_result linkspan_call_send(linkspan_call call,
                                    const struct linkspan_message *message,
                                    uint32_t flags);

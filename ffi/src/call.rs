@@ -15,7 +15,7 @@ use crate::guard;
 use crate::handle::{Kind, Table, linkspan_handle};
 use crate::message::{self, HostData, linkspan_message};
 use crate::queue::Queue;
-use crate::request::{Delivery, LINKSPAN_CALL_CORK, LINKSPAN_CALL_LAST, Request};
+use crate::request::{Delivery, LINKSPAN_CALL_CORK, LINKSPAN_CALL_LAST, LINKSPAN_CALL_UNCOMPRESSED, Request};
 
 /// A call under way. Closes itself when its final event is queued or delivered.
 pub type linkspan_call = linkspan_handle;
@@ -165,9 +165,9 @@ pub(crate) fn close(handle: linkspan_call) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Sends a message of a stream. Flags: LINKSPAN_CALL_LAST half-closes with it, LINKSPAN_CALL_CORK is a hint. NULL with LAST
-/// half-closes alone. EAGAIN: too much is waiting, nothing was taken (a lent message has been released), and one WRITABLE event
-/// follows when it is worth trying again. ESTATE after the last message or on a unary call.
+/// Sends a message of a stream. Flags: LINKSPAN_CALL_LAST half-closes with it, LINKSPAN_CALL_UNCOMPRESSED has it go as it is,
+/// LINKSPAN_CALL_CORK is a hint. NULL with LAST half-closes alone. EAGAIN: too much is waiting, nothing was taken (a lent message has
+/// been released), and one WRITABLE event follows when it is worth trying again. ESTATE after the last message or on a unary call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_call_send(
     call: linkspan_call,
@@ -184,14 +184,24 @@ pub unsafe extern "C" fn linkspan_call_send(
             // SAFETY: the host vouches for its message.
             Some(unsafe { message::take(&message) }?)
         };
-        if flags & !(LINKSPAN_CALL_LAST | LINKSPAN_CALL_CORK) != 0 {
-            return Err(Refusal::new(LINKSPAN_EINVAL, "linkspan_call_send takes the flags LAST and CORK only"));
+        if flags & !(LINKSPAN_CALL_LAST | LINKSPAN_CALL_CORK | LINKSPAN_CALL_UNCOMPRESSED) != 0 {
+            let words = "linkspan_call_send takes the flags LAST, UNCOMPRESSED and CORK only";
+            return Err(Refusal::new(LINKSPAN_EINVAL, words));
         }
         let is_last = flags & LINKSPAN_CALL_LAST != 0;
         let call = CALLS.get(call)?;
         let core = call.running_stream()?;
         let (sent, buffer) = match taken {
-            Some(taken) => (core.send(taken.message.unwrap_or_default(), is_last), taken.buffer),
+            Some(taken) => {
+                let message = taken.message.unwrap_or_default();
+                let is_uncompressed = flags & LINKSPAN_CALL_UNCOMPRESSED != 0;
+                let sent = if is_uncompressed {
+                    core.send_uncompressed(message, is_last)
+                } else {
+                    core.send(message, is_last)
+                };
+                (sent, taken.buffer)
+            }
             None if is_last => (core.half_close(), 0),
             None => {
                 return Err(Refusal::new(LINKSPAN_EINVAL, "nothing to send: no message, and not LAST"));

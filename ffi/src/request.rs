@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_core::{CallRequest, Metadata, Timeout, is_reserved};
+use linkspan_core::{CallRequest, Compression, Metadata, Timeout, is_reserved};
 
 use crate::LINKSPAN_FOREVER;
 use crate::buffer::linkspan_buffer;
 use crate::credentials::{CREDENTIALS, linkspan_credentials};
-use crate::error::{LINKSPAN_EABI, LINKSPAN_EINVAL, LINKSPAN_EUNSUPPORTED, Refusal};
+use crate::error::{LINKSPAN_EABI, LINKSPAN_EINVAL, Refusal};
 use crate::event::{linkspan_event, linkspan_metadata_entry};
 use crate::foreign::{Versioned, host};
 use crate::message::{self, linkspan_message};
@@ -31,11 +31,24 @@ pub const LINKSPAN_CALL_CORK: u32 = 8;
 /// Stream: the message is the last one; half-close with it, or at once when there is none.
 pub const LINKSPAN_CALL_LAST: u32 = 16;
 
+/// The message goes as it is, whatever the call compresses: what mixes secrets with what others choose must not be compressed.
+pub const LINKSPAN_CALL_UNCOMPRESSED: u32 = 32;
+
+/// As the channel does (`grpc.default_compression_algorithm`).
+pub const LINKSPAN_COMPRESSION_OF_CHANNEL: u32 = 0;
+/// Messages go as they are.
+pub const LINKSPAN_COMPRESSION_IDENTITY: u32 = 1;
+/// The zlib format (RFC 1950), which gRPC calls deflate.
+pub const LINKSPAN_COMPRESSION_DEFLATE: u32 = 2;
+/// RFC 1952.
+pub const LINKSPAN_COMPRESSION_GZIP: u32 = 3;
+
 const KNOWN_FLAGS: u32 = LINKSPAN_CALL_WAIT_FOR_READY
     | LINKSPAN_CALL_NO_RETRY
     | LINKSPAN_CALL_SKIP_INITIAL
     | LINKSPAN_CALL_CORK
-    | LINKSPAN_CALL_LAST;
+    | LINKSPAN_CALL_LAST
+    | LINKSPAN_CALL_UNCOMPRESSED;
 
 /// One call. Start from zero bytes and set `struct_size`. Everything is copied, except a message that is lent.
 #[repr(C)]
@@ -67,7 +80,7 @@ pub struct linkspan_call_options {
     pub user_data: *mut c_void,
     /// Stream: MESSAGE events allowed at first.
     pub read_credit: u32,
-    /// Must be 0 in this version.
+    /// LINKSPAN_COMPRESSION_*: how the call's messages are compressed, where the server has not said that it cannot read it.
     pub compression: u32,
     /// Longest response message accepted; 0: the channel's limit.
     pub max_receive_bytes: u64,
@@ -132,9 +145,6 @@ fn check_flags(options: &linkspan_call_options) -> Result<(), Refusal> {
     if unknown != 0 {
         return Err(Refusal::told(LINKSPAN_EINVAL, format!("call flags {unknown:#x} are not known")));
     }
-    if options.compression != 0 {
-        return Err(Refusal::new(LINKSPAN_EUNSUPPORTED, "compression is not in this version; set it to 0"));
-    }
     Ok(())
 }
 
@@ -156,12 +166,27 @@ unsafe fn call_request(options: &linkspan_call_options, message: Option<Bytes>) 
         request.credentials = Some(CREDENTIALS.get(options.credentials)?.of_calls()?);
     }
     request.max_receive_bytes = (options.max_receive_bytes != 0).then_some(options.max_receive_bytes);
+    request.compression = compression(options.compression)?;
+    request.message_uncompressed = has(LINKSPAN_CALL_UNCOMPRESSED);
     request.message = message;
     request.last = has(LINKSPAN_CALL_LAST);
     request.skip_initial = has(LINKSPAN_CALL_SKIP_INITIAL);
     request.no_retry = has(LINKSPAN_CALL_NO_RETRY);
     request.read_credit = options.read_credit;
     Ok(request)
+}
+
+/// `None` is the channel's.
+fn compression(number: u32) -> Result<Option<Compression>, Refusal> {
+    if number == LINKSPAN_COMPRESSION_OF_CHANNEL {
+        return Ok(None);
+    }
+    match Compression::from_number(i64::from(number) - i64::from(LINKSPAN_COMPRESSION_IDENTITY)) {
+        Some(compression) => Ok(Some(compression)),
+        None => {
+            Err(Refusal::told(LINKSPAN_EINVAL, format!("compression {number} is not one of LINKSPAN_COMPRESSION_*")))
+        }
+    }
 }
 
 /// # Safety
@@ -205,6 +230,16 @@ fn delivery(options: &linkspan_call_options) -> Result<Option<Delivery>, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compressions_are_grpcs_and_0_is_the_channels() {
+        let of = |number| compression(number).map_err(|refusal| refusal.result);
+        assert_eq!(of(LINKSPAN_COMPRESSION_OF_CHANNEL), Ok(None));
+        assert_eq!(of(LINKSPAN_COMPRESSION_IDENTITY), Ok(Some(Compression::Identity)));
+        assert_eq!(of(LINKSPAN_COMPRESSION_DEFLATE), Ok(Some(Compression::Deflate)));
+        assert_eq!(of(LINKSPAN_COMPRESSION_GZIP), Ok(Some(Compression::Gzip)));
+        assert_eq!(of(u32::MAX), Err(LINKSPAN_EINVAL));
+    }
 
     #[test]
     fn a_timeout_that_was_computed_is_never_misread() {

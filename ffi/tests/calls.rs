@@ -50,6 +50,48 @@ fn a_unary_call_brings_everything_back_in_one_event() {
     client.finish();
 }
 
+/// [WIRE-113], [WIRE-116]
+#[test]
+fn a_call_is_compressed_as_it_says_and_a_message_not_where_it_says_so() {
+    let server = Server::start();
+    let client = Client::new(&server.target());
+    let text = [b'x'; 1_000];
+    let table = [
+        (LINKSPAN_COMPRESSION_OF_CHANNEL, 0, "none 0"),
+        (LINKSPAN_COMPRESSION_IDENTITY, 0, "none 0"),
+        (LINKSPAN_COMPRESSION_DEFLATE, 0, "deflate 1"),
+        (LINKSPAN_COMPRESSION_GZIP, 0, "gzip 1"),
+        (LINKSPAN_COMPRESSION_GZIP, LINKSPAN_CALL_UNCOMPRESSED, "gzip 0"),
+    ];
+    for (compression, flags, told) in table {
+        let asked = |method| linkspan_call_options {
+            message: message(&text),
+            compression,
+            flags,
+            ..client.to_queue(method, 1)
+        };
+        client.unary(&asked(c"/test/HowSent")).expect("started");
+        assert_eq!(client.next().message(), Some(told.as_bytes()));
+        client.unary(&asked(c"/test/Echo")).expect("started");
+        assert_eq!(client.next().message(), Some(&text[..]));
+    }
+    let options = linkspan_call_options {
+        message: no_message(),
+        compression: LINKSPAN_COMPRESSION_GZIP,
+        read_credit: 1,
+        ..client.to_queue(c"/test/HowSent", 2)
+    };
+    let stream = client.stream(&options).expect("started");
+    for flags in [0, LINKSPAN_CALL_UNCOMPRESSED, LINKSPAN_CALL_LAST] {
+        // SAFETY: a live local.
+        ok(unsafe { linkspan_call_send(stream, &message(&text), flags) });
+    }
+    assert_eq!(client.next().0.kind, LINKSPAN_EVENT_HEADERS);
+    assert_eq!(client.next().message(), Some(&b"gzip 101"[..]));
+    assert_eq!(client.next().0.code, LINKSPAN_CODE_OK);
+    client.finish();
+}
+
 #[test]
 fn a_status_of_the_peer_comes_with_its_text() {
     let server = Server::start();
@@ -268,7 +310,7 @@ fn malformed_requests_are_refused_at_the_start() {
     assert_eq!(with(&|o| o.queue = 0), LINKSPAN_EINVAL);
     assert_eq!(with(&|o| o.queue = client.channel), LINKSPAN_EHANDLE);
     assert_eq!(with(&|o| o.credentials = 1), LINKSPAN_EHANDLE);
-    assert_eq!(with(&|o| o.compression = 1), LINKSPAN_EUNSUPPORTED);
+    assert_eq!(with(&|o| o.compression = 99), LINKSPAN_EINVAL);
     assert_eq!(with(&|o| o.message = linkspan_message { len: 3, ..no_message() }), LINKSPAN_EINVAL);
     assert_eq!(with(&|o| o.struct_size = 159), LINKSPAN_EABI);
     assert_eq!(with(&|o| o.struct_size = u32::MAX), LINKSPAN_EABI);

@@ -76,6 +76,7 @@ async fn answer(request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let (parts, body) = request.into_parts();
     let outcome = match path.as_str() {
         "/test/Echo" => echo(&parts.headers, body, respond).await,
+        "/test/HowSent" => how_sent(&parts.headers, body, respond).await,
         "/test/Fail" => fail(respond),
         // Holds the stream open: says nothing, reads nothing.
         "/test/Hang" => {
@@ -96,8 +97,10 @@ fn response() -> Response<()> {
 /// Sends every byte back as it came, frames and all.
 async fn echo(headers: &HeaderMap, mut body: RecvStream, mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
     let mut response = response();
-    if let Some(value) = headers.get("x-echo") {
-        response.headers_mut().insert("x-echo", value.clone());
+    for name in ["x-echo", "grpc-encoding"] {
+        if let Some(value) = headers.get(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     let mut stream: SendStream<Bytes> = respond.send_response(response, false)?;
     while let Some(chunk) = body.data().await {
@@ -110,6 +113,33 @@ async fn echo(headers: &HeaderMap, mut body: RecvStream, mut respond: SendRespon
     if let Some(value) = headers.get("x-trailer-bin") {
         trailers.insert("x-trailer-bin", value.clone());
     }
+    stream.send_trailers(trailers)
+}
+
+/// Answers with the request's encoding and the flags of its messages, as in `gzip 10`.
+async fn how_sent(
+    headers: &HeaderMap,
+    mut body: RecvStream,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        body.flow_control().release_capacity(chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
+    let encoding = headers.get("grpc-encoding").map_or("none", |value| value.to_str().expect("ASCII"));
+    let mut told = format!("{encoding} ");
+    let mut rest = &bytes[..];
+    while let Some((prefix, behind)) = rest.split_first_chunk::<5>() {
+        told.push(if prefix[0] == 0 { '0' } else { '1' });
+        rest = &behind[u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize..];
+    }
+    let length = u32::try_from(told.len()).expect("short").to_be_bytes();
+    let mut stream = respond.send_response(response(), false)?;
+    stream.send_data([&[0], &length[..], told.as_bytes()].concat().into(), false)?;
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().expect("valid"));
     stream.send_trailers(trailers)
 }
 
