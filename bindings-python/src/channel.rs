@@ -11,7 +11,7 @@ use crate::call::active::ActiveCall;
 use crate::call::looped::LoopCall;
 use crate::call::outcome::Outcome;
 use crate::call::receiving::FEWEST_MESSAGES;
-use crate::call::request::{Asked, Method};
+use crate::call::request::{Asked, Method, compression_of};
 use crate::call::sending::Sending;
 use crate::call::{message, unary};
 use crate::credentials::{CallCredentials, Credentials};
@@ -67,14 +67,16 @@ fn streaming(mut request: CallRequest, single_response: bool) -> CallRequest {
 
 #[pymethods]
 impl Channel {
-    /// `drop_in`: grpcio's defaults and words; else linkspan's own.
+    /// `drop_in`: grpcio's defaults and words; else linkspan's own. `compression` is the default of its calls, unless an option says it.
     #[new]
+    #[pyo3(signature = (target, credentials, options, drop_in, compression=None))]
     fn new(
         py: Python<'_>,
         target: &Bound<'_, PyAny>,
         credentials: &Credentials,
         options: Option<&Bound<'_, PyAny>>,
         drop_in: bool,
+        compression: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let target = target_of(target)?;
         let mut converted = ChannelOptions::new();
@@ -86,13 +88,18 @@ impl Channel {
         if let Some(options) = options {
             options::read(options, &mut converted)?;
         }
+        if let Some(compression) = compression {
+            let number = i64::from(compression_of(compression)? as u8);
+            let set = converted.set("grpc.default_compression_algorithm", number);
+            set.map_err(|refusal| exception(py, &refusal))?;
+        }
         linkspan_core::Channel::new(&target, &credentials.inner, &converted)
             .map(|inner| Self { inner, drop_in })
             .map_err(|refusal| exception(py, &refusal))
     }
 
     /// A whole unary call: the response as bytes, or the [`Outcome`] of a failed call.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn unary<'py>(
         &self,
@@ -102,10 +109,11 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (response, outcome) =
-            self.unary_with_outcome(py, method, request, timeout, metadata, wait_for_ready, credentials)?;
+            self.unary_with_outcome(py, method, request, timeout, metadata, wait_for_ready, compression, credentials)?;
         match response {
             Some(response) => Ok(response.into_any()),
             None => Ok(Bound::new(py, outcome)?.into_any()),
@@ -113,7 +121,7 @@ impl Channel {
     }
 
     /// The same with both: the response, None unless the call is OK, and the outcome.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn unary_with_outcome<'py>(
         &self,
@@ -123,9 +131,10 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<(Option<Bound<'py, PyBytes>>, Outcome)> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, compression, credentials };
         let ended = match asked.request(Some(message::from_python(request)?))? {
             Ok(request) => unary::call(py, &self.inner, request)?,
             Err(refusal) => Err(refusal),
@@ -141,7 +150,7 @@ impl Channel {
     }
 
     /// Starts a unary call whose end is awaited elsewhere.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_unary<'py>(
         &self,
@@ -151,14 +160,15 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, compression, credentials };
         self.start_active(py, &asked, Some(request), Kind::Unary)
     }
 
     /// Starts a stream; `request` is the only request message, None when messages follow.
-    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, single_response, credentials=None))]
+    #[pyo3(signature = (method, request, timeout, metadata, wait_for_ready, single_response, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_stream<'py>(
         &self,
@@ -169,14 +179,15 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
         single_response: bool,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<ActiveCall> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, compression, credentials };
         self.start_active(py, &asked, request, Kind::Stream { single_response })
     }
 
     /// Starts a unary call that reports to a loop: its handle, or the [`Outcome`] of one that was refused.
-    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, credentials=None))]
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_unary_on<'py>(
         &self,
@@ -188,15 +199,16 @@ impl Channel {
         timeout: Optional<'_, 'py>,
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, compression, credentials };
         let built = asked.request(Some(message::from_python(request)?))?;
         looped(py, built.and_then(|request| self.inner.start_unary(request, queue.reply(tag))))
     }
 
     /// Starts a stream that reports to a loop.
-    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, single_response, credentials=None))]
+    #[pyo3(signature = (queue, tag, method, request, timeout, metadata, wait_for_ready, single_response, compression=None, credentials=None))]
     #[expect(clippy::too_many_arguments, reason = "one crossing carries everything a call needs")]
     fn start_stream_on<'py>(
         &self,
@@ -209,9 +221,10 @@ impl Channel {
         metadata: Optional<'_, 'py>,
         wait_for_ready: Optional<'_, 'py>,
         single_response: bool,
+        compression: Optional<'_, 'py>,
         credentials: Option<&CallCredentials>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let asked = Asked { method, timeout, metadata, wait_for_ready, credentials };
+        let asked = Asked { method, timeout, metadata, wait_for_ready, compression, credentials };
         let built = asked.request(request.map(message::from_python).transpose()?)?;
         looped(
             py,

@@ -1,7 +1,7 @@
 //! Metadata across the border: any iterable of pairs in, a list of pairs out.
 
 use bytes::Bytes;
-use linkspan_core::{Error, Metadata};
+use linkspan_core::{Compression, Error, Metadata};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -11,10 +11,10 @@ use crate::errors::type_name;
 /// The key with which grpcio's users choose one call's compression; it never reaches the wire.
 const COMPRESSION_REQUEST: &str = "grpc-internal-encoding-request";
 
-/// What a caller passed as metadata: wrong types raise, a broken rule of gRPC is an `Err` inside, because it ends the
-/// call with a status instead.
-pub(crate) fn from_python(metadata: &Bound<'_, PyAny>) -> PyResult<Result<Metadata, Error>> {
-    let mut converted = Metadata::new();
+/// What a caller passed as metadata, and the compression asked for among it: wrong types raise, a broken rule of gRPC is an `Err` inside,
+/// because it ends the call with a status instead.
+pub(crate) fn from_python(metadata: &Bound<'_, PyAny>) -> PyResult<Result<(Metadata, Option<Compression>), Error>> {
+    let (mut converted, mut compression) = (Metadata::new(), None);
     let pairs = metadata.try_iter().map_err(|_| {
         PyTypeError::new_err(format!("metadata must be an iterable of (key, value) pairs, not {}", type_name(metadata)))
     })?;
@@ -23,12 +23,12 @@ pub(crate) fn from_python(metadata: &Bound<'_, PyAny>) -> PyResult<Result<Metada
         let key = text_of(&key)?;
         let value = value_of(&key, &value)?;
         if key == COMPRESSION_REQUEST {
-            check_compression(&value)?;
+            compression = Some(compression_named(&value)?);
         } else if let Err(refusal) = converted.append(&key, value) {
             return Ok(Err(refusal));
         }
     }
-    Ok(Ok(converted))
+    Ok(Ok((converted, compression)))
 }
 
 /// Received metadata as a list of `(str, str | bytes)`.
@@ -86,14 +86,13 @@ fn value_of(key: &str, value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     }
 }
 
-fn check_compression(value: &[u8]) -> PyResult<()> {
-    if value == b"identity" {
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!(
-        "compression {:?} asked for by the metadata key {COMPRESSION_REQUEST:?} is not available; use \"identity\" or leave the key out",
-        String::from_utf8_lossy(value)
-    )))
+fn compression_named(value: &[u8]) -> PyResult<Compression> {
+    let name = String::from_utf8_lossy(value);
+    Compression::from_name(&name).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "compression {name:?} asked for by the metadata key {COMPRESSION_REQUEST:?} is not known; use \"identity\", \"deflate\" or \"gzip\""
+        ))
+    })
 }
 
 /// Peers may send bytes outside ASCII in a text value; the reading matches grpcio's: UTF-8, else Latin-1.

@@ -10,7 +10,6 @@ from linkspan._multicallables import (
     StreamUnaryMultiCallable,
     UnaryStreamMultiCallable,
     UnaryUnaryMultiCallable,
-    check_compression,
 )
 from linkspan.credentials import native_credentials
 
@@ -131,28 +130,25 @@ class Channel(_grpcio.LateGrpcio):
 def insecure_channel(target, options=None, compression=None) -> Channel:
     """A plaintext channel with grpcio's defaults."""
     _grpcio.notice()
-    check_compression(compression)
-    native = _linkspan.Channel(target, _linkspan.Credentials.insecure(), options, True)
+    native = _linkspan.Channel(target, _linkspan.Credentials.insecure(), options, True, compression)
     return Channel(native, False)
 
 
 def secure_channel(target, credentials, options=None, compression=None) -> Channel:
     """A channel with these credentials and grpcio's defaults."""
     _grpcio.notice()
-    check_compression(compression)
     native_of = native_credentials(credentials)
-    return Channel(_linkspan.Channel(target, native_of, options, True), native_of.carries_call_credentials)
+    return Channel(_linkspan.Channel(target, native_of, options, True, compression), native_of.carries_call_credentials)
 
 
 def connect(target, *, credentials=None, options=None, compression=None) -> Channel:
     """A channel with linkspan's own defaults; TLS with the system's roots unless `credentials` say otherwise."""
     _grpcio.notice()
-    check_compression(compression)
     if credentials is None:
         native_of = _linkspan.Credentials.tls(None, None, None)
     else:
         native_of = native_credentials(credentials)
-    return Channel(_linkspan.Channel(target, native_of, options, False), native_of.carries_call_credentials)
+    return Channel(_linkspan.Channel(target, native_of, options, False, compression), native_of.carries_call_credentials)
 
 
 _grpcio.counterpart(Channel, "Channel")

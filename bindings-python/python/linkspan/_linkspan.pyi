@@ -123,6 +123,7 @@ class Channel:
         credentials: Credentials,
         options: Iterable[tuple[str | bytes, Any]] | None,
         drop_in: bool,
+        compression: int | None = None,
     ) -> Channel: ...
     def unary(
         self,
@@ -131,6 +132,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> bytes | Outcome: ...
     def unary_with_outcome(
@@ -140,6 +142,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> tuple[bytes | None, Outcome]: ...
     def start_unary(
@@ -149,6 +152,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> ActiveCall: ...
     def start_stream(
@@ -159,6 +163,7 @@ class Channel:
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
         single_response: bool,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> ActiveCall: ...
     def start_unary_on(
@@ -170,6 +175,7 @@ class Channel:
         timeout: float | None,
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> LoopCall | Outcome: ...
     def start_stream_on(
@@ -182,6 +188,7 @@ class Channel:
         metadata: Iterable[Any] | None,
         wait_for_ready: bool | None,
         single_response: bool,
+        compression: int | None = None,
         credentials: CallCredentials | None = None,
     ) -> LoopCall | Outcome: ...
     def state(self, try_to_connect: bool) -> int: ...

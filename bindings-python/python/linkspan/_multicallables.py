@@ -21,9 +21,8 @@ class _MultiCallable(_grpcio.LateGrpcio):
         if handle is not None:
             self._registered_call_handle = handle
 
-    def _checked(self, credentials, compression) -> _linkspan.CallCredentials | None:
-        """The arguments most calls leave out. That a channel is not secure enough for credentials ends the call, not here."""
-        check_compression(compression)
+    def _checked(self, credentials) -> _linkspan.CallCredentials | None:
+        """For the argument most calls leave out. That a channel is not secure enough for credentials ends the call, not here."""
         return None if credentials is None else native_call_credentials(credentials)
 
     def _finished(self, outcome: Outcome, message: bytes | None):
@@ -58,10 +57,10 @@ class UnaryUnaryMultiCallable(_MultiCallable):
         """Makes the call and waits for its response."""
         if _grpcio.pending:
             _grpcio.notice()
-        if credentials is not None or compression is not None:
-            credentials = self._checked(credentials, compression)
+        if credentials is not None:
+            credentials = self._checked(credentials)
         message = request if self._serialize is None else serialized(self._serialize, request)
-        response = self._native.unary(self._method, message, timeout, metadata, wait_for_ready, credentials)
+        response = self._native.unary(self._method, message, timeout, metadata, wait_for_ready, compression, credentials)
         if type(response) is not bytes:
             raise failed(Outcome._make(response.unpack()))
         return response if self._deserialize is None else self._deserialized(response)
@@ -71,9 +70,9 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     ):
         """Makes the call and waits; the response and the call, which knows metadata and status."""
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
+        credentials = self._checked(credentials)
         response, outcome = self._native.unary_with_outcome(
-            self._method, self._message(request), timeout, metadata, wait_for_ready, credentials
+            self._method, self._message(request), timeout, metadata, wait_for_ready, compression, credentials
         )
         return self._finished(Outcome._make(outcome.unpack()), response)
 
@@ -82,9 +81,9 @@ class UnaryUnaryMultiCallable(_MultiCallable):
     ) -> ResponseFuture:
         """Starts the call; the response is asked for later."""
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
+        credentials = self._checked(credentials)
         native = self._native.start_unary(
-            self._method, self._message(request), timeout, metadata, wait_for_ready, credentials
+            self._method, self._message(request), timeout, metadata, wait_for_ready, compression, credentials
         )
         return response_future.current(native, self._deserialize, timeout)
 
@@ -96,9 +95,9 @@ class UnaryStreamMultiCallable(_MultiCallable):
         self, request, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
+        credentials = self._checked(credentials)
         native = self._native.start_stream(
-            self._method, self._message(request), timeout, metadata, wait_for_ready, False, credentials
+            self._method, self._message(request), timeout, metadata, wait_for_ready, False, compression, credentials
         )
         return response_stream.current(native, self._deserialize, timeout)
 
@@ -115,8 +114,8 @@ class StreamUnaryMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
-        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, credentials)
+        credentials = self._checked(credentials)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, compression, credentials)
         native.finish()
         outcome = Outcome._make(native.outcome())
         if outcome.code != 0:
@@ -127,12 +126,12 @@ class StreamUnaryMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ) -> ResponseFuture:
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
-        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, credentials)
+        credentials = self._checked(credentials)
+        native, feed = self._start(request_iterator, timeout, metadata, wait_for_ready, compression, credentials)
         return response_future.current(native, self._deserialize, timeout, feed)
 
-    def _start(self, requests, timeout, metadata, wait_for_ready, credentials) -> tuple[_linkspan.ActiveCall, Feed]:
-        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, True, credentials)
+    def _start(self, requests, timeout, metadata, wait_for_ready, compression, credentials) -> tuple[_linkspan.ActiveCall, Feed]:
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, True, compression, credentials)
         feed = Feed(native, self._serialize)
         feed.start(requests)
         return native, feed
@@ -145,22 +144,11 @@ class StreamStreamMultiCallable(_MultiCallable):
         self, request_iterator, timeout=None, metadata=None, credentials=None, wait_for_ready=None, compression=None
     ):
         _grpcio.notice()
-        credentials = self._checked(credentials, compression)
-        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, False, credentials)
+        credentials = self._checked(credentials)
+        native = self._native.start_stream(self._method, None, timeout, metadata, wait_for_ready, False, compression, credentials)
         feed = Feed(native, self._serialize)
         feed.start(request_iterator)
         return response_stream.current(native, self._deserialize, timeout, feed)
-
-
-def check_compression(compression) -> None:
-    """Refuses what is not one of gRPC's three, and the two that are not available yet."""
-    if compression is None or compression == 0:
-        return
-    if compression in (1, 2):
-        raise NotImplementedError(
-            "compression of requests is not available in this version; leave it out or use Compression.NoCompression"
-        )
-    raise ValueError(f"compression must be a member of linkspan.Compression, not {compression!r}")
 
 
 for _kind in (UnaryUnaryMultiCallable, UnaryStreamMultiCallable, StreamUnaryMultiCallable, StreamStreamMultiCallable):

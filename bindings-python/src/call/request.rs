@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_core::{CallRequest, Error, Timeout, check_method};
+use linkspan_core::{CallRequest, Compression, Error, Timeout, check_method};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -51,6 +51,7 @@ pub(crate) struct Asked<'a, 'py> {
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
     pub(crate) metadata: Option<&'a Bound<'py, PyAny>>,
     pub(crate) wait_for_ready: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) compression: Option<&'a Bound<'py, PyAny>>,
     pub(crate) credentials: Option<&'a CallCredentials>,
 }
 
@@ -64,12 +65,25 @@ impl Asked<'_, '_> {
         request.credentials = self.credentials.map(|credentials| credentials.inner.clone());
         if let Some(given) = self.metadata {
             match metadata::from_python(given)? {
-                Ok(converted) => request.metadata = converted,
+                Ok((converted, compression)) => (request.metadata, request.compression) = (converted, compression),
                 Err(refusal) => return Ok(Err(refusal)),
             }
         }
+        // As in grpcio, what the call says itself wins over its metadata.
+        if let Some(given) = self.compression {
+            request.compression = Some(compression_of(given)?);
+        }
         Ok(Ok(request))
     }
+}
+
+/// A member of `Compression`, linkspan's or grpcio's, or its number.
+pub(crate) fn compression_of(compression: &Bound<'_, PyAny>) -> PyResult<Compression> {
+    let number = compression.extract().ok();
+    number.and_then(Compression::from_number).ok_or_else(|| {
+        let given = compression.repr().map_or_else(|_| type_name(compression), |given| given.to_string());
+        PyValueError::new_err(format!("compression must be a member of linkspan.Compression, not {given}"))
+    })
 }
 
 fn timeout_of(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {

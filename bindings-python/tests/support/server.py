@@ -29,6 +29,12 @@ def echo(request, context):
     return request
 
 
+def echo_gzip(request, context):
+    """Sends back the message, compressed."""
+    context.set_compression(grpc.Compression.Gzip)
+    return request
+
+
 def status(request, context):
     """Ends with the status the message asks for: `number details`."""
     number, _, details = request.decode().partition(" ")
@@ -104,6 +110,12 @@ def talk(requests, context):
     yield from requests
 
 
+def talk_deflate(requests, context):
+    """Each message back as it comes, compressed."""
+    context.set_compression(grpc.Compression.Deflate)
+    yield from requests
+
+
 def talk_hanging(requests, context):
     """The first message back, and then nothing until the call is over."""
     over = arrived("TalkHanging", context)
@@ -139,6 +151,7 @@ holds = threading.Semaphore(0)
 
 HANDLERS = {
     "Echo": grpc.unary_unary_rpc_method_handler(echo),
+    "EchoGzip": grpc.unary_unary_rpc_method_handler(echo_gzip),
     "Status": grpc.unary_unary_rpc_method_handler(status),
     "Metadata": grpc.unary_unary_rpc_method_handler(metadata),
     "Hang": grpc.unary_unary_rpc_method_handler(hang),
@@ -151,6 +164,7 @@ HANDLERS = {
     "Collect": grpc.stream_unary_rpc_method_handler(collect),
     "CollectHanging": grpc.stream_unary_rpc_method_handler(collect_hanging),
     "Talk": grpc.stream_stream_rpc_method_handler(talk),
+    "TalkDeflate": grpc.stream_stream_rpc_method_handler(talk_deflate),
     "TalkHanging": grpc.stream_stream_rpc_method_handler(talk_hanging),
     "Refuse": grpc.stream_stream_rpc_method_handler(refuse),
 }

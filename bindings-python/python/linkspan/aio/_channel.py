@@ -6,7 +6,6 @@ import asyncio
 
 from linkspan import _fork, _grpcio, _linkspan
 from linkspan._enums import READY, SHUTDOWN, state_of
-from linkspan._multicallables import check_compression
 from linkspan.aio._calls import StateChange
 from linkspan.aio._errors import usage_error
 from linkspan.aio._interceptors import sorted_by_kind
@@ -25,14 +24,13 @@ class Channel(_grpcio.LateGrpcio):
 
     def __init__(self, target, options, credentials, compression, interceptors):
         _grpcio.notice()
-        check_compression(compression)
         native_of = _linkspan.Credentials.insecure() if credentials is None else native_credentials(credentials)
         self._set_up(native_of.carries_call_credentials, interceptors)
         if target in ("", b""):
             # As in grpc.aio: libraries make channels first and learn their target later; a call is what fails.
-            self._arguments = (target, native_of, options, True)
+            self._arguments = (target, native_of, options, True, compression)
         else:
-            self._native = _linkspan.Channel(target, native_of, options, True)
+            self._native = _linkspan.Channel(target, native_of, options, True, compression)
 
     _native: _linkspan.Channel | None = None
     _arguments: tuple | None = None

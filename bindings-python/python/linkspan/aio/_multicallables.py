@@ -6,9 +6,8 @@ from functools import partial
 
 from linkspan import _grpcio, _linkspan
 from linkspan._callbacks import log_exception
-from linkspan._enums import INTERNAL
+from linkspan._enums import INTERNAL, Compression
 from linkspan._errors import SERIALIZING
-from linkspan._multicallables import check_compression
 from linkspan.aio._calls import Call, UnaryUnaryCall
 from linkspan.aio._errors import usage_error
 from linkspan.aio._intercepted import (
@@ -39,19 +38,20 @@ class _MultiCallable(_grpcio.LateGrpcio):
         if _grpcio.pending:
             _grpcio.notice()
         native_credentials = None
-        if credentials is not None or compression is not None:
-            native_credentials = self._checked(credentials, compression)
+        if credentials is not None:
+            native_credentials = self._checked(credentials)
         if self._interceptors:
-            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
-        return self._begin(self._method, request, timeout, metadata, wait_for_ready, native_credentials)
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready, compression)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready, compression, native_credentials)
 
-    def _intercepted(self, request, *asked):
-        details = ClientCallDetails(self._method.path.encode(), *asked)
+    def _intercepted(self, request, timeout, metadata, credentials, wait_for_ready, compression):
+        if compression is not None:
+            metadata = with_compression(metadata, compression)
+        details = ClientCallDetails(self._method.path.encode(), timeout, metadata, credentials, wait_for_ready)
         return self._intercepted_call(self, current_loop(self._channel._loop), list(self._interceptors), details, request)
 
-    def _checked(self, credentials, compression) -> _linkspan.CallCredentials | None:
-        """The arguments most calls leave out."""
-        check_compression(compression)
+    def _checked(self, credentials) -> _linkspan.CallCredentials | None:
+        """For the argument most calls leave out."""
         if credentials is None:
             return None
         native = native_call_credentials(credentials)
@@ -61,12 +61,12 @@ class _MultiCallable(_grpcio.LateGrpcio):
 
     def begin(self, details: ClientCallDetails, request) -> Call:
         """Starts the call that the last interceptor asked for."""
-        credentials = self._checked(details.credentials, None)
+        credentials = self._checked(details.credentials)
         method = details.method if isinstance(details.method, str) else bytes(details.method).decode()
         native = self._method if method == self._method.path else _linkspan.Method(method)
-        return self._begin(native, request, details.timeout, details.metadata, details.wait_for_ready, credentials)
+        return self._begin(native, request, details.timeout, details.metadata, details.wait_for_ready, None, credentials)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> Call:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, compression, credentials) -> Call:
         raise NotImplementedError
 
     def _serialized(self, call: Call, request) -> object | None:
@@ -81,11 +81,13 @@ class _MultiCallable(_grpcio.LateGrpcio):
             return None
         return message
 
-    def _start(self, call: Call, target, start, method, message, timeout, metadata, wait_for_ready) -> None:
+    def _start(self, call: Call, target, start, method, message, timeout, metadata, wait_for_ready, compression) -> None:
         completions = completions_of(call._loop)
         tag = completions.add(target)
         try:
-            started = start(completions.native, tag, method, message, timeout, metadata, wait_for_ready)
+            started = start(
+                completions.native, tag, method, message, timeout, metadata, wait_for_ready, compression=compression
+            )
         except BaseException as error:
             completions.forget(tag)
             if getattr(error, "kind", None) == "Closed":
@@ -113,13 +115,13 @@ class UnaryUnaryMultiCallable(_MultiCallable):
         if _grpcio.pending:
             _grpcio.notice()
         native_credentials = None
-        if credentials is not None or compression is not None:
-            native_credentials = self._checked(credentials, compression)
+        if credentials is not None:
+            native_credentials = self._checked(credentials)
         if self._interceptors:
-            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready)
-        return self._begin(self._method, request, timeout, metadata, wait_for_ready, native_credentials)
+            return self._intercepted(request, timeout, metadata, credentials, wait_for_ready, compression)
+        return self._begin(self._method, request, timeout, metadata, wait_for_ready, compression, native_credentials)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> UnaryUnaryCall:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, compression, credentials) -> UnaryUnaryCall:
         channel = self._channel
         call = UnaryUnaryCall(channel, current_loop(channel._loop), self._deserialize, timeout)
         message = request
@@ -128,7 +130,7 @@ class UnaryUnaryMultiCallable(_MultiCallable):
         start = (channel._native or channel._open()).start_unary_on
         if credentials is not None:
             start = partial(start, credentials=credentials)
-        self._start(call, call, start, method, message, timeout, metadata, wait_for_ready)
+        self._start(call, call, start, method, message, timeout, metadata, wait_for_ready, compression)
         return call
 
 
@@ -142,14 +144,14 @@ class UnaryStreamMultiCallable(_MultiCallable):
     ) -> UnaryStreamCall:
         return self._call(request, timeout, metadata, credentials, wait_for_ready, compression)
 
-    def _begin(self, method, request, timeout, metadata, wait_for_ready, credentials) -> UnaryStreamCall:
+    def _begin(self, method, request, timeout, metadata, wait_for_ready, compression, credentials) -> UnaryStreamCall:
         channel = self._channel
         call = UnaryStreamCall(channel, current_loop(channel._loop), self._deserialize, timeout)
         message = request
         if self._serialize is not None and (message := self._serialized(call, request)) is None:
             return call
         start = partial(channel._open().start_stream_on, single_response=False, credentials=credentials)
-        self._start(call, call.inbox, start, method, message, timeout, metadata, wait_for_ready)
+        self._start(call, call.inbox, start, method, message, timeout, metadata, wait_for_ready, compression)
         return call
 
 
@@ -167,12 +169,12 @@ class _StreamRequestMultiCallable(_MultiCallable):
     ):
         return self._call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)
 
-    def _begin(self, method, request_iterator, timeout, metadata, wait_for_ready, credentials):
+    def _begin(self, method, request_iterator, timeout, metadata, wait_for_ready, compression, credentials):
         channel = self._channel
         loop = current_loop(channel._loop)
         call = self._plain_call(self._serialize, channel, loop, self._deserialize, timeout)
         start = partial(channel._open().start_stream_on, single_response=self._plain_call is StreamUnaryCall, credentials=credentials)
-        self._start(call, call.inbox, start, method, None, timeout, metadata, wait_for_ready)
+        self._start(call, call.inbox, start, method, None, timeout, metadata, wait_for_ready, compression)
         call.feed_from(request_iterator)
         return call
 
@@ -189,3 +191,19 @@ class StreamStreamMultiCallable(_StreamRequestMultiCallable):
 
     _intercepted_call = InterceptedStreamStreamCall
     _plain_call = StreamStreamCall
+
+
+def with_compression(metadata, compression):
+    """What interceptors see of the compression of a call, as in grpc.aio: one more entry of its metadata, which stays what it was."""
+    try:
+        entry = ("grpc-internal-encoding-request", _NAMES[compression])
+    except (KeyError, TypeError):
+        raise ValueError(f"compression must be a member of linkspan.Compression, not {compression!r}") from None
+    if hasattr(metadata, "add"):
+        metadata = type(metadata)(*metadata)
+        metadata.add(*entry)
+        return metadata
+    return [*metadata, entry] if isinstance(metadata, list) else (*(metadata or ()), entry)
+
+
+_NAMES = {Compression.NoCompression: "identity", Compression.Deflate: "deflate", Compression.Gzip: "gzip"}
