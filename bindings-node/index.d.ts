@@ -122,6 +122,11 @@ export interface CallOptions {
   /** Instead of the channel's `:authority`. */
   authority?: string;
   callCredentials?: CallCredentialsOption;
+  /**
+   * Whether messages are compressed; without it as the channel's `grpc.default_compression_algorithm` says. true is what that names,
+   * or gzip. Never where the server has said that it cannot read it.
+   */
+  compress?: boolean;
 }
 
 export interface UnaryResponse<O> {

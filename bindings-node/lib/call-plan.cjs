@@ -2,7 +2,7 @@
 
 /** What the caller of the native API asked for, checked once and in the form the addon wants. */
 
-const { CallTerms } = require("./call-terms.cjs");
+const { CallTerms, Compression } = require("./call-terms.cjs");
 const { generateCallMetadata, checkCallCredentials } = require("./call-credentials.cjs");
 const { entryBlock } = require("./block.cjs");
 const { Code } = require("./codes.cjs");
@@ -18,6 +18,7 @@ class CallPlan {
   #expires;
   #waitForReady;
   #authority;
+  #compression;
   /** Of a stream: set for a method with one response message. */
   singleResponse;
 
@@ -32,6 +33,7 @@ class CallPlan {
     this.#expires = expiryOf(options);
     this.#waitForReady = checkType(options.waitForReady, "boolean", "waitForReady");
     this.#authority = checkType(options.authority, "string", "authority");
+    this.#compression = compressionOf(checkType(options.compress, "boolean", "compress"), channel);
     this.signal = checkSignal(options.signal);
     this.credentials = credentialsOf(options, channel);
   }
@@ -39,7 +41,9 @@ class CallPlan {
   /** In the addon's form, as of now. */
   terms() {
     const timeout = this.#expires === Infinity ? Infinity : this.#expires - performance.now();
-    return new CallTerms(this.#path, this.#metadata, timeout, this.#waitForReady, this.#authority, this.singleResponse);
+    return new CallTerms(
+      this.#path, this.#metadata, timeout, this.#waitForReady, this.#authority, this.singleResponse, this.#compression,
+    );
   }
 
   /** Adds what the credentials generate. Rejects with the RpcError the call fails with. */
@@ -73,6 +77,12 @@ class CallPlan {
       throw new RpcError(Code.INTERNAL, details, undefined, undefined, { cause: error });
     }
   }
+}
+
+/** As the channel does where that compresses, and else with gzip, which every server of gRPC knows. */
+function compressionOf(compress, channel) {
+  if (compress === false) return Compression.NONE;
+  return compress && !channel.compresses ? Compression.GZIP : Compression.OF_CHANNEL;
 }
 
 function checkMethod(method) {

@@ -21,6 +21,8 @@ class EngineChannel {
     /** Kept here: each call of a grpc-js client asks for it. Nobody else closes a channel while it can be called. */
     this.isClosed = false;
     this.callCredentials = callCredentials;
+    /** Whether calls that say nothing are compressed. */
+    this.compresses = settings.some(({ key, value }) => key === "grpc.default_compression_algorithm" && Number(value) !== 0);
     this.isSecure = isSecure;
     this.target = this.native.canonicalTarget;
     this.authority = this.native.authority;

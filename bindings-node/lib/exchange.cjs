@@ -10,7 +10,7 @@ const { hold, release } = require("./environment.cjs");
 const { ABORTED, abortError, tieTo } = require("./abort.cjs");
 const { causeOf } = require("./unary.cjs");
 const { Code } = require("./codes.cjs");
-const { EngineStream } = require("./stream.cjs");
+const { EngineStream, LAST } = require("./stream.cjs");
 const { Metadata } = require("./metadata.cjs");
 const { errorOfEnd, translate } = require("./rpc-error.cjs");
 
@@ -148,7 +148,7 @@ class Exchange extends EngineStream {
 
   #launch(message, last) {
     try {
-      this.launch(this.#channel.native, this.#plan.terms(), message, last, FIRST_CREDIT);
+      this.launch(this.#channel.native, this.#plan.terms(), message, last ? LAST : 0, FIRST_CREDIT);
     } catch (error) {
       const translated = translate(error);
       this.failWith(translated);

@@ -9,7 +9,7 @@
 
 const { hold, queue, release, rethrow } = require("./environment.cjs");
 const { CallTerms } = require("./call-terms.cjs");
-const { EngineStream, UNHEARD } = require("./stream.cjs");
+const { EngineStream, LAST, UNCOMPRESSED, UNHEARD } = require("./stream.cjs");
 const { Code, knownCode } = require("./codes.cjs");
 const { statusOf } = require("./errors.cjs");
 const { blockOfGrpcMetadata, grpcMetadata } = require("./grpc-js-metadata.cjs");
@@ -19,6 +19,9 @@ const { generateCallMetadata } = require("./call-credentials.cjs");
 const PROPAGATE_DEADLINE = 1;
 const PROPAGATE_CANCELLATION = 8;
 const PROPAGATE_DEFAULTS = 0xffff;
+
+/** grpc-js's `WriteFlags.NoCompress`. */
+const NO_COMPRESS = 2;
 
 /** The longest time Node can wait for; a deadline further away is none, as in grpc-js. */
 const LONGEST_TIMEOUT = 0x7fffffff;
@@ -94,9 +97,9 @@ class GrpcCall extends EngineStream {
       this.cancelWithStatus(Code.INTERNAL, "Write error: write after end");
       this.settle(done);
     } else if (this.#isLaunched || this.hasEnded) {
-      this.write(message, done);
+      this.write(message, done, flagsOf(context));
     } else {
-      this.#hold(message, done);
+      this.#hold(message, done, flagsOf(context));
     }
   }
 
@@ -156,15 +159,16 @@ class GrpcCall extends EngineStream {
     this.#isLaunched = true;
     const first = this.#held.shift();
     const last = this.#isHalfClosed && this.#held.length === 0;
+    const flags = (first?.flags ?? 0) | (last ? LAST : 0);
     try {
-      this.launch(this.#channel.native, this.#terms(), first?.bytes, last, this.wanted);
+      this.launch(this.#channel.native, this.#terms(), first?.bytes, flags, this.wanted);
     } catch (error) {
       this.#endUnlaunched({ code: statusOf(error), details: error.message });
       if (first !== undefined) this.settle(first.done);
       return;
     }
     if (first !== undefined) this.settle(first.done);
-    if (this.#held.length > 0) for (const { bytes, done } of this.#held.splice(0)) this.write(bytes, done);
+    if (this.#held.length > 0) for (const { bytes, done, flags: ofIt } of this.#held.splice(0)) this.write(bytes, done, ofIt);
     if (this.#isHalfClosed && !last) super.halfClose();
   }
 
@@ -205,10 +209,10 @@ class GrpcCall extends EngineStream {
     return this.#listener !== undefined && !this.#awaitsCredentials && !this.hasEnded;
   }
 
-  #hold(message, done) {
+  #hold(message, done, flags) {
     const crossesNow = message.length > WAITING_MESSAGE && this.#canLaunch;
     // The caller may write over it after this; what crosses is copied on the way.
-    this.#held.push({ bytes: crossesNow ? message : Buffer.from(message), done });
+    this.#held.push({ bytes: crossesNow ? message : Buffer.from(message), done, flags });
     if (crossesNow) this.launchNow();
   }
 
@@ -308,6 +312,11 @@ function launchAll() {
   } finally {
     queue.uncork();
   }
+}
+
+/** The flags of a message, from what its writer said. */
+function flagsOf(context) {
+  return (context?.flags & NO_COMPRESS) !== 0 ? UNCOMPRESSED : 0;
 }
 
 /** Milliseconds until a point in time, as `CallTerms` wants them. */

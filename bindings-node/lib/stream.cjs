@@ -10,9 +10,10 @@
 const { AsyncResource } = require("node:async_hooks");
 const { claimSlot, freeSlot, queue, rethrow } = require("./environment.cjs");
 
-/** Of the addon (`src/call.rs`): the number of `Sending` that says the message is with the engine, and a flag. */
+/** Of the addon (`src/call.rs`): the number of `Sending` that says the message is with the engine, and flags of messages. */
 const TAKEN = 0;
 const LAST = 8;
+const UNCOMPRESSED = 16;
 
 /** Stands for a `done` that nobody waits for. */
 const UNHEARD = () => {};
@@ -50,13 +51,13 @@ class EngineStream extends AsyncResource {
   #due = [];
 
   /**
-   * Starts the call; `last` half-closes after the message, or at once without one. Throws the addon's error when the
+   * Starts the call; the message's flags are LAST, which half-closes after it, or at once without one, and UNCOMPRESSED. Throws the addon's error when the
    * engine refuses; then no event will come.
    */
-  launch(native, { method, metadata, timeout, flags }, message, last, credit) {
+  launch(native, { method, metadata, timeout, flags }, message, messageFlags, credit) {
     const slot = claimSlot(this);
     try {
-      native.startStream(slot, method, timeout, last ? flags | LAST : flags, metadata, message, credit);
+      native.startStream(slot, method, timeout, flags | messageFlags, metadata, message, credit);
     } catch (error) {
       freeSlot(slot);
       throw error;
@@ -75,11 +76,11 @@ class EngineStream extends AsyncResource {
   }
 
   /** Hands a message to the engine. `done` is called once, never from in here, when the next one may come. */
-  write(bytes, done) {
+  write(bytes, done, flags = 0) {
     if (this.#parked !== undefined || this.#outbox.length > 0) {
-      this.#outbox.push({ bytes: Buffer.from(bytes), done });
+      this.#outbox.push({ bytes: Buffer.from(bytes), done, flags });
     } else {
-      this.#give(bytes, done);
+      this.#give(bytes, done, flags);
     }
   }
 
@@ -130,7 +131,7 @@ class EngineStream extends AsyncResource {
     if (done !== undefined) this.#later(done);
     while (this.#outbox.length > 0 && this.#parked === undefined) {
       const entry = this.#outbox.shift();
-      this.#give(entry.bytes, entry.done);
+      this.#give(entry.bytes, entry.done, entry.flags);
     }
     if (this.#halfCloses && this.#parked === undefined && this.isRunning) {
       this.#halfCloses = false;
@@ -143,8 +144,8 @@ class EngineStream extends AsyncResource {
     this.finished(end);
   }
 
-  #give(bytes, done) {
-    const outcome = this.isRunning ? queue.send(this.#slot, bytes, false) : TAKEN;
+  #give(bytes, done, flags) {
+    const outcome = this.isRunning ? queue.send(this.#slot, bytes, flags) : TAKEN;
     if (outcome === TAKEN) {
       this.#later(done);
     } else {
@@ -187,4 +188,4 @@ function callAll(due) {
   }
 }
 
-module.exports = { EngineStream, UNHEARD };
+module.exports = { EngineStream, LAST, UNCOMPRESSED, UNHEARD };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_core::{CallHandle, CallRequest, SendError, Timeout, WatchHandle};
+use linkspan_core::{CallHandle, CallRequest, Compression, SendError, Timeout, WatchHandle};
 
 use crate::errors::{self, Result};
 use crate::queue::Environment;
@@ -18,7 +18,7 @@ pub(crate) enum Open {
 /// A message the engine had no room for. It is copied once, waits here, and is sent when the engine says Writable.
 pub(crate) struct Parked {
     message: Bytes,
-    last: bool,
+    flags: u32,
 }
 
 /// What became of a message given to `Queue::send`; `lib/stream.cjs` knows the numbers.
@@ -36,14 +36,21 @@ impl Open {
         Self::Call { handle, parked: None }
     }
 
-    pub(crate) fn send(&mut self, message: Bytes, last: bool) -> Sending {
+    /// `flags`: LAST and UNCOMPRESSED.
+    pub(crate) fn send(&mut self, message: Bytes, flags: u32) -> Sending {
         let Self::Call { handle, parked } = self else {
             return Sending::Ended;
         };
-        match handle.send(message, last) {
+        let last = flags & LAST != 0;
+        let sent = if flags & UNCOMPRESSED != 0 {
+            handle.send_uncompressed(message, last)
+        } else {
+            handle.send(message, last)
+        };
+        match sent {
             Ok(()) => Sending::Taken,
             Err(SendError::Full(message)) => {
-                *parked = Some(Parked { message, last });
+                *parked = Some(Parked { message, flags });
                 Sending::Parked
             }
             Err(SendError::HalfClosed) => Sending::HalfClosed,
@@ -56,7 +63,7 @@ impl Open {
     pub(crate) fn writable(&mut self) -> bool {
         let Self::Call { parked, .. } = self else { return false };
         match parked.take() {
-            Some(Parked { message, last }) => self.send(message, last) != Sending::Parked,
+            Some(Parked { message, flags }) => self.send(message, flags) != Sending::Parked,
             None => true,
         }
     }
@@ -98,6 +105,10 @@ const WAIT_FOR_READY: u32 = 2;
 const SINGLE_RESPONSE: u32 = 4;
 /// Half-closes after the message, or at once without one.
 const LAST: u32 = 8;
+/// The message goes as it is, whatever the call compresses.
+const UNCOMPRESSED: u32 = 16;
+/// From here on: gRPC's number of how the call is compressed, and one more; zero is what the channel does.
+const COMPRESSION_SHIFT: u32 = 8;
 
 impl CallTerms {
     pub(crate) fn request(self, environment: &Environment) -> Result<CallRequest> {
@@ -112,6 +123,8 @@ impl CallTerms {
         request.authority = authority;
         request.single_response = is_set(SINGLE_RESPONSE);
         request.last = is_set(LAST);
+        request.message_uncompressed = is_set(UNCOMPRESSED);
+        request.compression = Compression::from_number(i64::from(self.flags >> COMPRESSION_SHIFT) - 1);
         Ok(request)
     }
 }

@@ -249,11 +249,11 @@ impl Queue {
         self.environment.methods.borrow_mut().clear();
     }
 
-    /// Copies the message and gives it to the engine; answers with a `Sending` number.
+    /// Copies the message and gives it to the engine; answers with a `Sending` number. `flags` are those of the call that are about a message.
     #[napi(catch_unwind)]
-    pub fn send(&self, slot: u32, message: &[u8], last: bool) -> u32 {
+    pub fn send(&self, slot: u32, message: &[u8], flags: u32) -> u32 {
         let message = Bytes::copy_from_slice(message);
-        self.environment.with_open(slot, Sending::Ended, |open| open.send(message, last)) as u32
+        self.environment.with_open(slot, Sending::Ended, |open| open.send(message, flags)) as u32
     }
 
     #[napi(catch_unwind)]
