@@ -137,7 +137,7 @@ impl AuthRequest {
         let Some(reply) = self.take() else { return false };
         match given.map(metadata::from_python) {
             None => reply.give(linkspan_core::Metadata::new()),
-            Some(Ok(Ok(metadata))) => reply.give(metadata),
+            Some(Ok(Ok((metadata, _)))) => reply.give(metadata),
             Some(Ok(Err(refusal))) => reply.fail(Code::Internal, format!("Invalid metadata: {refusal}")),
             Some(Err(raised)) => reply.fail(Code::Internal, format!("Invalid metadata: {raised}")),
         };

@@ -23,4 +23,4 @@ function clientOver(channel, service = "TestService") {
   return new testing[service]("", grpc.credentials.createInsecure(), { channelOverride: channel });
 }
 
-module.exports = { clientOver, grpc, method };
+module.exports = { clientOver, grpc, method, testing };

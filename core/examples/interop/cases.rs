@@ -1,16 +1,16 @@
-//! The cases, as gRPC's interop test descriptions have them.
+//! The cases that every interop server serves, as gRPC's interop test descriptions have them, and the list of all.
 
-use std::fmt::Display;
 use std::time::Duration;
 
-use linkspan_core::{CallError, CallOptions, Channel, Code, Metadata, RpcError, Status, StreamCall, Timeout};
+use linkspan_core::{CallOptions, Channel, Code, Metadata, Timeout};
 
-use crate::messages::{
-    aggregated_size, payload_size, simple_request, streaming_input_request, streaming_output_request,
-};
+use crate::arguments::Arguments;
+use crate::judging::{Outcome, ends_ok, expect, failed_as, has_once, next, not_sent, start, stream_failed_as, told};
+use crate::messages::{OutputRequest, SimpleRequest, aggregated_size, input_request, payload_size};
+use crate::{http2, load, soak};
 
-/// Every case, in the order of a full run.
-pub(crate) const NAMES: [&str; 14] = [
+/// In the order of a full run.
+pub(crate) const EVERYWHERE: [&str; 14] = [
     "empty_unary",
     "large_unary",
     "client_streaming",
@@ -27,10 +27,32 @@ pub(crate) const NAMES: [&str; 14] = [
     "timeout_on_sleeping_server",
 ];
 
-type Outcome = Result<(), String>;
+pub(crate) fn all() -> Vec<&'static str> {
+    [&EVERYWHERE[..], &load::NAMES, &soak::NAMES, &http2::NAMES].concat()
+}
 
-/// Runs the case of this name, one of [`NAMES`].
-pub(crate) async fn run(name: &str, channel: &Channel) -> Outcome {
+pub(crate) fn is_known(name: &str) -> bool {
+    all().contains(&name)
+}
+
+/// Runs a case. Each has channels of its own, so that none profits from another's connection.
+pub(crate) async fn run(name: &str, arguments: &Arguments) -> Outcome {
+    if soak::NAMES.contains(&name) {
+        return soak::run(name, arguments).await;
+    }
+    let channel = arguments.channel(&load::options_of(name))?;
+    let outcome = if EVERYWHERE.contains(&name) {
+        run_on(&channel, name).await
+    } else if load::NAMES.contains(&name) {
+        load::run(&channel, name).await
+    } else {
+        http2::run(&channel, name).await
+    };
+    channel.close(None);
+    outcome
+}
+
+async fn run_on(channel: &Channel, name: &str) -> Outcome {
     match name {
         "empty_unary" => empty_unary(channel).await,
         "large_unary" => large_unary(channel).await,
@@ -51,13 +73,13 @@ pub(crate) async fn run(name: &str, channel: &Channel) -> Outcome {
 }
 
 const EMPTY_CALL: &str = "/grpc.testing.TestService/EmptyCall";
-const UNARY_CALL: &str = "/grpc.testing.TestService/UnaryCall";
+pub(crate) const UNARY_CALL: &str = "/grpc.testing.TestService/UnaryCall";
 const STREAMING_INPUT_CALL: &str = "/grpc.testing.TestService/StreamingInputCall";
 const STREAMING_OUTPUT_CALL: &str = "/grpc.testing.TestService/StreamingOutputCall";
-const FULL_DUPLEX_CALL: &str = "/grpc.testing.TestService/FullDuplexCall";
+pub(crate) const FULL_DUPLEX_CALL: &str = "/grpc.testing.TestService/FullDuplexCall";
 
-const LARGE_REQUEST: usize = 271_828;
-const LARGE_RESPONSE: u64 = 314_159;
+pub(crate) const LARGE_REQUEST: usize = 271_828;
+pub(crate) const LARGE_RESPONSE: u64 = 314_159;
 const REQUEST_SIZES: [usize; 4] = [27_182, 8, 1_828, 45_904];
 const RESPONSE_SIZES: [u64; 4] = [31_415, 9, 2_653, 58_979];
 
@@ -66,16 +88,19 @@ async fn empty_unary(channel: &Channel) -> Outcome {
     expect("the response's size", response.message.len(), 0)
 }
 
-async fn large_unary(channel: &Channel) -> Outcome {
-    let request = simple_request(LARGE_RESPONSE, LARGE_REQUEST, None);
-    let response = channel.unary(UNARY_CALL, request, CallOptions::default()).await.map_err(told)?;
+pub(crate) fn large_request() -> Vec<u8> {
+    SimpleRequest { response_size: LARGE_RESPONSE, payload: LARGE_REQUEST, ..SimpleRequest::default() }.encode()
+}
+
+pub(crate) async fn large_unary(channel: &Channel) -> Outcome {
+    let response = channel.unary(UNARY_CALL, large_request(), CallOptions::default()).await.map_err(told)?;
     expect("the payload's size", payload_size(&response.message)? as u64, LARGE_RESPONSE)
 }
 
 async fn client_streaming(channel: &Channel) -> Outcome {
     let mut call = start(channel, STREAMING_INPUT_CALL)?;
     for size in REQUEST_SIZES {
-        call.send(streaming_input_request(size)).await.map_err(not_sent)?;
+        call.send(input_request(size, None)).await.map_err(not_sent)?;
     }
     call.close_send();
     let response = next(&mut call).await?;
@@ -85,7 +110,7 @@ async fn client_streaming(channel: &Channel) -> Outcome {
 
 async fn server_streaming(channel: &Channel) -> Outcome {
     let mut call = start(channel, STREAMING_OUTPUT_CALL)?;
-    call.send(streaming_output_request(&RESPONSE_SIZES, 0, None)).await.map_err(not_sent)?;
+    call.send(OutputRequest::sized(&RESPONSE_SIZES, 0).encode()).await.map_err(not_sent)?;
     call.close_send();
     for size in RESPONSE_SIZES {
         expect("the payload's size", payload_size(&next(&mut call).await?)? as u64, size)?;
@@ -96,7 +121,7 @@ async fn server_streaming(channel: &Channel) -> Outcome {
 async fn ping_pong(channel: &Channel) -> Outcome {
     let mut call = start(channel, FULL_DUPLEX_CALL)?;
     for (request, response) in REQUEST_SIZES.into_iter().zip(RESPONSE_SIZES) {
-        call.send(streaming_output_request(&[response], request, None)).await.map_err(not_sent)?;
+        call.send(OutputRequest::sized(&[response], request).encode()).await.map_err(not_sent)?;
         expect("the payload's size", payload_size(&next(&mut call).await?)? as u64, response)?;
     }
     call.close_send();
@@ -120,13 +145,12 @@ async fn custom_metadata(channel: &Channel) -> Outcome {
         Ok::<_, String>(CallOptions { metadata, ..CallOptions::default() })
     };
 
-    let request = simple_request(LARGE_RESPONSE, LARGE_REQUEST, None);
-    let response = channel.unary(UNARY_CALL, request, options()?).await.map_err(told)?;
+    let response = channel.unary(UNARY_CALL, large_request(), options()?).await.map_err(told)?;
     has_once(&response.initial, INITIAL, text)?;
     has_once(&response.trailing, TRAILING, bytes)?;
 
     let mut call = channel.stream(FULL_DUPLEX_CALL, options()?).map_err(told)?;
-    call.send(streaming_output_request(&[LARGE_RESPONSE], LARGE_REQUEST, None)).await.map_err(not_sent)?;
+    call.send(OutputRequest::sized(&[LARGE_RESPONSE], LARGE_REQUEST).encode()).await.map_err(not_sent)?;
     has_once(call.headers().await.ok_or("no initial metadata")?, INITIAL, text)?;
     expect("the payload's size", payload_size(&next(&mut call).await?)? as u64, LARGE_RESPONSE)?;
     call.close_send();
@@ -136,16 +160,18 @@ async fn custom_metadata(channel: &Channel) -> Outcome {
 
 async fn special_status_message(channel: &Channel) -> Outcome {
     let text = "\t\ntest with whitespace\r\nand Unicode BMP \u{263a} and non-BMP \u{1f608}\t\n";
-    let request = simple_request(0, 0, Some((2, text)));
+    let request = SimpleRequest { status: Some((2, text)), ..SimpleRequest::default() }.encode();
     failed_as(channel.unary(UNARY_CALL, request, CallOptions::default()).await, Code::Unknown, Some(text))
 }
 
 async fn both_end_with(channel: &Channel, text: &str) -> Outcome {
-    let request = simple_request(0, 0, Some((2, text)));
+    let request = SimpleRequest { status: Some((2, text)), ..SimpleRequest::default() }.encode();
     failed_as(channel.unary(UNARY_CALL, request, CallOptions::default()).await, Code::Unknown, Some(text))?;
 
     let mut call = start(channel, FULL_DUPLEX_CALL)?;
-    call.send(streaming_output_request(&[], 0, Some((2, text)))).await.map_err(not_sent)?;
+    call.send(OutputRequest { status: Some((2, text)), ..OutputRequest::default() }.encode())
+        .await
+        .map_err(not_sent)?;
     call.close_send();
     stream_failed_as(call.message().await, Code::Unknown, Some(text))
 }
@@ -162,7 +188,7 @@ async fn cancel_after_begin(channel: &Channel) -> Outcome {
 
 async fn cancel_after_first_response(channel: &Channel) -> Outcome {
     let mut call = start(channel, FULL_DUPLEX_CALL)?;
-    call.send(streaming_output_request(&RESPONSE_SIZES[..1], REQUEST_SIZES[0], None)).await.map_err(not_sent)?;
+    call.send(OutputRequest::sized(&RESPONSE_SIZES[..1], REQUEST_SIZES[0]).encode()).await.map_err(not_sent)?;
     expect("the payload's size", payload_size(&next(&mut call).await?)? as u64, RESPONSE_SIZES[0])?;
     call.cancel("cancelled after the first response");
     stream_failed_as(call.message().await, Code::Cancelled, Some("cancelled after the first response"))
@@ -172,63 +198,6 @@ async fn timeout_on_sleeping_server(channel: &Channel) -> Outcome {
     let options = CallOptions { timeout: Timeout::After(Duration::from_millis(1)), ..CallOptions::default() };
     let mut call = channel.stream(FULL_DUPLEX_CALL, options).map_err(told)?;
     // The deadline may pass before the message is taken.
-    let _ = call.send(streaming_output_request(&[], REQUEST_SIZES[0], None)).await;
+    let _ = call.send(OutputRequest::sized(&[], REQUEST_SIZES[0]).encode()).await;
     stream_failed_as(call.message().await, Code::DeadlineExceeded, None)
-}
-
-fn start(channel: &Channel, method: &str) -> Result<StreamCall, String> {
-    channel.stream(method, CallOptions::default()).map_err(told)
-}
-
-async fn next(call: &mut StreamCall) -> Result<bytes::Bytes, String> {
-    call.message().await.map_err(told)?.ok_or_else(|| "a message was expected and the call ended OK".to_owned())
-}
-
-async fn ends_ok(call: &mut StreamCall) -> Outcome {
-    match call.message().await.map_err(told)? {
-        None => Ok(()),
-        Some(message) => Err(format!("the end was expected and a message of {} bytes came", message.len())),
-    }
-}
-
-fn failed_as<T>(outcome: Result<T, CallError>, code: Code, text: Option<&str>) -> Outcome {
-    match outcome {
-        Ok(_) => Err(format!("{code} was expected and the call ended OK")),
-        Err(CallError::Refused(error)) => Err(told(error)),
-        Err(CallError::Rpc(failure)) => is_status(failure.status(), code, text),
-    }
-}
-
-fn stream_failed_as<T>(outcome: Result<T, RpcError>, code: Code, text: Option<&str>) -> Outcome {
-    match outcome {
-        Ok(_) => Err(format!("{code} was expected and the call went on or ended OK")),
-        Err(failure) => is_status(failure.status(), code, text),
-    }
-}
-
-fn is_status(status: &Status, code: Code, text: Option<&str>) -> Outcome {
-    if status.code() == code && text.is_none_or(|text| status.message() == text) {
-        return Ok(());
-    }
-    Err(format!("{code} {text:?} was expected and {} {:?} came", status.code(), status.message()))
-}
-
-fn has_once(metadata: &Metadata, key: &str, value: &[u8]) -> Outcome {
-    let values: Vec<_> = metadata.iter().filter(|(name, _)| *name == key).map(|(_, value)| value).collect();
-    if values.len() == 1 && values[0] == value {
-        return Ok(());
-    }
-    Err(format!("{key}: {value:?} was expected once and {values:?} came"))
-}
-
-fn expect<T: PartialEq + Display>(what: &str, is: T, wanted: T) -> Outcome {
-    if is == wanted { Ok(()) } else { Err(format!("{what}: {wanted} was expected and {is} came")) }
-}
-
-fn told(cause: impl Display) -> String {
-    cause.to_string()
-}
-
-fn not_sent(cause: linkspan_core::SendError) -> String {
-    format!("a message was not taken: {cause:?}")
 }

@@ -1,33 +1,34 @@
-//! gRPC's interop cases over linkspan, one line per case: `cargo run -p linkspan-core --example interop -- HOST:PORT [CASE…]`.
+//! gRPC's interop cases over linkspan, one line per case:
+//! `cargo run -p linkspan-core --example interop -- HOST:PORT [--flag=value…] [CASE…]`.
 //!
-//! The server is any of gRPC's own interop servers, in plaintext.
+//! The server is any of gRPC's own interop servers, in plaintext, or over TLS with `--ca_file` and `--server_host_override`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its reader")]
+#![allow(clippy::disallowed_methods, reason = "a program may use its own runtime's clock and timer")]
 
+mod arguments;
 mod cases;
+mod http2;
+mod judging;
+mod load;
 mod messages;
+mod soak;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use linkspan_core::{Channel, ChannelOptions, Credentials};
+use arguments::Arguments;
 
-const HANG_GUARD: Duration = Duration::from_secs(120);
+const HANG_GUARD: Duration = Duration::from_secs(600);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let Some(target) = arguments.next() else { return usage() };
-    let mut wanted: Vec<String> = arguments.collect();
-    if wanted.is_empty() {
-        wanted = cases::NAMES.iter().map(ToString::to_string).collect();
-    }
-    if !wanted.iter().all(|name| cases::NAMES.contains(&name.as_str())) {
-        return usage();
-    }
-    #[expect(clippy::disallowed_methods, reason = "a program may use its own runtime's timer")]
-    let failures = tokio::time::timeout(HANG_GUARD, run_all(&target, &wanted)).await;
-    match failures {
+    let arguments = match Arguments::read(std::env::args().skip(1)) {
+        Ok(arguments) if arguments.cases.iter().all(|name| cases::is_known(name)) => arguments,
+        Ok(_) => return usage("no case of that name"),
+        Err(what) => return usage(&what),
+    };
+    match tokio::time::timeout(HANG_GUARD, run_all(&arguments)).await {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(_) => {
@@ -37,15 +38,20 @@ async fn main() -> ExitCode {
     }
 }
 
-fn usage() -> ExitCode {
-    eprintln!("usage: interop HOST:PORT [CASE…]; the cases are {}", cases::NAMES.join(" "));
+fn usage(what: &str) -> ExitCode {
+    eprintln!("{what}\nusage: interop HOST:PORT [--flag=value…] [CASE…]; the cases are {}", cases::all().join(" "));
     ExitCode::from(2)
 }
 
-async fn run_all(target: &str, wanted: &[String]) -> usize {
+/// Without a case it runs those every server serves.
+async fn run_all(arguments: &Arguments) -> usize {
+    let wanted = match &arguments.cases[..] {
+        [] => cases::EVERYWHERE.to_vec(),
+        cases => cases.iter().map(String::as_str).collect(),
+    };
     let mut failures = 0;
-    for name in wanted {
-        match run(target, name).await {
+    for name in &wanted {
+        match cases::run(name, arguments).await {
             Ok(()) => println!("ok {name}"),
             Err(what) => {
                 failures += 1;
@@ -55,12 +61,4 @@ async fn run_all(target: &str, wanted: &[String]) -> usize {
     }
     println!("{} passed, {failures} failed", wanted.len() - failures);
     failures
-}
-
-/// Each case has a channel of its own, so that none profits from another's connection.
-async fn run(target: &str, name: &str) -> Result<(), String> {
-    let channel = Channel::new(target, &Credentials::insecure(), &ChannelOptions::new()).map_err(|e| e.to_string())?;
-    let outcome = cases::run(name, &channel).await;
-    channel.close(None);
-    outcome
 }

@@ -3,33 +3,73 @@
 /// The status a server is asked to end with: code and text.
 pub(crate) type EchoStatus<'a> = Option<(u64, &'a str)>;
 
-/// `SimpleRequest`.
-pub(crate) fn simple_request(response_size: u64, payload_size: usize, status: EchoStatus<'_>) -> Vec<u8> {
-    let mut message = Vec::new();
-    put_number(&mut message, 2, response_size);
-    put_payload(&mut message, 3, payload_size);
-    put_status(&mut message, status);
-    message
+#[derive(Default)]
+pub(crate) struct SimpleRequest<'a> {
+    pub(crate) response_size: u64,
+    pub(crate) payload: usize,
+    pub(crate) response_compressed: Option<bool>,
+    pub(crate) status: EchoStatus<'a>,
+    pub(crate) expect_compressed: Option<bool>,
+    pub(crate) fill_server_id: bool,
+}
+
+impl SimpleRequest<'_> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        put_number(&mut message, 2, self.response_size);
+        put_payload(&mut message, 3, self.payload);
+        put_bool_value(&mut message, 6, self.response_compressed);
+        put_status(&mut message, self.status);
+        put_bool_value(&mut message, 8, self.expect_compressed);
+        put_number(&mut message, 9, u64::from(self.fill_server_id));
+        message
+    }
 }
 
 /// `StreamingInputCallRequest`.
-pub(crate) fn streaming_input_request(payload_size: usize) -> Vec<u8> {
+pub(crate) fn input_request(payload: usize, expect_compressed: Option<bool>) -> Vec<u8> {
     let mut message = Vec::new();
-    put_payload(&mut message, 1, payload_size);
+    put_payload(&mut message, 1, payload);
+    put_bool_value(&mut message, 2, expect_compressed);
     message
 }
 
-/// `StreamingOutputCallRequest`, asking for one response of each size.
-pub(crate) fn streaming_output_request(response_sizes: &[u64], payload_size: usize, status: EchoStatus<'_>) -> Vec<u8> {
-    let mut message = Vec::new();
-    for size in response_sizes {
-        let mut parameters = Vec::new();
-        put_number(&mut parameters, 1, *size);
-        put_bytes(&mut message, 2, &parameters);
+/// One response that is asked for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ResponseParameters {
+    pub(crate) size: u64,
+    pub(crate) compressed: Option<bool>,
+    pub(crate) fill_peer: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct OutputRequest<'a> {
+    pub(crate) responses: Vec<ResponseParameters>,
+    pub(crate) payload: usize,
+    pub(crate) status: EchoStatus<'a>,
+}
+
+impl OutputRequest<'_> {
+    /// Asks for a response of each size.
+    pub(crate) fn sized(sizes: &[u64], payload: usize) -> Self {
+        let responses = sizes.iter().map(|size| ResponseParameters { size: *size, ..ResponseParameters::default() });
+        Self { responses: responses.collect(), payload, status: None }
     }
-    put_payload(&mut message, 3, payload_size);
-    put_status(&mut message, status);
-    message
+
+    /// `StreamingOutputCallRequest`.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        for response in &self.responses {
+            let mut parameters = Vec::new();
+            put_number(&mut parameters, 1, response.size);
+            put_bool_value(&mut parameters, 3, response.compressed);
+            put_bool_value(&mut parameters, 4, response.fill_peer.then_some(true));
+            put_bytes(&mut message, 2, &parameters);
+        }
+        put_payload(&mut message, 3, self.payload);
+        put_status(&mut message, self.status);
+        message
+    }
 }
 
 /// The size of the payload's body in a `SimpleResponse` or `StreamingOutputCallResponse`; the body must be zeros.
@@ -50,6 +90,15 @@ pub(crate) fn aggregated_size(response: &[u8]) -> Result<u64, String> {
     }
 }
 
+/// A text of a response; empty when it is absent.
+pub(crate) fn text(response: &[u8], number: u64) -> Result<String, String> {
+    match field(response, number)? {
+        Some(Value::Bytes(text)) => Ok(String::from_utf8_lossy(text).into_owned()),
+        None => Ok(String::new()),
+        Some(other) => Err(format!("field {number} is {other:?}")),
+    }
+}
+
 fn put_payload(message: &mut Vec<u8>, field: u64, size: usize) {
     let mut payload = Vec::new();
     put_bytes(&mut payload, 2, &vec![0; size]);
@@ -62,6 +111,15 @@ fn put_status(message: &mut Vec<u8>, status: EchoStatus<'_>) {
         put_number(&mut echo, 1, code);
         put_bytes(&mut echo, 2, text.as_bytes());
         put_bytes(message, 7, &echo);
+    }
+}
+
+/// BoolValue is a message, so that absent differs from false.
+fn put_bool_value(message: &mut Vec<u8>, field: u64, value: Option<bool>) {
+    if let Some(value) = value {
+        let mut nested = Vec::new();
+        put_number(&mut nested, 1, u64::from(value));
+        put_bytes(message, field, &nested);
     }
 }
 

@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"google.golang.org/grpc/testdata"
 )
 
 // selfSigned makes a certificate for localhost and 127.0.0.1 that is its own root, valid for a day around now.
@@ -43,4 +45,19 @@ func selfSigned(out string) (tls.Certificate, error) {
 		}
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// published is the test certificate of gRPC's own interop servers, from the module's folder. With a file name it also writes
+// there the authority that signed it.
+func published(out string) (tls.Certificate, error) {
+	if out != "" {
+		authority, err := os.ReadFile(testdata.Path("ca.pem"))
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		if err := os.WriteFile(out, authority, 0o644); err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	return tls.LoadX509KeyPair(testdata.Path("server1.pem"), testdata.Path("server1.key"))
 }

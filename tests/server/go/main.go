@@ -5,6 +5,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"log"
@@ -24,7 +25,8 @@ import (
 func main() {
 	port := flag.Int("port", 0, "port on 127.0.0.1; 0 lets the kernel choose")
 	useTLS := flag.Bool("tls", false, "serve TLS with a certificate made at start")
-	certificateOut := flag.String("cert-out", "", "with -tls: write the certificate (PEM) to this file")
+	certificateOut := flag.String("cert-out", "", "with -tls: write the certificate to trust (PEM) to this file")
+	isPublished := flag.Bool("published-cert", false, "with -tls: gRPC's published test certificate, for *.test.google.fr, instead of one made at start")
 	filesIn := flag.String("tls-files", "", "serve TLS with what this folder has at each handshake, to the client it names alone")
 	handshakeLog := flag.String("tls-log", "", "with -tls-files: write a line for each handshake to this file")
 	issueInto := flag.String("issue", "", "serve nothing: make certificates for -tls-files and its client in this folder")
@@ -38,7 +40,14 @@ func main() {
 		}
 		return
 	}
-	transport, err := transportOf(*useTLS, *certificateOut, *filesIn, *handshakeLog)
+	certify := selfSigned
+	if *isPublished {
+		certify = published
+	}
+	if !*useTLS {
+		certify = nil
+	}
+	transport, err := transportOf(certify, *certificateOut, *filesIn, *handshakeLog)
 	if err == nil {
 		err = serve(*port, transport, *maxAge)
 	}
@@ -48,20 +57,26 @@ func main() {
 }
 
 // transportOf is how connections are secured; nil without TLS.
-func transportOf(useTLS bool, certificateOut, filesIn, handshakeLog string) (credentials.TransportCredentials, error) {
+func transportOf(certify func(out string) (tls.Certificate, error), certificateOut, filesIn, handshakeLog string) (credentials.TransportCredentials, error) {
 	switch {
 	case filesIn != "":
 		return fromFiles(filesIn, handshakeLog)
-	case useTLS:
-		certificate, err := selfSigned(certificateOut)
+	case certify != nil:
+		certificate, err := certify(certificateOut)
 		return credentials.NewServerTLSFromCert(&certificate), err
 	}
 	return nil, nil
 }
 
+// largestRequest is that of the published interop servers, of which a case makes use.
+const largestRequest = 16 << 20
+
 func serve(port int, transport credentials.TransportCredentials, maxAge time.Duration) error {
-	// An age of 0 is grpc-go's own default.
-	options := []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge})}
+	options := []grpc.ServerOption{
+		// An age of 0 is grpc-go's own default.
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge}),
+		grpc.MaxRecvMsgSize(largestRequest),
+	}
 	if transport != nil {
 		options = append(options, grpc.Creds(transport))
 	}

@@ -30,6 +30,12 @@ pub struct Behaviour {
     pub ping_policy: Option<PingPolicy>,
     /// Every call waits so long before its response begins.
     pub answer_after_ms: u64,
+    /// How DATA frames are cut.
+    pub data: DataFrames,
+    /// Whether a PING goes before and behind each frame of a response but the last.
+    pub pings_around_answers: bool,
+    /// After so many answers a connection says GOAWAY with the highest stream that came.
+    pub goaway_after_answers: Option<u64>,
     /// Calls that do not end as they should. The first that fits a call decides.
     pub calls: Vec<CallFault>,
 }
@@ -48,6 +54,9 @@ impl Default for Behaviour {
             answers_pings: true,
             ping_policy: None,
             answer_after_ms: 0,
+            data: DataFrames::default(),
+            pings_around_answers: false,
+            goaway_after_answers: None,
             calls: Vec::new(),
         }
     }
@@ -93,6 +102,23 @@ impl Settings {
             (6, self.max_header_list_size),
         ];
         by_id.into_iter().filter_map(|(id, value)| value.map(|value| (id, value)))
+    }
+}
+
+/// DATA frames of responses; an empty body has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataFrames {
+    /// So many bytes of messages in each, at most; as many as fit without it.
+    pub bytes: Option<usize>,
+    /// So many bytes of padding in each, RFC 9113 §6.1; without it they are not padded.
+    pub padding: Option<u8>,
+}
+
+impl DataFrames {
+    /// What a frame costs of the windows besides its content: the padding, and the byte that says how long it is.
+    pub(super) fn overhead(self) -> usize {
+        self.padding.map_or(0, |padding| 1 + usize::from(padding))
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::behaviour::{Fault, Phase};
+use super::behaviour::{DataFrames, Fault, Phase};
 use super::service::{Asked, Kind, aggregated, framed};
 
 pub(super) struct Call {
     pub(super) fault: Option<(Phase, Fault)>,
     /// How much the client lets us send on this stream.
     pub(super) window: i64,
+    pub(super) frames: DataFrames,
     pub(super) has_headers: bool,
     pub(super) request_is_whole: bool,
     /// Nothing comes any more.
@@ -47,6 +48,7 @@ impl Call {
         Self {
             fault,
             window,
+            frames: DataFrames::default(),
             has_headers: false,
             request_is_whole: false,
             is_silent: false,
@@ -148,13 +150,14 @@ impl Call {
 
     fn data(&mut self, room: i64) -> Option<Step> {
         let most = self.fault_at().map_or(usize::MAX, |at| at - self.sent);
-        let room = usize::try_from(room.min(self.window)).unwrap_or(0);
-        let length = room.min(self.body.len()).min(most);
+        let overhead = self.frames.overhead();
+        let room = usize::try_from(room.min(self.window)).unwrap_or(0).saturating_sub(overhead);
+        let length = room.min(self.body.len()).min(most).min(self.frames.bytes.unwrap_or(usize::MAX));
         if length == 0 {
             return None;
         }
         self.sent += length;
-        self.window -= length as i64;
+        self.window -= (length + overhead) as i64;
         Some(Step::Data(self.body.drain(..length).collect()))
     }
 
@@ -237,6 +240,17 @@ mod tests {
         call.window += 100;
         assert_eq!(all(&mut call, ZERO), [Step::Data(vec![0])]);
         assert_eq!(all(&mut call, MS), [Step::Data(vec![0; 5]), Step::Trailers(0, String::new())]);
+    }
+
+    #[test]
+    fn padding_takes_of_the_window_and_small_frames_are_as_small_as_they_should_be() {
+        let mut call = Call::new(Some(Kind::Unary), None, 40, ZERO);
+        call.frames = DataFrames { bytes: Some(5), padding: Some(9) };
+        call.on_data(&framed(&[0x10, 10]), true, ZERO, "me");
+        let first = Step::Data(vec![0, 0, 0, 0, 14]);
+        let second = Step::Data(vec![0x0a, 12, 0x12, 10, 0]);
+        assert_eq!(all(&mut call, ZERO), [Step::Headers, first, second]);
+        assert_eq!(call.window, 10);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(super) struct Connection {
     block: Option<(u32, bool, Vec<u8>)>,
     calls: BTreeMap<u32, Call>,
     highest: u32,
+    /// Calls that were answered to their end.
+    answered: u64,
     /// After GOAWAY: streams above are not served.
     last_stream: u32,
     /// What the client lets us send on the connection, and on a new stream.
@@ -87,6 +89,7 @@ impl Connection {
             block: None,
             calls: BTreeMap::new(),
             highest: 0,
+            answered: 0,
             last_stream: ANY_STREAM,
             window: i64::from(frame::FIRST_WINDOW),
             stream_window: i64::from(frame::FIRST_WINDOW),
@@ -149,7 +152,7 @@ impl Connection {
             }
             Action::Drain => self.drain(now, GRACEFUL),
             Action::Settings { settings } => frame::put_settings(&mut self.out, settings.wire()),
-            Action::Ping => frame::put(&mut self.out, frame::PING, 0, 0, b"from us."),
+            Action::Ping => self.ping(b"from us."),
             Action::Stall { reads } => {
                 self.reads = *reads;
                 self.out_limit.get_or_insert(0);
@@ -170,7 +173,7 @@ impl Connection {
         if self.lifetime.begin_draining(now, why) {
             self.note_goaway(0, why);
             frame::put_goaway(&mut self.out, ANY_STREAM, 0, why);
-            frame::put(&mut self.out, frame::PING, 0, 0, DRAIN_PING);
+            self.ping(DRAIN_PING);
         }
     }
 
@@ -271,10 +274,10 @@ impl Connection {
 
     fn begin_call(&mut self, stream: u32, method: &str, call_id: Option<&str>, now: Duration) {
         self.count(|counts| counts.streams += 1);
-        let (fault, answers_at) = {
+        let (fault, answers_at, frames) = {
             let behaviour = &mut *self.shared.behaviour.borrow_mut();
             let wait = Duration::from_millis(behaviour.answer_after_ms);
-            (fault_of(&mut behaviour.calls, method), now + wait)
+            (fault_of(&mut behaviour.calls, method), now + wait, behaviour.data)
         };
         if fault == Some((Phase::Start, Fault::Reset(frame::REFUSED_STREAM))) {
             self.shared.counts.borrow_mut().refused();
@@ -282,7 +285,11 @@ impl Connection {
             return;
         }
         self.shared.counts.borrow_mut().taken_on(method, call_id);
-        self.calls.insert(stream, Call::new(kind_of(method), fault, self.stream_window, answers_at));
+        let mut call = Call::new(kind_of(method), fault, self.stream_window, answers_at);
+        call.frames = frames;
+        self.calls.insert(stream, call);
+        let open = self.calls.len();
+        self.count(|counts| counts.most_streams = counts.most_streams.max(open));
     }
 
     fn on_data(&mut self, frame: &Frame<'_>, now: Duration) {
@@ -337,7 +344,13 @@ impl Connection {
         }
     }
 
+    fn ping(&mut self, payload: &[u8; 8]) {
+        self.count(|counts| counts.pings_sent += 1);
+        frame::put(&mut self.out, frame::PING, 0, 0, payload);
+    }
+
     fn on_ping_answered(&mut self, payload: &[u8]) {
+        self.count(|counts| counts.pings_answered += 1);
         if payload == DRAIN_PING && self.lifetime.on_drain_seen() {
             self.last_goaway();
         }

@@ -28,7 +28,12 @@ pub(super) struct ConnectionCounts {
     /// Who ended it, and how.
     pub(super) ended_by: Option<&'static str>,
     pub(super) streams: u64,
+    /// The most at once.
+    pub(super) most_streams: usize,
     pub(super) pings: u64,
+    /// PINGs of ours, and how many were answered.
+    pub(super) pings_sent: u64,
+    pub(super) pings_answered: u64,
     pub(super) strikes: u32,
     pub(super) bytes_read: u64,
     pub(super) bytes_written: u64,

@@ -74,6 +74,17 @@ pub(super) fn put(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: 
     out.extend_from_slice(payload);
 }
 
+/// Appends DATA, with padding if so wanted.
+pub(super) fn put_data(out: &mut Vec<u8>, stream: u32, data: &[u8], padding: Option<u8>) {
+    match padding {
+        None => put(out, DATA, 0, stream, data),
+        Some(length) => {
+            let padded = [&[length][..], data, &vec![0; usize::from(length)]].concat();
+            put(out, DATA, PADDED, stream, &padded);
+        }
+    }
+}
+
 /// Appends SETTINGS with these values.
 pub(super) fn put_settings(out: &mut Vec<u8>, settings: impl Iterator<Item = (u16, u32)>) {
     let mut payload = Vec::new();
@@ -140,6 +151,14 @@ mod tests {
         assert_eq!(frame.flags, END_HEADERS | END_STREAM);
         let fields = loona_hpack::Decoder::new().decode(frame.content()).expect("a header block");
         assert_eq!(fields[1], (b"grpc-message".to_vec(), long.into_bytes()));
+    }
+
+    #[test]
+    fn written_padding_is_read_past() {
+        let mut out = Vec::new();
+        put_data(&mut out, 1, b"hello", Some(255));
+        let frame = Frame::read(&out).expect("a frame");
+        assert_eq!((frame.payload.len(), frame.content()), (261, &b"hello"[..]));
     }
 
     #[test]

@@ -25,16 +25,38 @@ impl Connection {
     fn take(&mut self, id: u32, step: Step, has_headers: bool) {
         match step {
             Step::Headers => {
-                frame::put_headers(&mut self.out, id, false, &HEADERS);
-                self.pings.on_sent();
+                self.between_pings(|connection| frame::put_headers(&mut connection.out, id, false, &HEADERS))
             }
             Step::Data(data) => {
-                self.window -= data.len() as i64;
-                frame::put(&mut self.out, frame::DATA, 0, id, &data);
-                self.pings.on_sent();
+                let frames = self.calls.get(&id).map(|call| call.frames).unwrap_or_default();
+                self.window -= (data.len() + frames.overhead()) as i64;
+                self.between_pings(|connection| frame::put_data(&mut connection.out, id, &data, frames.padding));
             }
-            Step::Trailers(code, text) => self.trailers(id, code, &text, has_headers),
+            Step::Trailers(code, text) => {
+                self.trailers(id, code, &text, has_headers);
+                self.on_answered();
+            }
             Step::Fault(fault) => self.spoil(id, fault, has_headers),
+        }
+    }
+
+    /// Writes a frame of a response, and the PINGs around it if the test wants them.
+    fn between_pings(&mut self, write: impl FnOnce(&mut Self)) {
+        let has_pings = self.shared.behaviour.borrow().pings_around_answers;
+        if has_pings {
+            self.ping(b"before..");
+        }
+        write(self);
+        if has_pings {
+            self.ping(b"behind..");
+        }
+        self.pings.on_sent();
+    }
+
+    fn on_answered(&mut self) {
+        self.answered += 1;
+        if self.shared.behaviour.borrow().goaway_after_answers == Some(self.answered) {
+            self.goaway(self.highest, 0, "");
         }
     }
 

@@ -256,6 +256,41 @@ fn an_abrupt_goaway_has_its_code_its_text_and_its_last_stream() {
 }
 
 #[test]
+fn a_goaway_comes_behind_so_many_answers_and_what_came_before_it_is_served() {
+    let mut client = greeted(json!({ "goaway_after_answers": 1 }));
+    client.begin(1);
+    client.call(3);
+    assert_eq!(client.frames(), [whole(3), vec!["GOAWAY 3 0 ".to_owned()]].concat());
+    client.write(ZERO, frame::DATA, frame::END_STREAM, 1, &framed(REQUEST));
+    assert_eq!(client.frames(), whole(1));
+    assert_eq!(client.counts()["connections"][0]["most_streams"], 2);
+}
+
+#[test]
+fn pings_stand_around_each_frame_of_an_answer_and_their_answers_are_counted() {
+    let mut client = greeted(json!({ "pings_around_answers": true }));
+    client.call(1);
+    let [headers, data, trailers] = <[String; 3]>::try_from(whole(1)).expect("three frames");
+    let ping = || "PING".to_owned();
+    assert_eq!(client.frames(), [ping(), headers, ping(), ping(), data, ping(), trailers]);
+    client.write(ZERO, frame::PING, frame::ACK, 0, b"before..");
+    let counts = client.counts();
+    assert_eq!(
+        (&counts["connections"][0]["pings_sent"], &counts["connections"][0]["pings_answered"]),
+        (&json!(4), &json!(1))
+    );
+}
+
+#[test]
+fn padded_data_takes_of_the_connections_window_too() {
+    let mut client = greeted(json!({ "data": { "bytes": 5, "padding": 255 } }));
+    client.call(1);
+    let data = "DATA 1 261".to_owned();
+    assert_eq!(client.frames(), ["HEADERS 1".to_owned(), data.clone(), data, "HEADERS 1 status 0 end".to_owned()]);
+    assert_eq!(client.connection.window, i64::from(frame::FIRST_WINDOW) - 2 * 261);
+}
+
+#[test]
 fn age_and_idleness_end_a_connection_gracefully_and_say_so() {
     for why in ["age", "idle"] {
         let mut client = greeted(json!({ format!("max_connection_{why}_ms"): 5000 }));
