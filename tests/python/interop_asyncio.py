@@ -5,12 +5,18 @@ import asyncio
 import grpc
 
 from generated import messages, services
+from interop_arguments import asyncio_channel
 from interop_cases import (
+    CALLS_AT_ONCE,
+    CONCURRENT_CALLS,
     CUSTOM_METADATA,
-    GUARD_SECONDS,
     LARGE_RESPONSE,
+    LONG_LIVED_CALLS,
+    LONG_LIVED_INTERVAL_SECONDS,
+    PICKS,
     REQUEST_SIZES,
     RESPONSE_SIZES,
+    SECONDS_BETWEEN_CALLS,
     SLEEPING_SERVER_TIMEOUT_SECONDS,
     SPECIAL_MESSAGE,
     STATUS_CODE,
@@ -19,29 +25,35 @@ from interop_cases import (
     expect,
     expect_body,
     expect_echoes,
+    expect_same_server,
     expect_status,
+    expect_two_connections,
+    identity_request,
     input_requests,
     large_request,
     output_request,
+    peer_request,
     shown,
     small_request,
     status_output_request,
     status_request,
+    very_large_request,
 )
-from linkspan import aio
+from interop_soak import Soak
 
 
 class Asyncio:
     """One loop and one channel; a coroutine per case."""
 
-    def __init__(self, address):
+    def __init__(self, arguments, options):
+        self._arguments = arguments
         self._runner = asyncio.Runner() if hasattr(asyncio, "Runner") else _OldRunner()
-        self._channel = aio.insecure_channel(address)
+        self._channel = asyncio_channel(arguments, options)
         self._service = services.TestServiceStub(self._channel)
         self._missing_service = services.UnimplementedServiceStub(self._channel)
 
     def run(self, case):
-        self._runner.run(asyncio.wait_for(getattr(self, case)(), GUARD_SECONDS))
+        self._runner.run(getattr(self, case)())
 
     def close(self):
         self._runner.run(self._channel.close())
@@ -135,6 +147,80 @@ class Asyncio:
             pass
         error = await failure_of(call.read())
         expect_status(error.code(), error.details(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+    async def pick_first_unary(self):
+        expect_same_server([await self._service.UnaryCall(identity_request()) for _ in range(PICKS)])
+
+    async def max_concurrent_streams_connection_scaling(self):
+        calls, peers = [self._service.FullDuplexCall() for _ in range(3)], []
+        for call in calls:
+            await call.write(peer_request())
+            peers.append((await call.read()).peer_socket_address)
+        for call in calls:
+            await call.done_writing()
+            expect("what follows the last response", grpc.aio.EOF, await call.read())
+        expect_two_connections(peers)
+
+    async def concurrent_large_unary(self):
+        await self._large_at_once(CONCURRENT_CALLS)
+
+    async def _large_at_once(self, count):
+        await asyncio.gather(*(self.large_unary() for _ in range(count)))
+
+    async def long_lived_channel(self):
+        for _ in range(LONG_LIVED_CALLS):
+            await self.large_unary()
+            await asyncio.sleep(LONG_LIVED_INTERVAL_SECONDS)
+
+    async def very_large_request(self):
+        expect_body(10, await self._service.UnaryCall(very_large_request()))
+
+    async def rpc_soak(self):
+        await self._soak(self._channel)
+
+    async def channel_soak(self):
+        await self._soak(None)
+
+    async def _soak(self, shared):
+        soak = Soak(self._arguments)
+
+        async def work():
+            for started in soak.turns():
+                channel = shared or asyncio_channel(self._arguments)
+                call = services.TestServiceStub(channel).UnaryCall(soak.request)
+                error = None
+                try:
+                    soak.check(await call)
+                except (grpc.RpcError, Unexpected) as failure:
+                    error = failure
+                # grpc.aio's calls do not tell who answered.
+                pause = soak.note(started, None, error)
+                if shared is None:
+                    await channel.close()
+                await asyncio.sleep(pause)
+
+        await asyncio.gather(*(work() for _ in range(soak.workers)))
+        soak.judge()
+
+    # The negative cases of HTTP/2, [H2-1] to [H2-8]: the server does what its script says.
+
+    async def goaway(self):
+        await self.large_unary()
+        await asyncio.sleep(SECONDS_BETWEEN_CALLS)
+        await self.large_unary()
+
+    async def rst_after_header(self):
+        error = await failure_of(self._service.UnaryCall(large_request()))
+        expect_status(error.code(), error.details(), grpc.StatusCode.INTERNAL)
+
+    rst_during_data = rst_after_data = rst_after_header
+
+    async def max_streams(self):
+        await self.large_unary()
+        await self._large_at_once(CALLS_AT_ONCE)
+
+    ping = data_frame_padding = no_df_padding_sanity_test = large_unary
 
 
 async def failure_of(awaitable):

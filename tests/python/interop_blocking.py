@@ -1,17 +1,26 @@
 """The interop cases through the blocking face, over generated stubs."""
 
+import collections
+import concurrent.futures
 import queue
+import time
 
 import grpc
 
-import linkspan
 from generated import messages, services
+from interop_arguments import blocking_channel
 from interop_cases import (
+    CALLS_AT_ONCE,
+    CONCURRENT_CALLS,
     CUSTOM_METADATA,
     GUARD_SECONDS,
     LARGE_RESPONSE,
+    LONG_LIVED_CALLS,
+    LONG_LIVED_INTERVAL_SECONDS,
+    PICKS,
     REQUEST_SIZES,
     RESPONSE_SIZES,
+    SECONDS_BETWEEN_CALLS,
     SLEEPING_SERVER_TIMEOUT_SECONDS,
     SPECIAL_MESSAGE,
     STATUS_CODE,
@@ -20,15 +29,21 @@ from interop_cases import (
     expect,
     expect_body,
     expect_echoes,
+    expect_same_server,
     expect_status,
+    expect_two_connections,
+    identity_request,
     input_requests,
     large_request,
     output_request,
+    peer_request,
     shown,
     small_request,
     status_output_request,
     status_request,
+    very_large_request,
 )
+from interop_soak import Soak
 
 END = object()
 
@@ -36,8 +51,9 @@ END = object()
 class Blocking:
     """One channel; a method per case."""
 
-    def __init__(self, address):
-        self._channel = linkspan.insecure_channel(address)
+    def __init__(self, arguments, options):
+        self._arguments = arguments
+        self._channel = blocking_channel(arguments, options)
         self._service = services.TestServiceStub(self._channel)
         self._missing_service = services.UnimplementedServiceStub(self._channel)
 
@@ -142,6 +158,88 @@ class Blocking:
         error = failure_of(lambda: next(call))
         requests.put(END)
         expect_status(error.code(), error.details(), grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+    def pick_first_unary(self):
+        expect_same_server([self._service.UnaryCall(identity_request(), timeout=GUARD_SECONDS) for _ in range(PICKS)])
+
+    def max_concurrent_streams_connection_scaling(self):
+        all_requests, calls, peers = [], [], []
+        for _ in range(3):
+            requests = queue.SimpleQueue()
+            requests.put(peer_request())
+            call = self._service.FullDuplexCall(iter(requests.get, END), timeout=GUARD_SECONDS)
+            peers.append(next(call).peer_socket_address)
+            all_requests.append(requests)
+            calls.append(call)
+        for requests, call in zip(all_requests, calls):
+            requests.put(END)
+            expect("further responses", [], list(call))
+        expect_two_connections(peers)
+
+    def concurrent_large_unary(self):
+        self._large_at_once(CONCURRENT_CALLS)
+
+    def _large_at_once(self, count):
+        request = large_request()
+        futures = collections.deque(self._service.UnaryCall.future(request, timeout=GUARD_SECONDS) for _ in range(count))
+        while futures:
+            expect_body(LARGE_RESPONSE, futures.popleft().result())
+
+    def long_lived_channel(self):
+        for _ in range(LONG_LIVED_CALLS):
+            self.large_unary()
+            time.sleep(LONG_LIVED_INTERVAL_SECONDS)
+
+    def very_large_request(self):
+        expect_body(10, self._service.UnaryCall(very_large_request(), timeout=GUARD_SECONDS))
+
+    def rpc_soak(self):
+        self._soak(self._channel)
+
+    def channel_soak(self):
+        self._soak(None)
+
+    def _soak(self, shared):
+        soak = Soak(self._arguments)
+
+        def work():
+            for started in soak.turns():
+                channel = shared or blocking_channel(self._arguments)
+                try:
+                    response, call = services.TestServiceStub(channel).UnaryCall.with_call(soak.request)
+                    soak.check(response)
+                    peer, error = call.peer, None
+                except (grpc.RpcError, Unexpected) as failure:
+                    peer, error = None, failure
+                pause = soak.note(started, peer, error)
+                if shared is None:
+                    channel.close()
+                time.sleep(pause)
+
+        with concurrent.futures.ThreadPoolExecutor(soak.workers) as workers:
+            for worker in [workers.submit(work) for _ in range(soak.workers)]:
+                worker.result()
+        soak.judge()
+
+    # The negative cases of HTTP/2, [H2-1] to [H2-8]: the server does what its script says.
+
+    def goaway(self):
+        self.large_unary()
+        time.sleep(SECONDS_BETWEEN_CALLS)
+        self.large_unary()
+
+    def rst_after_header(self):
+        error = failure_of(lambda: self._service.UnaryCall(large_request(), timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), grpc.StatusCode.INTERNAL)
+
+    rst_during_data = rst_after_data = rst_after_header
+
+    def max_streams(self):
+        self.large_unary()
+        self._large_at_once(CALLS_AT_ONCE)
+
+    ping = data_frame_padding = no_df_padding_sanity_test = large_unary
 
 
 def failure_of(action):

@@ -23,7 +23,25 @@ SPECIAL_MESSAGE = "\t\ntest with whitespace\r\nand Unicode BMP â˜º and non-BMP ð
 GUARD_SECONDS = 60
 SLEEPING_SERVER_TIMEOUT_SECONDS = 0.001
 
-CASES = (
+# What a case's channel is made with.
+OPTIONS = {
+    "pick_first_unary": (("grpc.service_config", '{"loadBalancingConfig": [{"pick_first": {}}]}'),),
+    "max_concurrent_streams_connection_scaling": (
+        ("grpc.service_config", '{"connectionScaling": {"maxConnectionsPerSubchannel": 2}}'),
+    ),
+}
+PICKS = 100
+CONCURRENT_CALLS = 1_000
+LONG_LIVED_CALLS = 5
+LONG_LIVED_INTERVAL_SECONDS = 0.2
+VERY_LARGE_REQUEST = 10 << 20
+# Of the cases that need a server that breaks rules.
+CALLS_AT_ONCE = 10
+SECONDS_BETWEEN_CALLS = 1
+LINE_BREAKS = {ord("\n"): " ", ord("\r"): " "}
+
+# What every interop server serves.
+EVERYWHERE = (
     "empty_unary",
     "large_unary",
     "client_streaming",
@@ -38,6 +56,24 @@ CASES = (
     "cancel_after_begin",
     "cancel_after_first_response",
     "timeout_on_sleeping_server",
+)
+CASES = (
+    *EVERYWHERE,
+    "pick_first_unary",
+    "max_concurrent_streams_connection_scaling",
+    "concurrent_large_unary",
+    "long_lived_channel",
+    "very_large_request",
+    "rpc_soak",
+    "channel_soak",
+    "goaway",
+    "rst_after_header",
+    "rst_during_data",
+    "rst_after_data",
+    "ping",
+    "max_streams",
+    "data_frame_padding",
+    "no_df_padding_sanity_test",
 )
 
 
@@ -65,6 +101,19 @@ def large_request():
 
 def small_request():
     return messages.SimpleRequest(response_size=1, payload=payload(1))
+
+
+def identity_request():
+    return messages.SimpleRequest(response_size=1, payload=payload(1), fill_server_id=True)
+
+
+def very_large_request():
+    return messages.SimpleRequest(response_size=10, payload=payload(VERY_LARGE_REQUEST))
+
+
+def peer_request():
+    parameters = messages.ResponseParameters(fill_peer_socket_address=messages.BoolValue(value=True))
+    return messages.StreamingOutputCallRequest(response_parameters=[parameters])
 
 
 def status_request(message):
@@ -96,6 +145,18 @@ def expect_echoes(initial, trailing):
         ("trailing metadata", trailing, TRAILING_KEY, TRAILING_VALUE),
     ):
         expect(f"{key} in the {name}", [value], [v for k, v in metadata if k == key])
+
+
+def expect_same_server(responses):
+    names = {response.server_id for response in responses}
+    expect("servers that do not say who they are", False, "" in names)
+    expect("servers", 1, len(names))
+
+
+def expect_two_connections(peers):
+    """Two calls on the first, the third on the second."""
+    is_good = peers[0] and peers[0] == peers[1] and peers[0] != peers[2]
+    expect(f"calls on the connections they should be on, which are {peers}", True, bool(is_good))
 
 
 def expect_status(code, details, wanted_code, wanted_details=None):

@@ -79,7 +79,7 @@ impl<'a> Tally<'a> {
     fn new(arguments: &'a Arguments) -> Result<Self, String> {
         let log: Box<dyn Write> = match &arguments.soak.log {
             None => Box::new(io::stdout()),
-            Some(path) => Box::new(BufWriter::new(File::create(path).map_err(told)?)),
+            Some(path) => Box::new(BufWriter::new(File::options().create(true).append(true).open(path).map_err(told)?)),
         };
         let (done, failures) = (Cell::new(0), Cell::new(0));
         Ok(Self { server: &arguments.target, started: Instant::now(), done, failures, log: RefCell::new(log) })

@@ -6,11 +6,11 @@ const { Channel } = require("../../../bindings-node/index.cjs");
 const { clientOver, grpc } = require("../service.cjs");
 
 class GrpcJsFace {
-  name = "grpc-js";
+  static label = "grpc-js";
   #channel;
 
-  constructor(target) {
-    this.#channel = new Channel(target);
+  constructor(target, options) {
+    this.#channel = new Channel(target, options);
   }
 
   unary(name, request, { metadata, service } = {}) {
@@ -22,7 +22,7 @@ class GrpcJsFace {
       });
       call.on("metadata", (header) => (answer.header = readable(header)));
       call.on("status", ({ code, metadata: trailer }) => {
-        if (code === grpc.status.OK) resolve({ ...answer, trailer: readable(trailer) });
+        if (code === grpc.status.OK) resolve({ ...answer, trailer: readable(trailer), peer: call.getPeer() });
       });
     });
   }

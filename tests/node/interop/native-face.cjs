@@ -6,16 +6,16 @@ const { Channel } = require("../../../bindings-node/index.cjs");
 const { method } = require("../service.cjs");
 
 class NativeFace {
-  name = "native";
+  static label = "native";
   #channel;
 
-  constructor(target) {
-    this.#channel = new Channel(target);
+  constructor(target, options) {
+    this.#channel = new Channel(target, options);
   }
 
   async unary(name, request, { metadata, service } = {}) {
-    const { message, header, trailer } = await this.#channel.unary(method(name, service), request, { metadata });
-    return { message, header: readable(header), trailer: readable(trailer) };
+    const { message, header, trailer, peer } = await this.#channel.unary(method(name, service), request, { metadata });
+    return { message, header: readable(header), trailer: readable(trailer), peer };
   }
 
   async clientStreaming(name, requests) {
