@@ -1,10 +1,15 @@
-/* gRPC's interop cases against a server nobody here wrote: interop HOST:PORT [CASE...]. One line per case. */
+/* gRPC's interop cases against a server nobody here wrote: interop HOST:PORT [--flag=value...] [CASE...]. One line per case. */
 #include "check.h"
+#include "interop_flags.h"
+#include "interop_soak.h"
 #include "messages.h"
 
 #define SERVICE "/grpc.testing.TestService/"
-#define LARGE_REQUEST 271828
-#define LARGE_RESPONSE 314159
+#define PICKS 100
+#define CONCURRENT_CALLS 1000
+#define LONG_LIVED_CALLS 5
+#define VERY_LARGE_REQUEST (10 << 20)
+#define CALLS_AT_ONCE 10
 
 static const size_t request_sizes[4] = {27182, 8, 1828, 45904};
 static const uint32_t response_sizes[4] = {31415, 9, 2653, 58979};
@@ -304,64 +309,213 @@ static int timeout_on_sleeping_server(const struct client *client) {
   return ends_with(client, LINKSPAN_CODE_DEADLINE_EXCEEDED, NULL);
 }
 
+/* Copies a text field of a response; empty when it is absent. */
+static void copy_text(const linkspan_event *event, uint32_t number, char *out, size_t room) {
+  struct field text = {0, 0, NULL, 0};
+  find_field(event->message, event->message_len, number, &text);
+  snprintf(out, room, "%.*s", (int)text.len, text.bytes == NULL ? "" : (const char *)text.bytes);
+}
+
+static int pick_first_unary(const struct client *client) {
+  char first[200] = "", name[200];
+  int call;
+  for (call = 0; call < PICKS; call++) {
+    struct message request = simple_request(1, 1);
+    linkspan_event event;
+    int good;
+    put_number(&request, 9, 1);
+    event = unary(client, SERVICE "UnaryCall", &request, NULL, 0);
+    good = has_code(&event, LINKSPAN_CODE_OK);
+    copy_text(&event, 4, name, sizeof name);
+    release_event(&event);
+    if (!good) return 0;
+    if (call == 0) strcpy(first, name);
+    if (*name == '\0' || strcmp(first, name) != 0) return failed("expected the server \"%s\" again, got \"%s\"", first, name);
+  }
+  return 1;
+}
+
+/* The server allows two streams on a connection, so that the third call needs another. */
+static int max_concurrent_streams_connection_scaling(const struct client *client) {
+  char peers[3][200];
+  linkspan_call calls[3];
+  int at;
+  for (at = 0; at < 3; at++) {
+    struct message request = {0}, parameters = {0};
+    linkspan_event event;
+    int good;
+    calls[at] = start_stream(client, SERVICE "FullDuplexCall", 0, NULL, 0);
+    put_bool_value(&parameters, 4, 1);
+    put_message(&request, 2, &parameters);
+    send_message(calls[at], &request, 0);
+    read_one(calls[at]);
+    event = next_answer(client);
+    good = has_kind(&event, LINKSPAN_EVENT_MESSAGE);
+    copy_text(&event, 2, peers[at], sizeof peers[at]);
+    release_event(&event);
+    if (!good) return 0;
+  }
+  for (at = 0; at < 3; at++) {
+    half_close(calls[at]);
+    if (!ends_with(client, LINKSPAN_CODE_OK, NULL)) return 0;
+  }
+  return (*peers[0] != '\0' && strcmp(peers[0], peers[1]) == 0 && strcmp(peers[0], peers[2]) != 0) ||
+         failed("expected two calls on one connection and one on another, got %s, %s, %s", peers[0], peers[1], peers[2]);
+}
+
+static int large_at_once(const struct client *client, int count) {
+  struct message request = simple_request(LARGE_RESPONSE, LARGE_REQUEST);
+  linkspan_call_options options = call_options(SERVICE "UnaryCall");
+  int at, good = 1;
+  options.queue = client->queue;
+  options.message = bytes_message(request.bytes, request.len);
+  for (at = 0; at < count; at++) OK(linkspan_channel_unary(client->channel, &options, NULL));
+  for (at = 0; at < count; at++) {
+    linkspan_event event = next_event(client->queue);
+    good = good && has_code(&event, LINKSPAN_CODE_OK) && has_payload(&event, LARGE_RESPONSE);
+    release_event(&event);
+  }
+  message_free(&request);
+  return good;
+}
+
+static int concurrent_large_unary(const struct client *client) { return large_at_once(client, CONCURRENT_CALLS); }
+
+static void pause_ms(long ms) {
+  struct timespec pause;
+  pause.tv_sec = (time_t)(ms / 1000);
+  pause.tv_nsec = ms % 1000 * 1000000;
+  nanosleep(&pause, NULL);
+}
+
+static int long_lived_channel(const struct client *client) {
+  int call;
+  for (call = 0; call < LONG_LIVED_CALLS; call++) {
+    if (!large_unary(client)) return 0;
+    pause_ms(200);
+  }
+  return 1;
+}
+
+static int very_large_request(const struct client *client) {
+  struct message request = simple_request(10, VERY_LARGE_REQUEST);
+  linkspan_event event = unary(client, SERVICE "UnaryCall", &request, NULL, 0);
+  int good = has_code(&event, LINKSPAN_CODE_OK) && has_payload(&event, 10);
+  release_event(&event);
+  return good;
+}
+
+static int rpc_soak(const struct client *client) { return run_soak(client, 0, failure, sizeof failure); }
+static int channel_soak(const struct client *client) { return run_soak(client, 1, failure, sizeof failure); }
+
+/* The negative cases of HTTP/2, [H2-1] to [H2-8]: the server does what its script says. */
+
+static int goaway(const struct client *client) {
+  if (!large_unary(client)) return 0;
+  pause_ms(1000);
+  return large_unary(client);
+}
+
+static int resets(const struct client *client) {
+  struct message request = simple_request(LARGE_RESPONSE, LARGE_REQUEST);
+  linkspan_event event = unary(client, SERVICE "UnaryCall", &request, NULL, 0);
+  int good = has_code(&event, LINKSPAN_CODE_INTERNAL);
+  release_event(&event);
+  return good;
+}
+
+static int max_streams(const struct client *client) { return large_unary(client) && large_at_once(client, CALLS_AT_ONCE); }
+
+/* Cases up to this one are run without a name: every interop server serves them. */
+#define LAST_EVERYWHERE "timeout_on_sleeping_server"
+
+static const char pick_first[] = "{\"loadBalancingConfig\": [{\"pick_first\": {}}]}";
+static const char scaling[] = "{\"connectionScaling\": {\"maxConnectionsPerSubchannel\": 2}}";
+
 static const struct {
   const char *name;
   int (*run)(const struct client *client);
+  const char *service_config;
 } cases[] = {
-  {"empty_unary", empty_unary},
-  {"large_unary", large_unary},
-  {"client_streaming", client_streaming},
-  {"server_streaming", server_streaming},
-  {"ping_pong", ping_pong},
-  {"empty_stream", empty_stream},
-  {"custom_metadata", custom_metadata},
-  {"status_code_and_message", status_code_and_message},
-  {"special_status_message", special_status_message},
-  {"unimplemented_method", unimplemented_method},
-  {"unimplemented_service", unimplemented_service},
-  {"cancel_after_begin", cancel_after_begin},
-  {"cancel_after_first_response", cancel_after_first_response},
-  {"timeout_on_sleeping_server", timeout_on_sleeping_server},
+  {"empty_unary", empty_unary, NULL},
+  {"large_unary", large_unary, NULL},
+  {"client_streaming", client_streaming, NULL},
+  {"server_streaming", server_streaming, NULL},
+  {"ping_pong", ping_pong, NULL},
+  {"empty_stream", empty_stream, NULL},
+  {"custom_metadata", custom_metadata, NULL},
+  {"status_code_and_message", status_code_and_message, NULL},
+  {"special_status_message", special_status_message, NULL},
+  {"unimplemented_method", unimplemented_method, NULL},
+  {"unimplemented_service", unimplemented_service, NULL},
+  {"cancel_after_begin", cancel_after_begin, NULL},
+  {"cancel_after_first_response", cancel_after_first_response, NULL},
+  {LAST_EVERYWHERE, timeout_on_sleeping_server, NULL},
+  {"pick_first_unary", pick_first_unary, pick_first},
+  {"max_concurrent_streams_connection_scaling", max_concurrent_streams_connection_scaling, scaling},
+  {"concurrent_large_unary", concurrent_large_unary, NULL},
+  {"long_lived_channel", long_lived_channel, NULL},
+  {"very_large_request", very_large_request, NULL},
+  {"rpc_soak", rpc_soak, NULL},
+  {"channel_soak", channel_soak, NULL},
+  {"goaway", goaway, NULL},
+  {"rst_after_header", resets, NULL},
+  {"rst_during_data", resets, NULL},
+  {"rst_after_data", resets, NULL},
+  {"ping", large_unary, NULL},
+  {"max_streams", max_streams, NULL},
+  {"data_frame_padding", large_unary, NULL},
+  {"no_df_padding_sanity_test", large_unary, NULL},
 };
 
 #define CASES (sizeof cases / sizeof *cases)
 
-static int is_wanted(const char *name, int count, char **names) {
-  int at;
-  for (at = 0; at < count; at++)
-    if (strcmp(name, names[at]) == 0) return 1;
-  return count == 0;
+/* One line; whether it passed. */
+static int run_case(size_t at) {
+  struct client client = open_client(flags.target);
+  int good;
+  OK(linkspan_handle_close(client.channel));
+  client.channel = flagged_channel(client.engine, cases[at].service_config);
+  failure[0] = '\0';
+  good = cases[at].run(&client);
+  if (good) printf("ok %s\n", cases[at].name);
+  else printf("FAILED %s: %s\n", cases[at].name, failure);
+  fflush(stdout);
+  close_client(&client);
+  return good;
 }
 
 int main(int argc, char **argv) {
   size_t at, passed = 0, run = 0;
-  int name;
-  if (argc < 2) {
-    fprintf(stderr, "usage: interop HOST:PORT [CASE...]\n");
+  int argument, has_cases = 0;
+  for (argument = 1; argument < argc; argument++)
+    if (strncmp(argv[argument], "--", 2) == 0 && !take_flag(argv[argument])) {
+      fprintf(stderr, "%s: there is no such flag, or no such value for it\n", argv[argument]);
+      return 2;
+    } else if (strncmp(argv[argument], "--", 2) != 0 && flags.target == NULL) {
+      flags.target = argv[argument];
+      /* No case. */
+      argv[argument] = (char *)"--";
+    }
+  if (flags.target == NULL) {
+    fprintf(stderr, "usage: interop HOST:PORT [--flag=value...] [CASE...]\n");
     return 2;
   }
-  for (name = 2; name < argc; name++) {
-    for (at = 0; at < CASES && strcmp(cases[at].name, argv[name]) != 0; at++) continue;
+  guard(600);
+  for (argument = 1; argument < argc; argument++) {
+    if (strncmp(argv[argument], "--", 2) == 0) continue;
+    has_cases = 1;
+    for (at = 0; at < CASES && strcmp(cases[at].name, argv[argument]) != 0; at++) continue;
     if (at == CASES) {
-      fprintf(stderr, "no case is called %s\n", argv[name]);
+      fprintf(stderr, "no case is called %s\n", argv[argument]);
       return 2;
     }
-  }
-  guard(GUARD_SECONDS);
-  for (at = 0; at < CASES; at++) {
-    struct client client;
-    if (!is_wanted(cases[at].name, argc - 2, argv + 2)) continue;
-    client = open_client(argv[1]);
     run++;
-    failure[0] = '\0';
-    if (cases[at].run(&client)) {
-      passed++;
-      printf("ok %s\n", cases[at].name);
-    } else {
-      printf("FAILED %s: %s\n", cases[at].name, failure);
-    }
-    fflush(stdout);
-    close_client(&client);
+    passed += (size_t)run_case(at);
+  }
+  for (at = 0; !has_cases && (at == 0 || strcmp(cases[at - 1].name, LAST_EVERYWHERE) != 0); at++) {
+    run++;
+    passed += (size_t)run_case(at);
   }
   printf("%lu passed, %lu failed\n", (unsigned long)passed, (unsigned long)(run - passed));
   return passed == run ? 0 : 1;

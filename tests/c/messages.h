@@ -77,6 +77,13 @@ static MAYBE_UNUSED void put_status(struct message *m, uint32_t field, int32_t c
   put_message(m, field, &status);
 }
 
+/* BoolValue { value }: a message, so that absent differs from false. */
+static MAYBE_UNUSED void put_bool_value(struct message *m, uint32_t field, int value) {
+  struct message nested = {0};
+  put_number(&nested, 1, (uint64_t)value);
+  put_message(m, field, &nested);
+}
+
 /* SimpleRequest { response_size, payload }. */
 static MAYBE_UNUSED struct message simple_request(uint32_t response_size, size_t payload_size) {
   struct message m = {0};
