@@ -61,7 +61,11 @@ LINTS = [
     suite("header", "ffi/scripts/header.sh --check"),
 ]
 
-INTEROP = per_language("interop", "")
+LANGUAGES = ("rust", "c", "python", "node")
+# Each starts its servers itself, and says which it could not.
+INTEROP = [
+    suite(f"interop-{language}", f"python3 tests/interop/run.py {language}", shows_output=True, guard_minutes=20) for language in LANGUAGES
+]
 
 TESTS = [
     suite("rust", "cargo test --quiet -p linkspan-core -p linkspan-ffi", guard_minutes=20),
@@ -75,7 +79,7 @@ TESTS = [
     suite("node", "npm --prefix bindings-node test --silent"),
     suite(
         "orchestration",
-        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults tests/dns",
+        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults tests/dns tests/interop",
     ),
     suite("test-server", "cargo test --quiet -p linkspan-faults"),
     suite("readme", "python3 tests/readme/run.py"),
@@ -138,6 +142,11 @@ SOAK = [
         shows_output=True,
     ),
     suite("soak-fork-c", "target/c/fork {server} 200", needs=GRPC_GO, guard_minutes=30),
+]
+SOAK += [
+    suite(f"soak-{kind}-{language}", f"python3 tests/interop/soak.py {kind} {language}", needs=GRPC_GO, shows_output=True, guard_minutes=15)
+    for kind in ("rpc", "channel")
+    for language in LANGUAGES
 ]
 SOAK.append(dataclasses.replace(simulation(20_000, "soak-simulation"), guard_minutes=60))
 

@@ -11,6 +11,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INTEROP_SERVER = ROOT / ".tools" / "bin" / "interop-server"
 TONIC_SERVER = ROOT / "target" / "release" / "tonic-server"
 VENV_PYTHON = ROOT / ".tools" / "venv" / "bin" / "python"
+GRPCIO_INTEROP_SERVER = ROOT / "tests" / "server" / "grpcio_interop_server.py"
+GRPC_JS_INTEROP_SERVER = ROOT / "tests" / "node" / "interop_server.cjs"
+JAVA_SERVER = ROOT / ".tools" / "java" / "classes" / "InteropServer.class"
 IDENTITY_SERVER = ROOT / "tests" / "server" / "identity_server.py"
 
 START_GUARD_SECONDS = 30
@@ -34,6 +37,22 @@ class RunningServer:
     def interop(cls, *flags):
         """grpc-go's interop server (built by tests/server/build.sh)."""
         return cls([INTEROP_SERVER, *flags])
+
+    @classmethod
+    def grpcio(cls, *flags):
+        """Everything of the interop service, on grpcio."""
+        return cls([VENV_PYTHON, GRPCIO_INTEROP_SERVER, *flags])
+
+    @classmethod
+    def grpc_js(cls, *flags):
+        """The interop service on grpc-js."""
+        return cls(["node", GRPC_JS_INTEROP_SERVER, *flags])
+
+    @classmethod
+    def grpc_java(cls, *flags):
+        """The interop service on grpc-java (built by tests/server/java/build.sh)."""
+        folder = JAVA_SERVER.parents[1]
+        return cls(["java", "-cp", f"{JAVA_SERVER.parent}:{folder}/lib/*", "InteropServer", folder / "interop.descriptors", *flags])
 
     @classmethod
     def identity(cls, name, host="127.0.0.1"):

@@ -17,7 +17,7 @@ pub(crate) const NAMES: [&str; 2] = ["rpc_soak", "channel_soak"];
 
 pub(crate) async fn run(name: &str, arguments: &Arguments) -> Outcome {
     let soak = &arguments.soak;
-    if soak.iterations % soak.threads != 0 {
+    if !soak.iterations.is_multiple_of(soak.threads) {
         return Err(format!("{} iterations cannot be shared equally by {} workers", soak.iterations, soak.threads));
     }
     let shared = (name == "rpc_soak").then(|| arguments.channel(&[])).transpose()?;
