@@ -80,10 +80,12 @@ impl fmt::Display for Address {
             Self::Inet(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::UnixAbstract(name) => {
-                f.write_str("unix-abstract:")?;
+                // As a target it means the same: two slashes at its beginning would be taken for those before an authority.
+                f.write_str(if name.starts_with(b"//") { "unix-abstract://" } else { "unix-abstract:" })?;
                 name.iter().try_for_each(|byte| match byte {
-                    b'%' => f.write_str("%25"),
-                    byte if byte.is_ascii_graphic() => write!(f, "{}", char::from(*byte)),
+                    byte if byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#') => {
+                        write!(f, "{}", char::from(*byte))
+                    }
                     byte => write!(f, "%{byte:02X}"),
                 })
             }
@@ -98,6 +100,18 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_abstract_name_is_written_as_a_target_that_means_it() {
+        for (name, written) in [
+            (&b"name"[..], "unix-abstract:name"),
+            (b"\0\xff %", "unix-abstract:%00%FF%20%25"),
+            (b"/a?b#c", "unix-abstract:/a%3Fb%23c"),
+            (b"//a", "unix-abstract:////a"),
+        ] {
+            assert_eq!(Address::UnixAbstract(name.to_vec()).to_string(), written);
+        }
+    }
 
     #[test]
     fn a_tunnel_is_called_by_both_its_ends_and_never_tells_what_opens_it() {
