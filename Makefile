@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 
 # Recipes that need no explanation stay silent about how they work.
-.PHONY: help build library c python node servers demo test lint ready soak bench-trial bench-quick bench bench-full dist clean
+.PHONY: help build library c python node servers demo test lint ready soak fuzz bench-trial bench-quick bench bench-full dist clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
@@ -24,6 +24,9 @@ lint: ## formatting, clippy, dependencies, header
 
 soak: ## the long tests: endurance, 20,000 simulated worlds, forks, real faults with figures
 	python3 tests/run.py soak
+
+fuzz: ## fuzz everything core reads from outside, ten minutes each (tests/fuzz/run.py for less)
+	python3 tests/fuzz/run.py
 
 bench-trial: build ## every client of the benchmarks does everything once: whether they work
 	tests/bench/build.sh

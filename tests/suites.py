@@ -79,7 +79,7 @@ TESTS = [
     suite("node", "npm --prefix bindings-node test --silent"),
     suite(
         "orchestration",
-        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults tests/dns tests/interop",
+        f"{PYTEST} -o pythonpath=tests tests/run_test.py tests/demo tests/parity tests/rules tests/bench tests/server tests/faults tests/dns tests/interop tests/fuzz",
     ),
     suite("test-server", "cargo test --quiet -p linkspan-faults"),
     suite("readme", "python3 tests/readme/run.py"),
@@ -149,6 +149,8 @@ SOAK += [
     for language in LANGUAGES
 ]
 SOAK.append(dataclasses.replace(simulation(20_000, "soak-simulation"), guard_minutes=60))
+# Whether every fuzzer works, and a little more; `make fuzz` is the long form.
+SOAK.append(suite("soak-fuzz", "python3 tests/fuzz/run.py 5", guard_minutes=40, shows_output=True))
 
 PRODUCTS = [
     suite("dist", "make --no-print-directory dist", guard_minutes=20),

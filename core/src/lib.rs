@@ -12,6 +12,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports, reason = "fuzzing uses only some of what tests do"))]
 #![warn(missing_docs, missing_debug_implementations)]
 
 mod address;
@@ -21,6 +22,8 @@ mod engine;
 mod error;
 mod failure;
 mod foreign;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod generation;
 mod interned;
 mod line;

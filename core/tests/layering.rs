@@ -72,6 +72,8 @@ fn broken_rules_are_found() {
         ("service_config/mod.rs", "use std::{fs::read_to_string, sync::Mutex};", "not pure"),
         ("channel/options.rs", "mod tests;", "without #[cfg(test)]"),
         ("lib.rs", "mod simulation;", "without #[cfg(test)]"),
+        ("lib.rs", "pub mod fuzzing;", "without #[cfg(test)]"),
+        ("call/mod.rs", "use crate::fuzzing::target;", "not for call to import"),
         ("engine/by_hand.rs", "use crate::simulation::world::World;", "not for engine to import"),
         ("simulation/server/mod.rs", "use rustls::ServerConfig;", "transport alone"),
         ("simulation/world.rs", "use tokio::time::sleep;", "runtime alone"),
@@ -114,6 +116,7 @@ fn what_is_allowed_and_what_only_looks_forbidden_is_let_through() {
         ),
         ("status.rs", "#[cfg(test)] fn f() -> [u8; 2] { std::thread::yield_now(); [0; 2] } fn g() {}"),
         ("lib.rs", "#[cfg(test)] mod simulation; mod state;"),
+        ("lib.rs", "#[cfg(any(test, fuzzing))] pub mod fuzzing; mod state;"),
         (
             "simulation/server/wire.rs",
             "use h2::server; use crate::engine::Channel; use crate::runtime::simulated::Random;",

@@ -4,7 +4,7 @@
 
 #[cfg(test)]
 mod budget;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod by_hand;
 pub(crate) mod channel;
 pub(crate) mod completion;

@@ -230,7 +230,7 @@ impl SubmitQueue {
     }
 
     /// A test moves the loop itself; no thread is started.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn serve_by_hand(&self) {
         self.state().is_running = true;
     }

@@ -10,7 +10,7 @@ pub(crate) mod fork;
 pub(crate) mod memory;
 mod names;
 mod offload;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod simulated;
 mod tasks;
 pub(crate) mod tokio;

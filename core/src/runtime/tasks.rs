@@ -231,7 +231,7 @@ impl Ready {
     }
 
     /// Whether no task was woken.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.state().woken.is_empty()
     }

@@ -14,7 +14,7 @@ pub(crate) mod message;
 mod pings;
 mod places;
 pub(crate) mod pool;
-mod proxy;
+pub(crate) mod proxy;
 mod rewound;
 pub(crate) mod stream;
 mod tap;

@@ -1,6 +1,6 @@
 //! CONNECT: a proxy is asked for a way to the destination; what follows its answer is the destination's ([CONN-176], RFC 9110 §9.3.6).
 
-mod answer;
+pub(crate) mod answer;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

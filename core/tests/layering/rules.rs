@@ -37,10 +37,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         "simulation",
         &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel", "call", "engine"],
     ),
+    (
+        "fuzzing",
+        &["observe", "policy", "service_config", "runtime", "resolver", "transport", "channel", "call", "engine"],
+    ),
 ];
 
-/// The room of tests above all others; nobody imports it, and nothing of it is in a library.
-const TEST_ROOM: &str = "simulation";
+/// The rooms of tests above all others; nobody imports them, and nothing of them is in a library.
+const TEST_ROOMS: &[&str] = &["simulation", "fuzzing"];
 
 /// Paths that only the driver's room may name: clock, timers, tasks, sockets, threads, environment.
 const RUNTIME_ONLY: &[&str] = &[
@@ -80,7 +84,7 @@ const JOIN_HANDLE: (&str, &str) = ("engine", "std::thread::JoinHandle");
 const TRANSPORT_ONLY: &[&str] = &["h2", "rustls", "tokio_rustls", "rustls_native_certs", "webpki_roots"];
 
 /// The one exception: the simulated servers speak HTTP/2 from the other side.
-const SERVERS_HTTP2: (&str, &str) = (TEST_ROOM, "h2");
+const SERVERS_HTTP2: (&str, &str) = ("simulation", "h2");
 
 /// Rooms that decide and read, and do nothing else.
 const PURE: &[&str] = &["policy", "service_config"];
@@ -138,9 +142,9 @@ pub(crate) fn violations(place: &str, source: &str) -> Vec<String> {
         violations.push(format!("{place}: is in no known room; say in core/tests/layering what it may import"));
         return violations;
     }
-    // Such a file is left out above, so it must be what it is called; the room of tests likewise.
-    let is_test_room = room == Some(TEST_ROOM);
-    for name in ["tests", TEST_ROOM] {
+    // Such a file is left out above, so it must be what it is called; the rooms of tests likewise.
+    let is_test_room = room.is_some_and(|room| TEST_ROOMS.contains(&room));
+    for name in TEST_ROOMS.iter().copied().chain(["tests"]) {
         let names_it = |pair: &[Path]| pair[0].segments == ["mod"] && pair[1].segments == [name];
         if !is_test_room && named.windows(2).any(names_it) {
             violations.push(format!("{place}: has `mod {name}` without #[cfg(test)]"));

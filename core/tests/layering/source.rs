@@ -117,15 +117,21 @@ fn resolved(path: Path, module: &[String]) -> Path {
     Path { segments, ..path }
 }
 
-/// Drops every item under `#[cfg(test)]`.
+/// Drops every item that is built for tests, or for them and fuzzing.
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
-    const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    const MARKS: [&[&str]; 2] = [
+        &["#", "[", "cfg", "(", "test", ")", "]"],
+        &["#", "[", "cfg", "(", "any", "(", "test", ",", "fuzzing", ")", ")", "]"],
+    ];
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        let is_marked = tokens[at..].iter().map(|token| token.text.as_str()).take(MARK.len()).eq(MARK);
-        if is_marked {
-            at = end_of_item(tokens, at + MARK.len());
+        let is_there = |mark: &&&[&str]| {
+            let texts = tokens[at..].iter().map(|token| token.text.as_str());
+            texts.take(mark.len()).eq(mark.iter().copied())
+        };
+        if let Some(mark) = MARKS.iter().find(is_there) {
+            at = end_of_item(tokens, at + mark.len());
         } else {
             kept.push(tokens[at].clone());
             at += 1;

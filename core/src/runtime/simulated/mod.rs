@@ -31,7 +31,7 @@ use crate::time::Time;
 pub(crate) use clock::{Clock, Now};
 pub(crate) use journal::Journal;
 pub(crate) use names::{Answer, Texts};
-pub(crate) use network::{Dial, Loss, Network, Path, Reach};
+pub(crate) use network::{Dial, Listener, Loss, Network, Path, Reach};
 pub(crate) use random::Random;
 pub(crate) use socket::SimulatedSocket;
 

@@ -37,7 +37,7 @@ fn plain() -> Path {
     Path { latency: Duration::from_millis(10), jitter: Duration::ZERO, ..Path::default() }
 }
 
-async fn pair(driver: &SimulatedDriver, path: Path) -> (SimulatedSocket, SimulatedSocket, network::Listener) {
+async fn pair(driver: &SimulatedDriver, path: Path) -> (SimulatedSocket, SimulatedSocket, Listener) {
     driver.network().set_path(&host(), path);
     let listener = driver.network().listen(&host());
     let client = driver.connect(&host(), SocketOptions::default()).await.expect("open");

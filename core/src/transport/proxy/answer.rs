@@ -6,10 +6,10 @@ use bytes::BytesMut;
 
 /// The final answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Fit to be shown; may be empty.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 /// All heads together, those of interim answers too.
@@ -21,7 +21,7 @@ const SHOWN: usize = 100;
 
 /// How far the answer has come.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     bytes: usize,
     lines: usize,
     /// The answer whose headers are being read.
@@ -34,7 +34,7 @@ impl Reading {
     ///
     /// # Errors
     /// It is no answer, or it is too long.
-    pub(super) fn read(&mut self, received: &mut BytesMut) -> Result<Option<Answer>, String> {
+    pub(crate) fn read(&mut self, received: &mut BytesMut) -> Result<Option<Answer>, String> {
         while let Some(end) = received.iter().position(|byte| *byte == b'\n') {
             let line = received.split_to(end + 1);
             self.bytes += line.len();
@@ -113,6 +113,7 @@ fn shown(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// What comes of these bytes when they arrive in pieces of this size: the answer and what is left, or an error.
     fn read(bytes: &[u8], piece: usize) -> Result<Option<(Answer, Vec<u8>)>, String> {
@@ -190,5 +191,33 @@ mod tests {
         }
         let wide = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MOST_LINES - 2));
         assert_eq!(answer(&wide).0, 200);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// [CONN-176]
+        #[test]
+        fn an_answer_is_the_same_however_it_is_cut(
+            interim in 0_usize..3, status in 200_u16..1_000, reason in "[ -~]{0,20}", headers in prop::collection::vec("[a-z]{1,4}: ?[ -~]{0,9}", 0..4),
+            end in "\r?\n", left in prop::collection::vec(any::<u8>(), 0..20), piece in 1_usize..40,
+        ) {
+            let head = |status: u16| format!("HTTP/1.1 {status} {reason}{end}{}{end}", headers.iter().map(|header| format!("{header}{end}")).collect::<String>());
+            let bytes = [head(100).repeat(interim).as_bytes(), head(status).as_bytes(), &left].concat();
+            let shown = reason.trim().replace('\\', "\\\\").replace('\'', "\\'").replace('"', "\\\"");
+            prop_assert_eq!(read(&bytes, piece), Ok(Some((Answer { status, reason: shown }, left))));
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_or_refused_or_not_whole(
+            start in "(HTTP/1.[012] [0-9]{2,4} ?|)", rest in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b':'), any::<u8>()], 0..80), piece in 1_usize..40,
+        ) {
+            let bytes = [start.as_bytes(), &rest].concat();
+            match (read(&bytes, piece), read(&bytes, bytes.len() + 1)) {
+                // How much of what is no answer is shown depends on how much was there.
+                (Err(one), Err(other)) => prop_assert!(one.starts_with(&other[..30]), "{one}, {other}"),
+                (one, other) => prop_assert_eq!(one, other),
+            }
+        }
     }
 }
