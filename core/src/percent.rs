@@ -27,6 +27,7 @@ fn digit(character: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn escapes_are_decoded_and_everything_else_stays() {
@@ -41,6 +42,20 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(decode(encoded.as_bytes()), decoded.as_bytes(), "{encoded}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// [NAME-5]
+        #[test]
+        fn any_bytes_come_back_from_their_escapes(bytes in prop::collection::vec((any::<u8>(), any::<bool>()), 0..40)) {
+            let escaped = |&(byte, is_escaped): &(u8, bool)| {
+                if is_escaped || byte == b'%' { format!("%{byte:02x}").into_bytes() } else { vec![byte] }
+            };
+            let encoded: Vec<u8> = bytes.iter().flat_map(escaped).collect();
+            prop_assert_eq!(decode(&encoded), bytes.into_iter().map(|(byte, _)| byte).collect::<Vec<_>>());
         }
     }
 }

@@ -36,7 +36,7 @@ FLAGS = (
 )
 
 # A single allocation, and all together: nothing that is read may make the client keep more.
-LIMITS = ("-malloc_limit_mb=64", "-rss_limit_mb=2048", "-timeout=10")
+LIMITS = ("-malloc_limit_mb=64", "-rss_limit_mb=2048", "-timeout=30")
 
 # What a target reads is longer than libFuzzer would try by itself, or need not be.
 LONGEST = {"response": 8192, "connect_answer": 20_000, "service_config": 8192}

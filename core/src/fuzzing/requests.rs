@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::input::Input;
 use crate::metadata::{Metadata, is_reserved};
+use crate::transport::compression::{Compression, Encodings};
 use crate::transport::headers::{
     Fields, HeaderRules, MethodPath, RequestTemplate, parse_authority, request as head_of,
 };
@@ -24,8 +25,9 @@ pub fn request(data: &[u8]) {
         }
     }
     let (Ok(method), Ok(authority)) = (MethodPath::parse(method), parse_authority(authority)) else { return };
-    let Ok(template) = RequestTemplate::new(true, authority, user_agent) else { return };
-    let sent = head_of(&template, &method, None, &metadata, timeout, 0).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let Ok(template) = RequestTemplate::new(true, authority, user_agent, Encodings::IDENTITY) else { return };
+    let sent = head_of(&template, &method, None, &metadata, timeout, 0, Compression::Identity)
+        .unwrap_or_else(|failure| panic!("{failure:?}"));
     let has_timeout = sent.headers().contains_key("grpc-timeout");
     assert_eq!(has_timeout, timeout.is_some());
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::input::Input;
 use crate::address::Address;
-use crate::channel::options::{ChannelOptions, Preset};
+use crate::channel::options::{ChannelOptions, OptionValue, Preset};
 use crate::engine::completion::Reply;
 use crate::engine::{Channel, Engine, EngineOptions, by_hand};
 use crate::runtime::Driver as _;
@@ -69,7 +69,7 @@ impl Plan {
     fn options(self) -> ChannelOptions {
         let mut options = ChannelOptions::new();
         options.set_preset(self.preset);
-        let mut set = |is_set: bool, key: &str, value: crate::channel::options::OptionValue| {
+        let mut set = |is_set: bool, key: &str, value: OptionValue| {
             if is_set {
                 options.set(key, value).expect(key);
             }

@@ -345,24 +345,73 @@ mod tests {
         assert!(!decoder.is_empty());
     }
 
-    proptest! {
-        /// [WIRE-91]
-        #[test]
-        fn any_split_of_any_messages_decodes_to_the_same(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6), cut in 1_usize..17) {
-            let mut wire = Vec::new();
-            for message in &messages {
-                wire.extend(contents(Outbound::message(Bytes::from(message.clone()), None).expect("small")));
-            }
-            let mut decoder = Decoder::new(None, Encoding::None);
-            let mut decoded = Vec::new();
-            for piece in wire.chunks(cut) {
-                decoder.push(Bytes::copy_from_slice(piece));
-                while let Some(Received::Plain(message)) = decoder.next().expect("valid") {
-                    decoded.push(message.to_vec());
+    fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6)
+    }
+
+    /// The sizes of pieces; what they leave is one more.
+    fn cuts() -> impl Strategy<Value = Vec<usize>> {
+        prop::collection::vec(0_usize..17, 0..40)
+    }
+
+    fn wire(messages: &[Vec<u8>]) -> Vec<u8> {
+        let outbound = |message: &Vec<u8>| Outbound::message(Bytes::from(message.clone()), None).expect("small");
+        messages.iter().map(outbound).flat_map(contents).collect()
+    }
+
+    /// What comes of these bytes in these pieces: messages, and whether the stream may end then.
+    fn decoded(mut wire: &[u8], cuts: &[usize], limit: Option<u64>) -> (Vec<Vec<u8>>, Result<bool, Failure>) {
+        let mut decoder = Decoder::new(limit, Encoding::None);
+        let mut decoded = Vec::new();
+        for cut in cuts.iter().chain([&usize::MAX]) {
+            let (piece, rest) = wire.split_at((*cut).min(wire.len()));
+            wire = rest;
+            decoder.push(Bytes::copy_from_slice(piece));
+            loop {
+                match decoder.next() {
+                    Ok(Some(Received::Plain(message) | Received::Compressed(_, message))) => {
+                        decoded.push(message.to_vec())
+                    }
+                    Ok(None) => break,
+                    Err(failure) => return (decoded, Err(failure)),
                 }
             }
+        }
+        (decoded, Ok(decoder.is_empty()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// [WIRE-91]
+        #[test]
+        fn any_split_of_any_messages_decodes_to_the_same(messages in messages(), cuts in cuts()) {
+            let (decoded, end) = decoded(&wire(&messages), &cuts, None);
             prop_assert_eq!(decoded, messages);
-            prop_assert!(decoder.is_empty());
+            prop_assert_eq!(end, Ok(true));
+        }
+
+        /// [WIRE-95]
+        #[test]
+        fn messages_before_the_one_that_is_cut_off_come_and_the_stream_may_not_end_there(
+            messages in messages(), last in prop::collection::vec(any::<u8>(), 0..40), left in 1_usize..45, cuts in cuts(),
+        ) {
+            let mut wire = wire(&messages);
+            wire.extend(frame(0, u32::try_from(last.len()).expect("small"), &last).iter().take(left.min(last.len() + PREFIX - 1)));
+            let (decoded, end) = decoded(&wire, &cuts, None);
+            prop_assert_eq!(decoded, messages);
+            prop_assert_eq!(end, Ok(false));
+        }
+
+        /// [WIRE-93]
+        #[test]
+        fn the_first_message_above_the_limit_is_refused_and_none_before_it(messages in messages(), limit in 0_u64..40, cuts in cuts()) {
+            let is_good = |message: &&Vec<u8>| message.len() as u64 <= limit;
+            let good: Vec<_> = messages.iter().take_while(is_good).cloned().collect();
+            let refused = messages.iter().find(|message| !is_good(message)).map(|message| message.len() as u64);
+            let (decoded, end) = decoded(&wire(&messages), &cuts, Some(limit));
+            prop_assert_eq!(decoded, good);
+            prop_assert_eq!(end, refused.map_or(Ok(true), |size| Err(Failure::ReceivedTooLarge { size, limit })));
         }
 
         #[test]

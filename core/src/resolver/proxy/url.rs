@@ -78,6 +78,7 @@ fn authorization(user: &str) -> Option<ProxyAuthorization> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parsed(url: &str) -> Proxy {
         Proxy::parse(url).unwrap_or_else(|wrong| panic!("{url} {wrong}"))
@@ -151,5 +152,32 @@ mod tests {
         }
         let debugged = format!("{:?}", parsed("http://user:secret@proxy.example"));
         assert!(!debugged.contains("secret") && !debugged.contains("dXNlc"), "{debugged}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// [CONN-172]
+        #[test]
+        fn any_user_and_password_are_sent_as_they_are(user in "[^:\0]{0,8}", password in "\\PC{0,8}", port in 1_u16..) {
+            let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let url = format!("http://{}:{}@proxy.example:{port}", escaped(&user), escaped(&password));
+            let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+            prop_assert_eq!(parsed(&url).authorization.map(|value| value.0), Some(wanted.into()));
+            prop_assert_eq!(host(&url), format!("proxy.example:{port}"));
+        }
+
+        /// [CONN-177]
+        #[test]
+        fn any_text_is_a_proxy_or_refused_without_its_password(scheme in "(http|https|socks5|[a-z]{0,3})(://|:)", password in "[0-9]{8}[/?#@:%]?[0-9]{8}", host in "[a-z0-9.:\\[\\]%/@]{0,12}") {
+            if let Err(wrong) = Proxy::parse(&format!("{scheme}user:{password}@{host}")) {
+                prop_assert!(!wrong.contains(&password[..8]) && !wrong.contains(&password[9..]), "{wrong}");
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            prop_assert!(Proxy::parse(&text).is_ok_and(|_| text.contains("://")) || Proxy::parse(&text).is_err_and(|wrong| wrong.starts_with("has ")));
+        }
     }
 }

@@ -212,22 +212,110 @@ fn methods_without_a_slash_or_with_a_query_are_refused_by_name() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// [WIRE-140]
     #[test]
-    fn any_message_decodes(encoded in prop::collection::vec(any::<u8>(), 0..60)) {
-        let _ = decode_message(&encoded);
+    fn any_message_decodes_and_what_has_no_escape_stays(encoded in prop::collection::vec(any::<u8>(), 0..60)) {
+        let decoded = decode_message(&encoded);
+        if let Ok(text) = str::from_utf8(&encoded) && !text.contains('%') {
+            prop_assert_eq!(decoded, text);
+        }
     }
 
-    /// [WIRE-44]
+    /// [WIRE-139]
     #[test]
-    fn a_timeout_is_never_rounded_down(nanoseconds in 1_u64..) {
-        let header = encode_timeout(Duration::from_nanos(nanoseconds));
-        let text = header.to_str().expect("ascii");
-        let (digits, unit) = text.split_at(text.len() - 1);
-        prop_assert!(digits.len() <= 8);
-        let length: u128 = match unit { "n" => 1, "u" => 1_000, "m" => 1_000_000, "S" => 1_000_000_000, "M" => 60_000_000_000, _ => 3_600_000_000_000 };
-        prop_assert!(digits.parse::<u128>().expect("digits") * length >= u128::from(nanoseconds));
+    fn any_text_comes_back_as_it_was_sent(text in any::<String>(), escapes_all in any::<bool>()) {
+        let must_escape = |byte: &u8| escapes_all || !matches!(byte, b' '..=b'~') || *byte == b'%';
+        let escaped = |byte: u8| if must_escape(&byte) { format!("%{byte:02X}") } else { char::from(byte).to_string() };
+        let encoded: String = text.bytes().map(escaped).collect();
+        prop_assert_eq!(decode_message(encoded.as_bytes()), text);
     }
+
+    /// [WIRE-40], [WIRE-44]
+    #[test]
+    fn a_timeout_is_read_as_no_shorter_and_less_than_a_unit_longer(seconds in 0_u64..360_000_000_000, scale in 0_u32..12, nanoseconds in 0_u32..1_000_000_000) {
+        let sent = Duration::new(seconds / 10_u64.pow(scale), nanoseconds);
+        let header = encode_timeout(sent);
+        let (read, unit) = decode_timeout(header.to_str().expect("ASCII"));
+        prop_assert!(read >= sent, "{:?} is shorter than {:?}", header, sent);
+        prop_assert!(read < sent + unit || sent.is_zero(), "{:?} is longer than {:?}", header, sent);
+    }
+
+    /// [WIRE-50] to [WIRE-52], [WIRE-60] to [WIRE-63]
+    #[test]
+    fn metadata_is_read_as_it_was_sent_key_by_key(entries in entries()) {
+        let mut metadata = Metadata::new();
+        for (key, value) in &entries {
+            metadata.append(key, value.clone()).expect("valid");
+        }
+        let headers = headers_of(&metadata, None);
+        let read = Fields::read(&headers, RULES).expect("readable");
+        for (key, _) in &entries {
+            prop_assert_eq!(values(&read.metadata, key), values(&metadata, key), "{}", key);
+        }
+        // The library's `te` and `user-agent` are there too; no server sends them.
+        prop_assert_eq!(read.metadata.len(), entries.len() + 2);
+    }
+
+    /// [WIRE-62], [WIRE-63]
+    #[test]
+    fn binary_values_may_be_joined_by_commas_and_padded(values in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..20), any::<bool>()), 1..6)) {
+        let encoded = |(value, is_padded): &(Vec<u8>, bool)| {
+            let text = BASE64.encode(value);
+            if *is_padded { format!("{text:=<length$}", length = text.len().next_multiple_of(4)) } else { text }
+        };
+        let joined: Vec<String> = values.iter().map(encoded).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert("key-bin", HeaderValue::try_from(joined.join(",")).expect("ASCII"));
+        let read = Fields::read(&headers, RULES).expect("readable").metadata;
+        let read: Vec<Vec<u8>> = read.iter().map(|(_, value)| value.to_vec()).collect();
+        prop_assert_eq!(read, values.into_iter().map(|(value, _)| value).collect::<Vec<_>>());
+    }
+
+    /// [WIRE-72]
+    #[test]
+    fn a_block_has_its_size_on_the_wire_whatever_is_in_it(entries in entries()) {
+        let mut headers = HeaderMap::new();
+        for (key, value) in &entries {
+            let value = if is_binary(key) { BASE64.encode(value).into() } else { value.clone() };
+            headers.append(HeaderName::try_from(key).expect("valid"), HeaderValue::from_maybe_shared(value).expect("valid"));
+        }
+        let size = headers.iter().map(|(name, value)| (name.as_str().len() + value.len() + 32) as u64).sum();
+        let read = |limit| Fields::read(&headers, HeaderRules { limit, ..RULES }).map(|fields| fields.metadata.len());
+        prop_assert_eq!(read(size), Ok(entries.len()));
+        if let Some(limit) = size.checked_sub(1) {
+            prop_assert_eq!(read(limit), Err(Failure::HeadersTooLarge { size, limit }));
+        }
+    }
+}
+
+/// `TimeoutValue TimeoutUnit` of gRPC's grammar: how long it is, and its unit.
+fn decode_timeout(text: &str) -> (Duration, Duration) {
+    let (digits, unit) = text.split_at(text.len() - 1);
+    assert!((1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()), "{text}");
+    let unit = match unit {
+        "H" => Duration::from_secs(3_600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => panic!("{text} has no unit"),
+    };
+    (unit * digits.parse::<u32>().expect("eight digits"), unit)
+}
+
+/// Entries that an application may send, with few keys, so that they repeat.
+fn entries() -> impl Strategy<Value = Vec<(String, Bytes)>> {
+    let ascii = ("[a-c._]{1,2}", "[ -~]{0,12}").prop_map(|(key, value)| (key, Bytes::from(value)));
+    let binary =
+        ("[a-c]-bin", prop::collection::vec(any::<u8>(), 0..12)).prop_map(|(key, value)| (key, Bytes::from(value)));
+    prop::collection::vec(prop_oneof![ascii, binary], 0..12)
+}
+
+fn values(metadata: &Metadata, key: &str) -> Vec<Bytes> {
+    metadata.iter().filter(|(name, _)| *name == key).map(|(_, value)| value.clone()).collect()
 }
 
 #[test]

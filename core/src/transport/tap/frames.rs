@@ -294,7 +294,7 @@ mod tests {
     fn limits_are_seen_wherever_they_stand_in_a_long_frame_and_the_last_ones_count() {
         let mut entries = [0x10, 0, 0, 0, 0, 1].repeat(2_000);
         entries.extend([0, 3, 0, 0, 0, 5, 0, 6, 0, 0, 1, 0, 0, 3, 0, 0, 0, 6, 0, 6, 0, 0, 2, 0]);
-        let limits = |seen: Seen| (seen.stream_limit(), seen.header_limit());
+        let limits = |seen: Rc<Seen>| (seen.stream_limit(), seen.header_limit());
         for cut in [1, 7, 20_000] {
             assert_eq!(limits(read(&frame(SETTINGS, 0, &entries), cut)), (Some(6), Some(512)));
         }
