@@ -377,25 +377,6 @@ typedef struct linkspan_event {
   uint32_t reserved;
 } linkspan_event;
 
-// How a channel proves who it talks to. May be closed as soon as the channel is made.
-typedef linkspan_handle linkspan_credentials;
-
-// What TLS needs to know. Everything is copied; zero bytes mean: verify against the system's roots, show no certificate.
-typedef struct linkspan_tls_options {
-  // sizeof(linkspan_tls_options).
-  uint32_t struct_size;
-  // LINKSPAN_TLS_*.
-  uint32_t flags;
-  // Roots to trust, in PEM; instead of the system's, unless a flag asks for those too.
-  struct linkspan_slice roots_pem;
-  // The client's certificate chain, in PEM; goes with `key_pem`.
-  struct linkspan_slice certificate_pem;
-  // The client's private key, in PEM.
-  struct linkspan_slice key_pem;
-  // The name to expect in the server's certificate instead of the target's.
-  struct linkspan_slice server_name;
-} linkspan_tls_options;
-
 // Receives the events of one call, on the engine's thread. The event is valid during the call only, unless its owner is
 // retained. It must not block, unwind or jump out.
 typedef void (*linkspan_callback)(void *user_data, const struct linkspan_event *event);
@@ -418,8 +399,27 @@ typedef struct linkspan_provider {
   linkspan_release_fn release;
 } linkspan_provider;
 
+// How a channel proves who it talks to. May be closed as soon as the channel is made.
+typedef linkspan_handle linkspan_credentials;
+
 // Something the engine asks its host. Closing it without an answer fails what it was asked for.
 typedef linkspan_handle linkspan_request;
+
+// What TLS needs to know. Everything is copied; zero bytes mean: verify against the system's roots, show no certificate.
+typedef struct linkspan_tls_options {
+  // sizeof(linkspan_tls_options).
+  uint32_t struct_size;
+  // LINKSPAN_TLS_*.
+  uint32_t flags;
+  // Roots to trust, in PEM; instead of the system's, unless a flag asks for those too.
+  struct linkspan_slice roots_pem;
+  // The client's certificate chain, in PEM; goes with `key_pem`.
+  struct linkspan_slice certificate_pem;
+  // The client's private key, in PEM.
+  struct linkspan_slice key_pem;
+  // The name to expect in the server's certificate instead of the target's.
+  struct linkspan_slice server_name;
+} linkspan_tls_options;
 
 // One address a name stands for.
 typedef struct linkspan_address {
@@ -793,14 +793,6 @@ linkspan_result linkspan_buffer_view(linkspan_buffer buffer,
                                      const uint8_t **bytes,
                                      size_t *len);
 
-// Plaintext.
-linkspan_result linkspan_credentials_insecure(linkspan_credentials *out);
-
-// TLS. ECONFIG names the field that cannot be used, never its content.
-linkspan_result linkspan_credentials_tls(const struct linkspan_tls_options *tls,
-                                         linkspan_credentials *out,
-                                         struct linkspan_error *error);
-
 // Credentials of calls that the host supplies: every attempt of a call is an AUTH event on the provider's queue or to its callback, answered once
 // with `linkspan_auth_reply`. GONE follows if its call ends first. Use them for all calls of a channel, see
 // `linkspan_credentials_combine`, or for one call. The provider's `release` runs after the last use, and only if this returns OK.
@@ -824,6 +816,14 @@ linkspan_result linkspan_auth_reply(linkspan_request request,
                                     size_t len,
                                     const struct linkspan_metadata_entry *metadata,
                                     size_t count);
+
+// Plaintext.
+linkspan_result linkspan_credentials_insecure(linkspan_credentials *out);
+
+// TLS. ECONFIG names the field that cannot be used, never its content.
+linkspan_result linkspan_credentials_tls(const struct linkspan_tls_options *tls,
+                                         linkspan_credentials *out,
+                                         struct linkspan_error *error);
 
 // Registers a name resolver of the host's. Not in this version: EUNSUPPORTED, the provider stays the caller's.
 linkspan_result linkspan_resolver_register(linkspan_engine engine,
