@@ -377,6 +377,9 @@ fn what_is_sent_between_attempts_waits_for_the_next_and_leaves_room_for_more() {
         first.message().await.expect("a message");
         // The wait is a minute and more; nobody waits for its end.
         fail_with(&mut first, UNAVAILABLE, &[]);
+        while channel.metrics().retries == 0 {
+            tokio::task::yield_now().await;
+        }
         for _ in 0..20 {
             call.send(vec![b'1'; 1_000]).await.expect("room, although nothing is sent");
         }
@@ -479,7 +482,7 @@ fn a_deadline_or_a_cancellation_ends_the_wait_for_the_next_attempt() {
         let server = Server::start();
         let config = policy(3).replace("0.001s", "100s").replace("0.002s", "100s");
         let channel = retrying_with(&server.address(), &config, &[]);
-        let options = CallOptions { timeout: Timeout::After(Duration::from_millis(200)), ..CallOptions::default() };
+        let options = CallOptions { timeout: Timeout::After(Duration::from_secs(1)), ..CallOptions::default() };
         let late = call_with(&channel, "hello", options);
         let mut connection = server.accept().await;
         fail_with(&mut connection.request().await, UNAVAILABLE, &[]);

@@ -100,6 +100,9 @@ fn channels_that_wait_for_the_same_address_go_together_once_one_got_through() {
         for channel in &channels {
             channel.state(true);
         }
+        for channel in &channels {
+            becomes(channel, State::Connecting).await;
+        }
         // The loop looks at its timers when nothing else is to be done, so all stand at the gate by then.
         time_passes(Duration::from_millis(1)).await;
         assert_eq!(attempts(), 1, "one probes, and the server has not greeted it");
