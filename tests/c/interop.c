@@ -136,22 +136,28 @@ static int large_unary(const struct client *client) {
   return good;
 }
 
+/* Expects the one message of a stream of requests, with the sum of their sizes. */
+static int has_sum(const struct client *client, linkspan_call call, unsigned long wanted) {
+  struct field sum = {0, 0, NULL, 0};
+  linkspan_event event;
+  int good;
+  read_one(call);
+  event = next_answer(client);
+  good = has_kind(&event, LINKSPAN_EVENT_MESSAGE) &&
+         ((find_field(event.message, event.message_len, 1, &sum) == 1 && sum.value == wanted) ||
+          failed("expected the sum %lu, got %lu", wanted, (unsigned long)sum.value));
+  release_event(&event);
+  return good;
+}
+
 static int client_streaming(const struct client *client) {
   linkspan_call call = start_stream(client, SERVICE "StreamingInputCall", 0, NULL, 0);
-  linkspan_event event;
-  struct field sum = {0, 0, NULL, 0};
-  int at, good;
+  int at;
   for (at = 0; at < 4; at++) {
     struct message request = input_request(request_sizes[at]);
     send_message(call, &request, at == 3 ? LINKSPAN_CALL_LAST : 0);
   }
-  read_one(call);
-  event = next_answer(client);
-  good = has_kind(&event, LINKSPAN_EVENT_MESSAGE) &&
-         ((find_field(event.message, event.message_len, 1, &sum) == 1 && sum.value == 74922) ||
-          failed("expected the sum 74922, got %lu", (unsigned long)sum.value));
-  release_event(&event);
-  return good && ends_with(client, LINKSPAN_CODE_OK, NULL);
+  return has_sum(client, call, 74922) && ends_with(client, LINKSPAN_CODE_OK, NULL);
 }
 
 static int server_streaming(const struct client *client) {
@@ -405,6 +411,101 @@ static int very_large_request(const struct client *client) {
   return good;
 }
 
+/* The cases with compression: the server judges by each request how it came, and compresses the responses it is asked to. */
+
+static const size_t compressed_request_sizes[2] = {27182, 45904};
+static const uint32_t compressed_response_sizes[2] = {31415, 92653};
+
+/* A large call that goes compressed or not, and whose server is told what to expect. */
+static linkspan_event large_expected(const struct client *client, uint32_t compression, int is_expected) {
+  struct message request = simple_request(LARGE_RESPONSE, LARGE_REQUEST);
+  linkspan_call_options options = call_options(SERVICE "UnaryCall");
+  linkspan_event event;
+  put_bool_value(&request, 8, is_expected);
+  options.message = bytes_message(request.bytes, request.len);
+  options.compression = compression;
+  OK(linkspan_channel_unary_wait(client->channel, &options, &event, sizeof event));
+  message_free(&request);
+  return event;
+}
+
+static int client_compressed_unary_noprobe(const struct client *client) {
+  int is_compressed, good = 1;
+  for (is_compressed = 1; good && is_compressed >= 0; is_compressed--) {
+    uint32_t compression = is_compressed ? LINKSPAN_COMPRESSION_GZIP : LINKSPAN_COMPRESSION_IDENTITY;
+    linkspan_event event = large_expected(client, compression, is_compressed);
+    good = has_code(&event, LINKSPAN_CODE_OK) && has_payload(&event, LARGE_RESPONSE);
+    release_event(&event);
+  }
+  return good;
+}
+
+/* A server that judges must refuse the first. */
+static int client_compressed_unary(const struct client *client) {
+  linkspan_event event = large_expected(client, LINKSPAN_COMPRESSION_IDENTITY, 1);
+  int good = has_code(&event, LINKSPAN_CODE_INVALID_ARGUMENT);
+  release_event(&event);
+  return good && client_compressed_unary_noprobe(client);
+}
+
+static int server_compressed_unary(const struct client *client) {
+  int wanted, good = 1;
+  for (wanted = 1; good && wanted >= 0; wanted--) {
+    struct message request = simple_request(LARGE_RESPONSE, LARGE_REQUEST);
+    linkspan_event event;
+    put_bool_value(&request, 6, wanted);
+    event = unary(client, SERVICE "UnaryCall", &request, NULL, 0);
+    good = has_code(&event, LINKSPAN_CODE_OK) && has_payload(&event, LARGE_RESPONSE);
+    release_event(&event);
+  }
+  return good;
+}
+
+static linkspan_call start_input(const struct client *client, uint32_t compression) {
+  linkspan_call_options options = call_options(SERVICE "StreamingInputCall");
+  linkspan_call call;
+  options.queue = client->queue;
+  options.compression = compression;
+  OK(linkspan_channel_stream(client->channel, &options, &call));
+  return call;
+}
+
+static void send_expected(linkspan_call call, size_t size, int is_expected, uint32_t flags) {
+  struct message request = input_request(size);
+  put_bool_value(&request, 2, is_expected);
+  send_message(call, &request, flags);
+}
+
+static int client_compressed_streaming_noprobe(const struct client *client) {
+  linkspan_call call = start_input(client, LINKSPAN_COMPRESSION_GZIP);
+  send_expected(call, compressed_request_sizes[0], 1, 0);
+  send_expected(call, compressed_request_sizes[1], 0, LINKSPAN_CALL_UNCOMPRESSED | LINKSPAN_CALL_LAST);
+  return has_sum(client, call, 73086) && ends_with(client, LINKSPAN_CODE_OK, NULL);
+}
+
+static int client_compressed_streaming(const struct client *client) {
+  linkspan_call call = start_input(client, LINKSPAN_COMPRESSION_IDENTITY);
+  send_expected(call, compressed_request_sizes[0], 1, LINKSPAN_CALL_LAST);
+  return ends_with(client, LINKSPAN_CODE_INVALID_ARGUMENT, NULL) && client_compressed_streaming_noprobe(client);
+}
+
+static int server_compressed_streaming(const struct client *client) {
+  linkspan_call call = start_stream(client, SERVICE "StreamingOutputCall", 0, NULL, 0);
+  struct message request = {0};
+  int at;
+  for (at = 0; at < 2; at++) {
+    struct message parameters = {0};
+    put_number(&parameters, 1, compressed_response_sizes[at]);
+    put_bool_value(&parameters, 3, at == 0);
+    put_message(&request, 2, &parameters);
+  }
+  send_message(call, &request, LINKSPAN_CALL_LAST);
+  for (at = 0; at < 2; at++)
+    if (!answers_with(client, call, compressed_response_sizes[at])) return 0;
+  read_one(call);
+  return ends_with(client, LINKSPAN_CODE_OK, NULL);
+}
+
 static int rpc_soak(const struct client *client) { return run_soak(client, 0, failure, sizeof failure); }
 static int channel_soak(const struct client *client) { return run_soak(client, 1, failure, sizeof failure); }
 
@@ -451,6 +552,12 @@ static const struct {
   {"cancel_after_begin", cancel_after_begin, NULL},
   {"cancel_after_first_response", cancel_after_first_response, NULL},
   {LAST_EVERYWHERE, timeout_on_sleeping_server, NULL},
+  {"client_compressed_unary", client_compressed_unary, NULL},
+  {"client_compressed_unary_noprobe", client_compressed_unary_noprobe, NULL},
+  {"server_compressed_unary", server_compressed_unary, NULL},
+  {"client_compressed_streaming", client_compressed_streaming, NULL},
+  {"client_compressed_streaming_noprobe", client_compressed_streaming_noprobe, NULL},
+  {"server_compressed_streaming", server_compressed_streaming, NULL},
   {"pick_first_unary", pick_first_unary, pick_first},
   {"max_concurrent_streams_connection_scaling", max_concurrent_streams_connection_scaling, scaling},
   {"concurrent_large_unary", concurrent_large_unary, NULL},

@@ -18,6 +18,16 @@ EVERYWHERE = (
     "timeout_on_sleeping_server",  # [IT-19]
 )
 
+# On a server that judges each request by how it came, and compresses the responses it is asked to.
+COMPRESSED = (
+    "client_compressed_unary",  # [IT-4]
+    "client_compressed_unary_noprobe",  # [IT-28]
+    "server_compressed_unary",  # [IT-5]
+    "client_compressed_streaming",  # [IT-7]
+    "client_compressed_streaming_noprobe",  # [IT-28]
+    "server_compressed_streaming",  # [IT-9]
+)
+
 SOAKS = ("rpc_soak", "channel_soak")  # [IT-21], [IT-22]
 
 # On one server with its defaults.
@@ -33,4 +43,4 @@ ON_TWO = ("pick_first_unary",)  # [IT-20]
 # On a server that allows two streams on a connection.
 ON_LIMITED = ("max_concurrent_streams_connection_scaling",)  # [IT-25]
 
-ALL = (*ON_ONE, *ON_TWO, *ON_LIMITED)
+ALL = (*ON_ONE, *COMPRESSED, *ON_TWO, *ON_LIMITED)

@@ -57,9 +57,12 @@ def no_java():
     return None if shutil.which("java") else "there is no java"
 
 
+NO_COMPRESSION = "it neither judges nor does compression message by message"
+WITHOUT_COMPRESSION = dict.fromkeys(cases.COMPRESSED, NO_COMPRESSION)
+
 ONLY_TLS = "the same as without TLS"
 SERVERS = (
-    Server("grpc-go", go, {cases.ON_TWO[0]: NO_NAME, cases.ON_LIMITED[0]: NO_PEER}, no_go),
+    Server("grpc-go", go, {**WITHOUT_COMPRESSION, cases.ON_TWO[0]: NO_NAME, cases.ON_LIMITED[0]: NO_PEER}, no_go),
     # gRPC's published test certificate, whose names are under this one.
     Server(
         "grpc-go over TLS",
@@ -69,6 +72,6 @@ SERVERS = (
         host="foo.test.google.fr",
     ),
     Server("grpcio", RunningServer.grpcio),
-    Server("grpc-js", RunningServer.grpc_js, {"concurrent_large_unary": "it takes ten seconds for it"}),
+    Server("grpc-js", RunningServer.grpc_js, {**WITHOUT_COMPRESSION, "concurrent_large_unary": "it takes ten seconds for it"}),
     Server("grpc-java", RunningServer.grpc_java, missing=no_java),
 )

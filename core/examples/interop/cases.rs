@@ -7,7 +7,7 @@ use linkspan_core::{CallOptions, Channel, Code, Metadata, Timeout};
 use crate::arguments::Arguments;
 use crate::judging::{Outcome, ends_ok, expect, failed_as, has_once, next, not_sent, start, stream_failed_as, told};
 use crate::messages::{OutputRequest, SimpleRequest, aggregated_size, input_request, payload_size};
-use crate::{http2, load, soak};
+use crate::{compressed, http2, load, soak};
 
 /// In the order of a full run.
 pub(crate) const EVERYWHERE: [&str; 14] = [
@@ -28,7 +28,7 @@ pub(crate) const EVERYWHERE: [&str; 14] = [
 ];
 
 pub(crate) fn all() -> Vec<&'static str> {
-    [&EVERYWHERE[..], &load::NAMES, &soak::NAMES, &http2::NAMES].concat()
+    [&EVERYWHERE[..], &compressed::NAMES, &load::NAMES, &soak::NAMES, &http2::NAMES].concat()
 }
 
 pub(crate) fn is_known(name: &str) -> bool {
@@ -43,6 +43,8 @@ pub(crate) async fn run(name: &str, arguments: &Arguments) -> Outcome {
     let channel = arguments.channel(&load::options_of(name))?;
     let outcome = if EVERYWHERE.contains(&name) {
         run_on(&channel, name).await
+    } else if compressed::NAMES.contains(&name) {
+        compressed::run(&channel, name).await
     } else if load::NAMES.contains(&name) {
         load::run(&channel, name).await
     } else {
@@ -74,8 +76,8 @@ async fn run_on(channel: &Channel, name: &str) -> Outcome {
 
 const EMPTY_CALL: &str = "/grpc.testing.TestService/EmptyCall";
 pub(crate) const UNARY_CALL: &str = "/grpc.testing.TestService/UnaryCall";
-const STREAMING_INPUT_CALL: &str = "/grpc.testing.TestService/StreamingInputCall";
-const STREAMING_OUTPUT_CALL: &str = "/grpc.testing.TestService/StreamingOutputCall";
+pub(crate) const STREAMING_INPUT_CALL: &str = "/grpc.testing.TestService/StreamingInputCall";
+pub(crate) const STREAMING_OUTPUT_CALL: &str = "/grpc.testing.TestService/StreamingOutputCall";
 pub(crate) const FULL_DUPLEX_CALL: &str = "/grpc.testing.TestService/FullDuplexCall";
 
 pub(crate) const LARGE_REQUEST: usize = 271_828;

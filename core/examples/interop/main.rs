@@ -8,6 +8,7 @@
 
 mod arguments;
 mod cases;
+mod compressed;
 mod http2;
 mod judging;
 mod load;
