@@ -8,8 +8,6 @@ import tempfile
 from server.running import ROOT, VENV_PYTHON
 
 LANGUAGES = ("rust", "c", "python", "node")
-# Whose programs have the cases with compression.
-WITH_COMPRESSION = ("rust", "c")
 # Longer than the programs' own.
 GUARD_SECONDS = 660
 

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from interop import cases, http2  # noqa: E402
-from interop.clients import LANGUAGES, WITH_COMPRESSION, Client  # noqa: E402
+from interop.clients import LANGUAGES, Client  # noqa: E402
 from interop.servers import SERVERS  # noqa: E402
 from server.running import RunningServer  # noqa: E402
 
@@ -42,8 +42,6 @@ def main():
     # SIGTERM must end the servers too, so it takes the way of an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     client = Client(arguments.language)
-    if client.language not in WITH_COMPRESSION:
-        print(f"left out everywhere: {', '.join(cases.COMPRESSED)} (the program of {client.language} has no such cases)", flush=True)
     is_good = True
     for server in SERVERS:
         if arguments.server and server.name not in arguments.server:
@@ -70,7 +68,7 @@ def against(server, client):
             flags = {"ca_file": folder / "ca.pem", "server_host_override": server.host}
             at_start = ["-cert-out", flags["ca_file"]]
         first = stack.enter_context(server.start(*at_start))
-        group = cases.ON_ONE + (cases.COMPRESSED if client.language in WITH_COMPRESSION else ())
+        group = cases.ON_ONE
         runs = [client.run(first.address, server.serves(group), **flags, **SHORT_SOAK, soak_log=folder / "soak")]
         limited = server.serves(cases.ON_LIMITED) + server.serves(cases.ON_TWO)
         if limited:

@@ -11,6 +11,8 @@ from generated import messages, services
 from interop_arguments import blocking_channel
 from interop_cases import (
     CALLS_AT_ONCE,
+    COMPRESSED_REQUESTS,
+    COMPRESSED_RESPONSES,
     CONCURRENT_CALLS,
     CUSTOM_METADATA,
     GUARD_SECONDS,
@@ -26,6 +28,9 @@ from interop_cases import (
     STATUS_CODE,
     STATUS_MESSAGE,
     Unexpected,
+    asking_output,
+    asking_request,
+    compression,
     expect,
     expect_body,
     expect_echoes,
@@ -34,6 +39,8 @@ from interop_cases import (
     expect_two_connections,
     identity_request,
     input_requests,
+    judged_input,
+    judged_request,
     large_request,
     output_request,
     peer_request,
@@ -124,6 +131,42 @@ class Blocking:
     def _unary_fails(self, request, message):
         error = failure_of(lambda: self._service.UnaryCall(request, timeout=GUARD_SECONDS))
         expect_status(error.code(), error.details(), STATUS_CODE, message)
+
+    def client_compressed_unary(self):
+        error = failure_of(lambda: self._service.UnaryCall(judged_request(True), compression=compression(False), timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.client_compressed_unary_noprobe()
+
+    def client_compressed_unary_noprobe(self):
+        for is_compressed in (True, False):
+            request = judged_request(is_compressed)
+            expect_body(LARGE_RESPONSE, self._service.UnaryCall(request, compression=compression(is_compressed), timeout=GUARD_SECONDS))
+
+    def server_compressed_unary(self):
+        for is_wanted in (True, False):
+            expect_body(LARGE_RESPONSE, self._service.UnaryCall(asking_request(is_wanted), timeout=GUARD_SECONDS))
+
+    def client_compressed_streaming(self):
+        size, _ = COMPRESSED_REQUESTS[0]
+        requests = (judged_input(size, True),)
+        error = failure_of(lambda: self._service.StreamingInputCall(iter(requests), compression=compression(False), timeout=GUARD_SECONDS))
+        expect_status(error.code(), error.details(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.client_compressed_streaming_noprobe()
+
+    def client_compressed_streaming_noprobe(self):
+        # Two calls: as in grpcio, a call's messages are all compressed or none is.
+        total = 0
+        for size, is_compressed in COMPRESSED_REQUESTS:
+            requests = iter((judged_input(size, is_compressed),))
+            response = self._service.StreamingInputCall(requests, compression=compression(is_compressed), timeout=GUARD_SECONDS)
+            total += response.aggregated_payload_size
+        expect("aggregated size", sum(size for size, _ in COMPRESSED_REQUESTS), total)
+
+    def server_compressed_streaming(self):
+        responses = list(self._service.StreamingOutputCall(asking_output(), timeout=GUARD_SECONDS))
+        expect("number of responses", len(COMPRESSED_RESPONSES), len(responses))
+        for (size, _), response in zip(COMPRESSED_RESPONSES, responses):
+            expect_body(size, response)
 
     def unimplemented_method(self):
         error = failure_of(lambda: self._service.UnimplementedCall(messages.Empty(), timeout=GUARD_SECONDS))

@@ -35,6 +35,9 @@ CONCURRENT_CALLS = 1_000
 LONG_LIVED_CALLS = 5
 LONG_LIVED_INTERVAL_SECONDS = 0.2
 VERY_LARGE_REQUEST = 10 << 20
+# Sent compressed, and as it is; and what is to come so.
+COMPRESSED_REQUESTS = ((27_182, True), (45_904, False))
+COMPRESSED_RESPONSES = ((31_415, True), (92_653, False))
 # Of the cases that need a server that breaks rules.
 CALLS_AT_ONCE = 10
 SECONDS_BETWEEN_CALLS = 1
@@ -64,6 +67,12 @@ CASES = (
     "concurrent_large_unary",
     "long_lived_channel",
     "very_large_request",
+    "client_compressed_unary",
+    "client_compressed_unary_noprobe",
+    "server_compressed_unary",
+    "client_compressed_streaming",
+    "client_compressed_streaming_noprobe",
+    "server_compressed_streaming",
     "rpc_soak",
     "channel_soak",
     "goaway",
@@ -109,6 +118,34 @@ def identity_request():
 
 def very_large_request():
     return messages.SimpleRequest(response_size=10, payload=payload(VERY_LARGE_REQUEST))
+
+
+def judged_request(is_expected):
+    """A large one, which is said to come compressed or as it is."""
+    request = large_request()
+    request.expect_compressed.value = is_expected
+    return request
+
+
+def asking_request(is_wanted):
+    request = large_request()
+    request.response_compressed.value = is_wanted
+    return request
+
+
+def judged_input(size, is_expected):
+    expected = messages.BoolValue(value=is_expected)
+    return messages.StreamingInputCallRequest(payload=payload(size), expect_compressed=expected)
+
+
+def asking_output():
+    asked = ((size, messages.BoolValue(value=is_wanted)) for size, is_wanted in COMPRESSED_RESPONSES)
+    parameters = [messages.ResponseParameters(size=size, compressed=compressed) for size, compressed in asked]
+    return messages.StreamingOutputCallRequest(response_parameters=parameters)
+
+
+def compression(is_compressed):
+    return grpc.Compression.Gzip if is_compressed else grpc.Compression.NoCompression
 
 
 def peer_request():

@@ -26,6 +26,9 @@ const CONCURRENT_CALLS = 1000;
 const LONG_LIVED_CALLS = 5;
 const LONG_LIVED_INTERVAL_MS = 200;
 const VERY_LARGE_REQUEST = 10 << 20;
+/** Sent compressed, and as it is; and what is to come so. */
+const COMPRESSED_REQUESTS = [[27182, true], [45904, false]];
+const COMPRESSED_RESPONSES = [[31415, true], [92653, false]];
 const CALLS_AT_ONCE = 10;
 const MS_BETWEEN_CALLS = 1000;
 
@@ -38,6 +41,7 @@ const OPTIONS = {
 
 const CANCELLED = 1;
 const UNKNOWN = 2;
+const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
@@ -177,6 +181,66 @@ const LARGE = {
   },
 };
 
+/** The server judges by each request how it came, and compresses the responses it is asked to. */
+const COMPRESSED = {
+  async client_compressed_unary(face) {
+    await rejectsWith(judgedUnary(face, true, false), INVALID_ARGUMENT);
+    await COMPRESSED.client_compressed_unary_noprobe(face);
+  },
+
+  async client_compressed_unary_noprobe(face) {
+    for (const compress of [true, false]) {
+      const { message } = await judgedUnary(face, compress, compress);
+      assert.ok(message.payload.body.equals(ZEROS));
+    }
+  },
+
+  async server_compressed_unary(face) {
+    for (const value of [true, false]) {
+      const request = { responseSize: LARGE_RESPONSE, payload: zeros(LARGE_REQUEST), responseCompressed: { value } };
+      const { message } = await face.unary("UnaryCall", request);
+      assert.ok(message.payload.body.equals(ZEROS));
+    }
+  },
+
+  async client_compressed_streaming(face) {
+    const [[size]] = COMPRESSED_REQUESTS;
+    await rejectsWith(face.clientStreaming("StreamingInputCall", [judgedInput([size, true])]), INVALID_ARGUMENT);
+    await COMPRESSED.client_compressed_streaming_noprobe(face);
+  },
+
+  async client_compressed_streaming_noprobe(face) {
+    const sizes = [];
+    if (face.constructor.leavesMessagesAsTheyAre) {
+      const requests = COMPRESSED_REQUESTS.map(judgedInput);
+      const asTheyAre = requests.filter(({ expectCompressed }) => !expectCompressed.value);
+      sizes.push((await face.clientStreaming("StreamingInputCall", requests, { compress: true, asTheyAre })).aggregatedPayloadSize);
+    } else {
+      // Two calls: a call's messages are all compressed or none is.
+      for (const request of COMPRESSED_REQUESTS) {
+        const response = await face.clientStreaming("StreamingInputCall", [judgedInput(request)], { compress: request[1] });
+        sizes.push(response.aggregatedPayloadSize);
+      }
+    }
+    assert.equal(sizes.reduce((sum, size) => sum + size), 73086);
+  },
+
+  async server_compressed_streaming(face) {
+    const responseParameters = COMPRESSED_RESPONSES.map(([size, value]) => ({ size, compressed: { value } }));
+    const responses = await face.serverStreaming("StreamingOutputCall", { responseParameters });
+    assert.deepEqual(responses.map(bodySize), COMPRESSED_RESPONSES.map(([size]) => size));
+  },
+};
+
+function judgedUnary(face, value, compress) {
+  const request = { responseSize: LARGE_RESPONSE, payload: zeros(LARGE_REQUEST), expectCompressed: { value } };
+  return face.unary("UnaryCall", request, { compress });
+}
+
+function judgedInput([size, value]) {
+  return { payload: zeros(size), expectCompressed: { value } };
+}
+
 /** The negative cases of HTTP/2, [H2-1] to [H2-8]: the server does what its script says. */
 const HTTP2 = {
   async goaway(face) {
@@ -224,4 +288,4 @@ async function rejectsWith(promise, code, details) {
   });
 }
 
-module.exports = { CASES: { ...EVERYWHERE, ...LARGE, ...HTTP2 }, EVERYWHERE, OPTIONS, bodySize, zeros };
+module.exports = { CASES: { ...EVERYWHERE, ...LARGE, ...COMPRESSED, ...HTTP2 }, EVERYWHERE, OPTIONS, bodySize, zeros };

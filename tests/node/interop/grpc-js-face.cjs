@@ -5,18 +5,26 @@
 const { Channel } = require("../../../bindings-node/index.cjs");
 const { clientOver, grpc } = require("../service.cjs");
 
+/** As grpc-js numbers them; it exports neither. */
+const GZIP = 2;
+const NO_COMPRESS = 2;
+
 class GrpcJsFace {
   static label = "grpc-js";
+  static leavesMessagesAsTheyAre = true;
   #channel;
+  /** A client of grpc-js has its compression by its channel. */
+  #compressing;
 
   constructor(target, options) {
     this.#channel = new Channel(target, options);
+    this.#compressing = new Channel(target, { ...options, "grpc.default_compression_algorithm": GZIP });
   }
 
-  unary(name, request, { metadata, service } = {}) {
+  unary(name, request, { metadata, service, compress } = {}) {
     return new Promise((resolve, reject) => {
       const answer = {};
-      const call = this.#client(service)[name](request, grpcMetadata(metadata), (error, message) => {
+      const call = this.#client(service, compress)[name](request, grpcMetadata(metadata), (error, message) => {
         if (error) reject(error);
         else answer.message = message;
       });
@@ -27,10 +35,11 @@ class GrpcJsFace {
     });
   }
 
-  clientStreaming(name, requests) {
+  clientStreaming(name, requests, { compress, asTheyAre = [] } = {}) {
     return new Promise((resolve, reject) => {
-      const call = this.#client()[name]((error, message) => (error ? reject(error) : resolve(message)));
-      for (const request of requests) call.write(request);
+      const client = this.#client(undefined, compress);
+      const call = client[name]((error, message) => (error ? reject(error) : resolve(message)));
+      for (const request of requests) call.write(request, asTheyAre.includes(request) ? NO_COMPRESS : 0);
       call.end();
     });
   }
@@ -69,10 +78,11 @@ class GrpcJsFace {
 
   close() {
     this.#channel.close();
+    this.#compressing.close();
   }
 
-  #client(service) {
-    return clientOver(this.#channel, service);
+  #client(service, compress = false) {
+    return clientOver(compress ? this.#compressing : this.#channel, service);
   }
 }
 

@@ -13,13 +13,13 @@ class NativeFace {
     this.#channel = new Channel(target, options);
   }
 
-  async unary(name, request, { metadata, service } = {}) {
-    const { message, header, trailer, peer } = await this.#channel.unary(method(name, service), request, { metadata });
+  async unary(name, request, { metadata, service, compress } = {}) {
+    const { message, header, trailer, peer } = await this.#channel.unary(method(name, service), request, { metadata, compress });
     return { message, header: readable(header), trailer: readable(trailer), peer };
   }
 
-  async clientStreaming(name, requests) {
-    const { message } = await this.#channel.clientStreaming(method(name), requests);
+  async clientStreaming(name, requests, { compress } = {}) {
+    const { message } = await this.#channel.clientStreaming(method(name), requests, { compress });
     return message;
   }
 
