@@ -248,6 +248,12 @@ impl Failure {
         }
     }
 
+    /// Whether it says why no addresses are known.
+    #[must_use]
+    pub(crate) fn is_of_look_up(&self) -> bool {
+        matches!(self, Self::ResolveFailed { .. } | Self::ResolverFailed { .. })
+    }
+
     /// Whether the text is the caller's own and stands alone, with no trail after it.
     #[must_use]
     pub(crate) fn is_callers_own(&self) -> bool {
@@ -278,10 +284,10 @@ impl Failure {
             },
             Self::Forked => CANCELLED_BY_FORK.into(),
             Self::TooManyQueued { limit, reached: None } => {
-                format!("{limit} calls are waiting for a connection already (linkspan.max_queued_calls)")
+                format!("{} for a connection already (linkspan.max_queued_calls)", Waiting(*limit))
             }
             Self::TooManyQueued { limit, reached: Some(reached) } => {
-                format!("{reached}, and {limit} calls are waiting already (linkspan.max_queued_calls)")
+                format!("{reached}, and {} already (linkspan.max_queued_calls)", Waiting(*limit))
             }
             Self::ConnectFailed { last_error } => match dialect {
                 Dialect::Native | Dialect::Grpcio => {
@@ -393,6 +399,18 @@ impl Failure {
     }
 }
 
+/// So many calls, and that they wait.
+struct Waiting(u64);
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 call is waiting"),
+            count => write!(f, "{count} calls are waiting"),
+        }
+    }
+}
+
 /// [WIRE-160]
 fn code_of_http_status(http: u16) -> Code {
     match http {
@@ -488,12 +506,232 @@ mod tests {
         }
     }
 
+    /// Every failure with its code and its opening words: native, grpcio's, grpc-js's; alike where one is told.
+    fn table() -> Vec<(Failure, Code, Vec<&'static str>)> {
+        use Failure as F;
+        let text = |text: &str| text.to_owned();
+        let (size, limit) = (9, 4);
+        let (target, cause) = (text("a.b:1"), text("why"));
+        vec![
+            (
+                F::DeadlineExceeded { timeout: Some(Duration::from_millis(1_500)) },
+                Code::DeadlineExceeded,
+                vec!["deadline exceeded", "Deadline Exceeded", "Deadline exceeded after 1.500s"],
+            ),
+            (F::Cancelled { code: Code::Aborted, text: text("enough") }, Code::Aborted, vec!["enough"]),
+            (
+                F::ChannelClosed,
+                Code::Unavailable,
+                vec!["channel closed", "Channel closed!", "Channel closed before call started"],
+            ),
+            (
+                F::ChannelClosedWhileRunning,
+                Code::Cancelled,
+                vec![
+                    "channel closed while the call was running",
+                    "Channel closed!",
+                    "Channel closed while the call was running",
+                ],
+            ),
+            (F::Forked, Code::Cancelled, vec!["Call cancelled in fork child"]),
+            (
+                F::TooManyQueued { limit: 1, reached: None },
+                Code::ResourceExhausted,
+                vec!["1 call is waiting for a connection already (linkspan.max_queued_calls)"],
+            ),
+            (
+                F::TooManyQueued { limit: 2, reached: Some(CallLimit::OfAddress(3)) },
+                Code::ResourceExhausted,
+                vec![
+                    "limit reached: 3 of 3 calls in flight to each address (linkspan.max_concurrent_requests_per_address), and 2 calls are waiting already (linkspan.max_queued_calls)",
+                ],
+            ),
+            (
+                F::ConnectFailed { last_error: cause.clone() },
+                Code::Unavailable,
+                vec![
+                    "failed to connect to all addresses; last error: why",
+                    "failed to connect to all addresses; last error: why",
+                    "No connection established. Last error: why",
+                ],
+            ),
+            (
+                F::RingFailed { last_error: cause.clone() },
+                Code::Unavailable,
+                vec!["ring hash cannot find a connected endpoint; last failure: why"],
+            ),
+            (
+                F::NoRequestHash,
+                Code::Internal,
+                vec![
+                    "ring_hash does not know by which header to send calls; name it in the service config, as requestHashHeader",
+                ],
+            ),
+            (F::Unhealthy, Code::Unavailable, vec!["no address that is connected is healthy"]),
+            (
+                F::BreakersOpen,
+                Code::Unavailable,
+                vec!["the circuit breaker of every connected address is open (linkspan.breaker)"],
+            ),
+            (
+                F::ResolveFailed { target: target.clone(), cause: cause.clone() },
+                Code::Unavailable,
+                vec![
+                    "DNS resolution failed for a.b:1: why",
+                    "DNS resolution failed for a.b:1: why",
+                    "Name resolution failed for target a.b:1: why",
+                ],
+            ),
+            (
+                F::ResolverFailed { target, cause: cause.clone() },
+                Code::Unavailable,
+                vec!["the resolver of a.b:1 failed: why"],
+            ),
+            (
+                F::ConnectionLost { cause: cause.clone() },
+                Code::Unavailable,
+                vec!["connection lost: why", "connection lost: why", "Connection dropped: why"],
+            ),
+            (
+                F::StreamReset { http2_code: 2 },
+                Code::Internal,
+                vec![
+                    "the server reset the stream with INTERNAL_ERROR",
+                    "the server reset the stream with INTERNAL_ERROR",
+                    "Received RST_STREAM with code 2 (INTERNAL_ERROR)",
+                ],
+            ),
+            (
+                F::Refused { cause: cause.clone() },
+                Code::Unavailable,
+                vec![
+                    "the server did not process the call: why",
+                    "the server did not process the call: why",
+                    "Stream refused by server: why",
+                ],
+            ),
+            (
+                F::ReceivedTooLarge { size, limit },
+                Code::ResourceExhausted,
+                vec![
+                    "received message larger than max (9 vs. 4)",
+                    "CLIENT: Received message larger than max (9 vs. 4)",
+                    "Received message larger than max (9 vs 4)",
+                ],
+            ),
+            (
+                F::SentTooLarge { size, limit },
+                Code::ResourceExhausted,
+                vec![
+                    "message to send is larger than max (9 vs. 4)",
+                    "CLIENT: Sent message larger than max (9 vs. 4)",
+                    "Attempted to send message with a size larger than 4 (9)",
+                ],
+            ),
+            (
+                F::TooMuchMetadata { entries: 9 },
+                Code::ResourceExhausted,
+                vec!["9 metadata entries are more than can be sent"],
+            ),
+            (
+                F::HeadersTooLarge { size, limit },
+                Code::ResourceExhausted,
+                vec!["received metadata larger than max (9 vs. 4)"],
+            ),
+            (
+                F::HttpStatus { http: 503, content_type: Some(text("text/html")), body: "".into() },
+                Code::Unavailable,
+                vec![
+                    "the server answered HTTP 503 without a gRPC status, content-type \"text/html\"",
+                    "the server answered HTTP 503 without a gRPC status, content-type \"text/html\"",
+                    "Received HTTP status code 503, content-type \"text/html\"",
+                ],
+            ),
+            (
+                F::NoStatus { found: text("none") },
+                Code::Unknown,
+                vec!["the server ended the call without a usable grpc-status: none"],
+            ),
+            (F::Protocol { rule: text("the rule") }, Code::Internal, vec!["the rule"]),
+            (
+                F::NoMessage,
+                Code::Unimplemented,
+                vec![
+                    "the server sent no message where one was due",
+                    "the server sent no message where one was due",
+                    "No message received",
+                ],
+            ),
+            (
+                F::SecondMessage,
+                Code::Unimplemented,
+                vec![
+                    "the server sent a second message where one was due",
+                    "the server sent a second message where one was due",
+                    "Too many responses received",
+                ],
+            ),
+            (
+                F::AuthorityNotValid { authority: text("a.b"), cause },
+                Code::Unavailable,
+                vec![
+                    "failed to validate authority \"a.b\": why; give the call an authority that the server's certificate is for, or none",
+                ],
+            ),
+            (
+                F::DecompressedTooLarge { limit },
+                Code::ResourceExhausted,
+                vec![
+                    "received message decompresses to more than max (4)",
+                    "CLIENT: Received message decompresses to more than max (4)",
+                    "Received message that decompresses to a size larger than 4",
+                ],
+            ),
+            (
+                F::SentHeadersTooLarge { size, limit },
+                Code::ResourceExhausted,
+                vec!["metadata to send is larger than the server takes (9 vs. 4)"],
+            ),
+            (
+                F::CredentialsFailed { code: Code::Unavailable, text: text("no token") },
+                Code::Unavailable,
+                vec!["Getting metadata from plugin failed with error: no token"],
+            ),
+            (
+                F::CredentialsOnInsecure,
+                Code::Unauthenticated,
+                vec![
+                    "call credentials are sent over secure connections alone; give the channel TLS credentials",
+                    "Established channel does not have a sufficient security level to transfer call credential.",
+                    "call credentials are sent over secure connections alone; give the channel TLS credentials",
+                ],
+            ),
+            (F::Internal { text: text("a bug") }, Code::Internal, vec!["a bug"]),
+        ]
+    }
+
+    /// [WIRE-240]
     #[test]
     fn dialects_change_the_opening_words_and_not_the_code() {
-        let failure = Failure::ReceivedTooLarge { size: 9, limit: 4 };
-        assert_eq!(failure.words(Dialect::Native), "received message larger than max (9 vs. 4)");
-        assert_eq!(failure.words(Dialect::Grpcio), "CLIENT: Received message larger than max (9 vs. 4)");
-        assert_eq!(failure.words(Dialect::GrpcJs), "Received message larger than max (9 vs 4)");
-        assert_eq!(failure.code(), Code::ResourceExhausted);
+        for (failure, code, words) in table() {
+            assert_eq!(failure.code(), code, "{failure:?}");
+            let dialects = [Dialect::Native, Dialect::Grpcio, Dialect::GrpcJs];
+            let wanted = dialects.iter().enumerate().map(|(at, _)| *words.get(at).unwrap_or(&words[0]));
+            let told: Vec<_> = dialects.iter().map(|dialect| failure.words(*dialect)).collect();
+            assert_eq!(told, wanted.collect::<Vec<_>>(), "{failure:?}");
+        }
+    }
+
+    /// A failure that is added must be added to the table, too.
+    #[test]
+    fn the_table_has_every_failure() {
+        const SOURCE: &str = include_str!("failure.rs");
+        let (_, rest) = SOURCE.split_once("pub(crate) enum Failure {").expect("the enum");
+        let (variants, _) = rest.split_once("\n}\n").expect("its end");
+        let is_variant =
+            |line: &&str| line.starts_with("    ") && line.as_bytes().get(4).is_some_and(u8::is_ascii_uppercase);
+        let kinds: std::collections::HashSet<_> =
+            table().iter().map(|(failure, ..)| std::mem::discriminant(failure)).collect();
+        assert_eq!(kinds.len(), variants.lines().filter(is_variant).count());
     }
 }

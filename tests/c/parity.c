@@ -1,9 +1,11 @@
 /* The same cases in every language: parity FILE. Prints one JSON line per case; tests/parity compares them. */
 #include "check.h"
+#include "how.h"
 #include "json_text.h"
 
 #define LINE 65536
-#define COLUMNS 6
+#define LARGEST_REQUEST (1 << 20)
+#define COLUMNS 7
 
 /* The last refusal as the log hook has it: in full, and also of functions that return nothing but a result. */
 static char refusal[4096];
@@ -19,6 +21,9 @@ static void keep_refusal(void *user_data, int32_t level, const char *target, siz
 struct outcome {
   const char *error_at, *kind;
   char text[4096];
+  /* 1 or 0; -1 where it is not known. */
+  int unprocessed;
+  char peer[256];
   const char *final_state;
   linkspan_buffer dump;
 };
@@ -85,23 +90,91 @@ static size_t from_hex(const char *hex, uint8_t *bytes) {
   return len;
 }
 
-static void make_call(linkspan_channel channel, const char *method, const char *timeout_ms, const char *hex,
-                      struct outcome *outcome) {
-  static uint8_t message[LINE];
-  linkspan_call_options options = call_options(method);
+struct run {
+  linkspan_channel channel;
+  linkspan_queue queue;
+  const struct how *how;
+  const char *method;
+  int64_t timeout_ns;
+  const uint8_t *message;
+  size_t message_len;
+};
+
+/* 0 would be the channel's default. */
+static int64_t parse_timeout(const char *timeout_ms) {
+  int64_t timeout = strtoll(timeout_ms, NULL, 10) * 1000000;
+  return strcmp(timeout_ms, "-") == 0 ? 0 : timeout == 0 ? -1 : timeout;
+}
+
+static linkspan_result start_call(const struct run *run, int64_t timeout_ns, uint64_t tag, linkspan_call *call) {
+  static const char key[] = "k", value[] = "v";
+  linkspan_call_options options = call_options(run->method);
+  linkspan_metadata_entry *metadata = (linkspan_metadata_entry *)calloc(run->how->metadata + 1, sizeof *metadata);
+  linkspan_result result;
+  size_t i;
+  CHECK(metadata != NULL);
+  for (i = 0; i < run->how->metadata; i++) {
+    metadata[i].key.bytes = (const uint8_t *)key, metadata[i].key.len = 1;
+    metadata[i].value.bytes = (const uint8_t *)value, metadata[i].value.len = 1;
+  }
+  options.queue = run->queue;
+  options.tag = tag;
+  options.flags = run->how->wait_for_ready ? LINKSPAN_CALL_WAIT_FOR_READY : 0;
+  options.message = bytes_message(run->message, run->message_len);
+  options.timeout_ns = timeout_ns;
+  options.metadata = metadata;
+  options.metadata_count = run->how->metadata;
+  result = linkspan_channel_unary(run->channel, &options, call);
+  free(metadata);
+  return result;
+}
+
+/* The end of the call that is told, after what is to happen meanwhile; its tag is 1. */
+static linkspan_result call_told(const struct run *run, linkspan_event *event) {
+  linkspan_call call;
+  linkspan_result result;
+  refusal[0] = '\0';
+  result = start_call(run, run->timeout_ns, 1, &call);
+  if (result != LINKSPAN_OK) return result;
+  if (run->how->cancel_once != NULL) {
+    wait_for_file(run->how->cancel_once);
+    OK(linkspan_call_cancel(call, LINKSPAN_CODE_CANCELLED, "cancelled by the caller", LINKSPAN_NUL));
+  }
+  if (run->how->close_once != NULL) {
+    wait_for_file(run->how->close_once);
+    OK(linkspan_channel_shutdown(run->channel, 0));
+  }
+  for (*event = next_event(run->queue); event->tag != 1; *event = next_event(run->queue)) release_event(event);
+  return LINKSPAN_OK;
+}
+
+static void tell_end(struct outcome *outcome, const linkspan_event *event) {
+  if (event->code == LINKSPAN_CODE_OK) {
+    tell(outcome, "", "OK", "", 0);
+    return;
+  }
+  tell(outcome, "status", linkspan_code_text(event->code), event->text, event->text_len);
+  outcome->unprocessed = (event->flags & LINKSPAN_EVENT_F_UNPROCESSED) != 0;
+  snprintf(outcome->peer, sizeof outcome->peer, "%.*s", (int)event->peer_len, event->peer == NULL ? "" : event->peer);
+}
+
+static void make_calls(const struct run *run, struct outcome *outcome) {
   linkspan_event event;
   linkspan_result result;
-  options.message = bytes_message(message, from_hex(hex, message));
-  options.timeout_ns = strcmp(timeout_ms, "-") == 0 ? LINKSPAN_FOREVER : strtoll(timeout_ms, NULL, 10) * 1000000;
-  refusal[0] = '\0';
-  result = linkspan_channel_unary_wait(channel, &options, &event, sizeof event);
+  int i;
+  for (i = 0; i < run->how->earlier; i++) {
+    OK(call_told(run, &event));
+    release_event(&event);
+  }
+  for (i = 0; i < run->how->beside; i++) OK(start_call(run, LINKSPAN_FOREVER, 0, NULL));
+  if (run->how->start_once != NULL) wait_for_file(run->how->start_once);
+  result = call_told(run, &event);
   if (result != LINKSPAN_OK) {
     /* The options above are sound, so EINVAL is about the method, which core calls a question of state. */
     tell(outcome, "call", result == LINKSPAN_EINVAL ? "State" : kind_of(result, "BadOption"), refusal, strlen(refusal));
     return;
   }
-  if (event.code == LINKSPAN_CODE_OK) tell(outcome, "", "OK", "", 0);
-  else tell(outcome, "status", linkspan_code_text(event.code), event.text, event.text_len);
+  tell_end(outcome, &event);
   release_event(&event);
 }
 
@@ -117,6 +190,9 @@ static void run_case(linkspan_engine engine, char **columns, struct outcome *out
   static const char closed[] = "@closed ";
   const char *target = columns[1];
   int is_closed = strncmp(target, closed, strlen(closed)) == 0;
+  static uint8_t message[LARGEST_REQUEST];
+  struct how how = parse_how(columns[6]);
+  struct run run;
   linkspan_options options;
   linkspan_credentials credentials;
   linkspan_channel channel;
@@ -125,17 +201,27 @@ static void run_case(linkspan_engine engine, char **columns, struct outcome *out
   if (is_closed) target += strlen(closed);
   OK(linkspan_options_new(&options));
   if (set_options(options, columns[5], outcome)) {
-    OK(linkspan_credentials_insecure(&credentials));
+    credentials = credentials_of(&how);
     result = linkspan_channel_new(engine, target, LINKSPAN_NUL, credentials, options, &channel, &error);
     OK(linkspan_handle_close(credentials));
     if (result != LINKSPAN_OK) {
       tell_refusal(outcome, kind_of(result, is_about_an_option(&error) ? "BadOption" : "BadTarget"), &error);
     } else {
       if (is_closed) OK(linkspan_channel_shutdown(channel, 0));
-      make_call(channel, columns[2], columns[3], columns[4], outcome);
+      memset(message, 0, sizeof message);
+      run.channel = channel;
+      run.how = &how;
+      run.method = columns[2];
+      run.timeout_ns = parse_timeout(columns[3]);
+      run.message = message;
+      run.message_len = how.request_size < 0 ? from_hex(columns[4], message) : (size_t)how.request_size;
+      CHECK(run.message_len <= sizeof message);
+      OK(linkspan_queue_new(engine, 0, &run.queue, NULL));
+      make_calls(&run, outcome);
       outcome->final_state = state_name(channel);
       OK(linkspan_handle_json(channel, 0, &outcome->dump));
       OK(linkspan_handle_close(channel));
+      OK(linkspan_handle_close(run.queue));
     }
   }
   OK(linkspan_handle_close(options));
@@ -165,6 +251,8 @@ static void print_outcome(const char *name, const struct outcome *outcome) {
   print_json_text(name, strlen(name));
   printf(",\"error_at\":\"%s\",\"kind_or_code\":\"%s\",\"text\":", outcome->error_at, outcome->kind);
   print_json_text(outcome->text, strlen(outcome->text));
+  printf(",\"unprocessed\":%s,\"peer\":", outcome->unprocessed < 0 ? "null" : outcome->unprocessed ? "true" : "false");
+  print_json_text(outcome->peer, strlen(outcome->peer));
   printf(",\"final_state\":\"%s\",\"events\":[", outcome->final_state);
   print_events(outcome->dump);
   printf("]}\n");
@@ -210,7 +298,7 @@ int main(int argc, char **argv) {
   guard(GUARD_SECONDS);
   engine = engine_with_log();
   while (fgets(line, sizeof line, file) != NULL) {
-    struct outcome outcome = {"", "OK", "", "", 0};
+    struct outcome outcome = {"", "OK", "", -1, "", "", 0};
     char *columns[COLUMNS];
     if (line[0] == '\n') continue;
     CHECK(split(line, columns) == COLUMNS);

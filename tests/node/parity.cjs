@@ -3,6 +3,7 @@
 /** Answers what happens in each case of a file, for comparison with the other languages: node parity.cjs FILE */
 
 const fs = require("node:fs");
+const { setTimeout } = require("node:timers/promises");
 const { Channel, Code, RpcError, State } = require("../../bindings-node/index.cjs");
 const { failed, guard } = require("./guard.cjs");
 
@@ -23,16 +24,18 @@ async function main([file]) {
 }
 
 async function answer(line) {
-  const [name, target, method, timeout, requestHex, options = ""] = line.split("\t");
+  const [name, target, method, timeout, requestHex, options = "", words = ""] = line.split("\t");
+  const how = Object.fromEntries(words.split(" ").filter(Boolean).map((word) => [...word.split(/=(.*)/), true].slice(0, 2)));
   const isClosed = target.startsWith(CLOSED);
   let channel;
   try {
-    channel = new Channel(isClosed ? target.slice(CLOSED.length) : target, parsed(options));
+    channel = new Channel(isClosed ? target.slice(CLOSED.length) : target, { ...parsed(options), ...tls(how) });
   } catch (error) {
     return { case: name, error_at: "create", kind_or_code: kindOf(error), text: error.message, final_state: "", events: [] };
   }
   if (isClosed) channel.close();
-  const outcome = await called(channel, method, Buffer.from(requestHex, "hex"), timeout);
+  const request = how.request_size === undefined ? Buffer.from(requestHex, "hex") : Buffer.alloc(Number(how.request_size));
+  const outcome = await called(channel, method, request, timeout, how);
   const result = {
     case: name,
     ...outcome,
@@ -43,19 +46,44 @@ async function answer(line) {
   return result;
 }
 
-async function called(channel, method, request, timeout) {
-  const options = timeout === "-" ? {} : { timeoutMs: Number(timeout) };
+async function called(channel, method, request, timeout, how) {
+  const beside = new AbortController();
+  const common = { metadata: Array(Number(how.metadata ?? 0)).fill(["k", "v"]) };
+  if (how.wait_for_ready) common.waitForReady = true;
+  const options = timeout === "-" ? common : { ...common, timeoutMs: Number(timeout) };
+  for (let calls = 0; calls < Number(how.earlier ?? 0); calls++) await channel.unary(method, request, options).catch(() => {});
+  // They go on beside the call that is told.
+  for (let calls = 0; calls < Number(how.beside ?? 0); calls++) {
+    channel.unary(method, request, { ...common, signal: beside.signal }).catch(() => {});
+  }
+  if (how.start_once) await fileAt(how.start_once);
+  const canceller = new AbortController();
   try {
-    await channel.unary(method, request, options);
+    const response = channel.unary(method, request, { ...options, signal: canceller.signal });
+    response.catch(() => {});
+    if (how.cancel_once) await fileAt(how.cancel_once).then(() => canceller.abort("the case says so"));
+    if (how.close_once) await fileAt(how.close_once).then(() => channel.close());
+    await response;
     return { error_at: "", kind_or_code: "OK", text: "" };
   } catch (error) {
-    if (error instanceof RpcError && error.cause === undefined) {
-      return { error_at: "status", kind_or_code: nameOf(Code, error.code), text: error.details };
-    }
+    const isStatus = error instanceof RpcError && (error.cause === undefined || canceller.signal.aborted);
+    if (isStatus) return { error_at: "status", kind_or_code: nameOf(Code, error.code), text: error.details, peer: error.peer ?? "" };
     // An error of the engine, not a status: as itself, or as the cause of the status Node's users meet.
     const ownError = error.cause ?? error;
     return { error_at: "call", kind_or_code: kindOf(ownError), text: ownError.message };
+  } finally {
+    beside.abort();
   }
+}
+
+function tls({ roots, certificate, key }) {
+  if (roots === undefined) return {};
+  const own = certificate && { cert: fs.readFileSync(certificate), key: fs.readFileSync(key) };
+  return { tls: { ca: fs.readFileSync(roots), ...own } };
+}
+
+async function fileAt(path) {
+  while (!fs.existsSync(path)) await setTimeout(1);
 }
 
 /** `key=TYPE:VALUE`, separated by spaces. */

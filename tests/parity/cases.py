@@ -1,7 +1,7 @@
 """The situations in which all languages must say the same, with what that is.
 
 A case is one channel and one unary call on it. The programs get them as lines of
-`case TAB target TAB method TAB timeout_ms TAB request_hex TAB options` (`-`: no timeout).
+`case TAB target TAB method TAB timeout_ms TAB request_hex TAB options TAB how` (`-`: no timeout; how: see `core/examples/parity.rs`).
 """
 
 import dataclasses
@@ -31,10 +31,11 @@ class Case:
     timeout_ms: int = None
     request_hex: str = ""
     options: str = ""
+    how: str = ""
 
     def line(self):
         timeout = "-" if self.timeout_ms is None else str(self.timeout_ms)
-        return "\t".join((self.name, self.target, self.method, timeout, self.request_hex, self.options))
+        return "\t".join((self.name, self.target, self.method, timeout, self.request_hex, self.options, self.how))
 
 
 def cases(server, refused, first_of_both, second_of_both, silent):

@@ -65,8 +65,8 @@ class Expecting(unittest.TestCase):
 
 
 class Cases(unittest.TestCase):
-    def test_names_are_unique_and_lines_have_six_fields(self):
+    def test_names_are_unique_and_lines_have_seven_fields(self):
         every = cases("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "127.0.0.1:5")
         self.assertEqual(len({case.name for case in every}), len(every))
         for case in every:
-            self.assertEqual(case.line().count("\t"), 5, case.name)
+            self.assertEqual(case.line().count("\t"), 6, case.name)

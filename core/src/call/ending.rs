@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::progress::{Attempt, Progress, Where};
+use super::progress::{Attempt, Progress, Where, Whose};
 use super::verdict::verdict;
 use super::{CallEnd, CallSpec, Timeout};
 use crate::channel::LocalChannel;
+use crate::failure::Failure;
 use crate::load_report::{self, LoadReport};
 use crate::metadata::Metadata;
 use crate::observe::trail::{ConnectTrail, Phase, Trail};
@@ -61,15 +62,23 @@ impl Progress {
             Ending::Peer { status, trailing } => {
                 let trail = made.map(|made| {
                     let (phase, address, made) = (Phase::Wait, address(), Some(made));
-                    Trail { phase, address, connect: None, waits_for: None, made, sent, now }.to_string()
+                    let (connect, is_of_look_up, waits_for, deadline) = (None, false, None, None);
+                    Trail { phase, address, connect, is_of_look_up, waits_for, made, deadline, sent, now }.to_string()
                 });
                 let trail = trail.unwrap_or_default();
                 CallEnd { status, trailing, local: false, sent, attempts, peer, elapsed, trail }
             }
             Ending::Local(failure) => {
                 let connect = if peer.is_none() { connect_trail(channel) } else { None };
-                let (phase, address) = (self.attempt.phase.get(), address());
-                let trail = Trail { phase, address, connect, waits_for, made, sent, now }.to_string();
+                let phase = match (self.attempt.phase.get(), &connect) {
+                    (Phase::Connect, Some(connect)) => connect.phase(),
+                    (phase, _) => phase,
+                };
+                let (address, is_of_look_up) = (address(), failure.is_of_look_up());
+                let is_deadline = matches!(failure, Failure::DeadlineExceeded { .. });
+                let deadline = is_deadline.then(|| self.whose_deadline()).flatten();
+                let trail = Trail { phase, address, connect, is_of_look_up, waits_for, made, deadline, sent, now };
+                let trail = trail.to_string();
                 let words = failure.words(channel.config().dialect);
                 let text = if failure.is_callers_own() { words } else { format!("{words}; {trail}") };
                 let status = Status::new(failure.code(), text);
@@ -88,16 +97,20 @@ fn tell_load(now: Time, in_flight: &InFlight, ending: &Ending) -> bool {
 }
 
 /// The shorter of the call's and its method's ([SC-20]).
-pub(super) fn timeout<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Option<Duration> {
-    let of_call = match spec.timeout {
-        Timeout::ChannelDefault => channel.config().default_timeout,
-        Timeout::None => None,
-        Timeout::After(timeout) => Some(timeout),
-        Timeout::AlreadyPast => Some(Duration::ZERO),
+pub(super) fn timeout<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> (Option<Duration>, Whose) {
+    let (of_call, whose) = match spec.timeout {
+        Timeout::ChannelDefault => (channel.config().default_timeout, Whose::Channel),
+        Timeout::None => (None, Whose::Call),
+        Timeout::After(timeout) => (Some(timeout), Whose::Call),
+        Timeout::AlreadyPast => (Some(Duration::ZERO), Whose::Call),
     };
     let of_method = spec.method.config.as_ref().and_then(|config| config.timeout);
-    let timeout = [of_call, of_method].into_iter().flatten().min();
-    timeout.filter(|timeout| *timeout <= LONGEST_TIMEOUT)
+    let (timeout, whose) = match (of_call, of_method) {
+        (Some(of_call), Some(of_method)) if of_method < of_call => (Some(of_method), Whose::Method),
+        (None, Some(of_method)) => (Some(of_method), Whose::Method),
+        (of_call, _) => (of_call, whose),
+    };
+    (timeout.filter(|timeout| *timeout <= LONGEST_TIMEOUT), whose)
 }
 
 fn connect_trail<D: Driver>(channel: &LocalChannel<D>) -> Option<Rc<ConnectTrail>> {

@@ -41,7 +41,7 @@ use methods::{Method, Methods};
 /// How long a call may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timeout {
-    /// What the channel's options say; none unless they do.
+    /// What the channel's options say of unary calls; none unless they do, and none for streams.
     #[default]
     ChannelDefault,
     /// As long as it takes.

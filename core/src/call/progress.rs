@@ -6,7 +6,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::channel::LocalChannel;
 use crate::channel::call_limits::AtAddress;
 use crate::failure::{CallLimit, Failure};
 use crate::observe::attempts::{AttemptEnd, AttemptsTrail};
-use crate::observe::trail::{Phase, Sent};
+use crate::observe::trail::{Milliseconds, Phase, Sent};
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::{Driver, sleep_until};
 use crate::status::Code;
@@ -31,11 +31,33 @@ pub(super) struct Progress {
     pub(super) started: Time,
     /// `None` is no deadline.
     timeout: Option<Duration>,
+    timeout_is: Whose,
     /// How many attempts were started.
     pub(super) attempts: Cell<u32>,
     pub(super) attempt: Attempt,
     /// Of a call with more than one attempt, or one that is worth telling of.
     past: OnceCell<Box<Past>>,
+}
+
+/// Whose word a call's timeout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Call,
+    Channel,
+    Method,
+}
+
+impl Whose {
+    /// Whose the deadline was that has passed, for whoever did not set it.
+    fn words(self, timeout: Option<Duration>) -> Option<String> {
+        let source = match (self, timeout?) {
+            (_, Duration::ZERO) => return Some("the deadline was past when the call was made".into()),
+            (Self::Call, _) => return None,
+            (Self::Channel, _) => "linkspan.default_timeout_ms",
+            (Self::Method, _) => "the service config's timeout for the method",
+        };
+        Some(format!("the deadline was {source}, {}", Milliseconds(timeout?)))
+    }
 }
 
 /// What calls keep besides that had failed attempts.
@@ -78,6 +100,8 @@ pub(super) struct Attempt {
     reads_then: Cell<u32>,
     /// The connection on which an attempt before it came to nothing.
     avoids: Cell<Option<u64>>,
+    /// Held elsewhere while not all of a large request is written.
+    unwritten: RefCell<Weak<()>>,
 }
 
 /// Which connection an attempt has to do with.
@@ -98,15 +122,16 @@ impl Progress {
 
     /// The call was given its method's config, which may leave it less time; it counts from the start of the call ([SC-20]).
     pub(super) fn on_configured<D: Driver>(&mut self, channel: &LocalChannel<D>, spec: &CallSpec) {
-        self.timeout = ending::timeout(channel, spec);
+        (self.timeout, self.timeout_is) = ending::timeout(channel, spec);
         self.attempt.deadline = self.timeout.map(|timeout| self.started + timeout);
     }
 
-    fn begin(started: Time, timeout: Option<Duration>) -> Self {
+    fn begin(started: Time, (timeout, timeout_is): (Option<Duration>, Whose)) -> Self {
         let deadline = timeout.map(|timeout| started + timeout);
         Self {
             started,
             timeout,
+            timeout_is,
             attempts: Cell::new(0),
             attempt: Attempt::begin(deadline, started),
             past: OnceCell::new(),
@@ -209,6 +234,11 @@ impl Progress {
     /// How far the request got, in the attempt that came so far or in one before it.
     pub(super) fn furthest(&self, sent: Sent) -> Sent {
         self.past.get().and_then(|past| past.reached.get()).map_or(sent, |reached| reached.max(sent))
+    }
+
+    /// Whose the deadline was that has passed, unless it was the call's own.
+    pub(super) fn whose_deadline(&self) -> Option<String> {
+        self.timeout_is.words(self.timeout)
     }
 
     fn deadline_exceeded(&self) -> Failure {
@@ -319,6 +349,7 @@ impl Attempt {
             since: Cell::new(Time::ZERO),
             reads_then: Cell::new(0),
             avoids: Cell::new(None),
+            unwritten: RefCell::default(),
         }
     }
 
@@ -375,6 +406,14 @@ impl Attempt {
         *self.place.borrow_mut() = Where::On(connection, in_flight);
     }
 
+    /// The request was handed over as a whole; while this is held elsewhere, not all of it is written.
+    pub(super) fn on_handed_over(&self, unwritten: Option<Weak<()>>) {
+        self.phase.set(Phase::Wait);
+        if let Some(unwritten) = unwritten {
+            self.unwritten.replace(unwritten);
+        }
+    }
+
     /// The address of the connection it is on.
     pub(super) fn peer(&self) -> Option<Arc<str>> {
         match &*self.place.borrow() {
@@ -402,6 +441,9 @@ impl Attempt {
 
     /// Nothing read since the stream was opened, or since it began to wait for a place, is evidence against the connection.
     fn on_deadline<D: Driver>(&self, driver: &D) {
+        if self.unwritten.borrow().strong_count() > 0 {
+            self.phase.set(Phase::Send);
+        }
         if let Where::On(connection, _) | Where::WaitsFor(connection, _) = &*self.place.borrow()
             && connection.reads() == self.reads_then.get()
         {
@@ -443,7 +485,7 @@ mod tests {
                 (Some(late), CANCEL, Code::Cancelled),
                 (None, CANCEL, Code::Cancelled),
             ] {
-                let progress = Progress::begin(driver.now(), timeout);
+                let progress = Progress::begin(driver.now(), (timeout, Whose::Call));
                 let reset = Outcome::local(Failure::StreamReset { http2_code });
                 let work = pin!(std::future::ready(reset));
                 let outcome = progress.supervise(&driver, &Inbox::default(), work).await;
@@ -457,7 +499,7 @@ mod tests {
     #[test]
     fn a_status_that_came_before_anybody_looked_at_the_deadline_stands() {
         MemoryDriver::run(|driver| async move {
-            let progress = Progress::begin(driver.now(), Some(Duration::from_nanos(1)));
+            let progress = Progress::begin(driver.now(), (Some(Duration::from_nanos(1)), Whose::Call));
             let status = Status::new(Code::Ok, "");
             let ending = Ending::Peer { status, trailing: Metadata::new() };
             let work = pin!(std::future::ready(Outcome { ending, sent: Sent::Processed }));

@@ -16,7 +16,7 @@ use super::progress::{Attempt, Progress};
 use super::quota::SendQuota;
 use super::replay::{Cursor, Replay};
 use super::unary::due;
-use super::{CallEnd, CallSpec, attempt, configured, limits, waiting};
+use super::{CallEnd, CallSpec, Timeout, attempt, configured, limits, waiting};
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::metadata::Metadata;
@@ -45,6 +45,10 @@ pub(crate) async fn run<D: Driver>(
     quota: &SendQuota,
     events: &impl StreamEvents,
 ) -> CallEnd {
+    // The channel's default is for calls with one answer; a stream lasts as long as it is wanted.
+    if spec.timeout == Timeout::ChannelDefault {
+        spec.timeout = Timeout::None;
+    }
     let (mut progress, replay) = (Progress::start(channel, spec), Replay::new(channel.call_buffer()));
     if channel.config().takes_resolvers_config
         && let Err(outcome) = configured::bind(channel, spec, &mut progress, inbox).await

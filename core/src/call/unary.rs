@@ -145,10 +145,11 @@ async fn exchange<D: Driver>(
         Err(failure) => return attempt.local(failure),
     };
     attempt.sent.set(Sent::Processed);
+    let (outbound, unwritten) = outbound.watched();
     // Why it took nothing, if it did, comes from the receiving half.
     let _ = stream.sender.send_now(outbound, true);
     channel.counters().messages_sent.one();
-    attempt.phase.set(Phase::Wait);
+    attempt.on_handed_over(unwritten);
 
     let outcome = receive(channel, spec, &mut stream.receiver, attempt, received).await;
     if matches!(outcome.ending, Ending::Peer { .. }) {

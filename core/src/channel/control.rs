@@ -27,7 +27,7 @@ use super::usage::Usage;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::AttemptNote;
+use crate::observe::trail::{AttemptNote, DialStep};
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::endpoint::EndpointBook;
 use crate::policy::balancer::graceful_switch::GracefulSwitch;
@@ -462,8 +462,9 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         let Some(Lost { state, address }) = self.subchannels.on_lost(now, subchannel, connection) else { return };
         if state == State::TransientFailure {
-            let took = Duration::ZERO;
-            self.showing.on_dial_failed(AttemptNote { address: address.clone(), cause: words.clone(), took });
+            let (address, cause) = (address.clone(), words.clone());
+            let (step, took) = (DialStep::Settings, Duration::ZERO);
+            self.showing.on_dial_failed(AttemptNote { address, cause, step, took });
         }
         self.showing.because(Cause {
             words: words.into(),
@@ -517,10 +518,10 @@ impl<D: Driver> Control<D> {
     fn publish(&self) {
         let connections = self.subchannels.connections();
         let dialing = self.subchannels.dialing().take(MOST_NOTES).collect();
-        let is_resolving = self.resolving.is_waited_for();
+        let look_up = self.resolving.waited_for();
         let ailing = self.subchannels.ailing().take(MOST_NOTES).collect();
         let breakers = self.policy.open_breakers();
-        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), is_resolving, ailing, breakers);
+        self.showing.publish(connections, dialing, self.subchannels.next_attempt(), look_up, ailing, breakers);
     }
 }
 

@@ -10,6 +10,7 @@ use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
 use crate::line::Line;
 use crate::observe::counters::ChannelCounters;
+use crate::observe::trail::DialStep;
 use crate::policy::balancer::SubchannelId;
 use crate::runtime::{Driver, Task, sleep_until};
 use crate::time::{Time, earliest};
@@ -26,11 +27,14 @@ pub(super) struct LinkId {
     pub(super) connection: u64,
 }
 
-/// What goes for one dial.
-pub(super) struct LinkOrder<T: Task> {
-    /// The calls that wait for the connection.
+/// What is dialed, for whom and until when.
+pub(super) struct Dial<T: Task> {
+    pub(super) address: Address,
+    /// Of the calls that wait for the connection.
     pub(super) line: Rc<Line>,
     pub(super) deadline: Time,
+    /// Where the dial is, for whoever tells it.
+    pub(super) step: Rc<Cell<DialStep>>,
     /// Who is to look at the certificates first.
     pub(super) watch: Option<Rc<Watch<T>>>,
 }
@@ -39,12 +43,11 @@ pub(super) struct LinkOrder<T: Task> {
 pub(super) fn spawn<D: Driver>(
     driver: &D,
     id: LinkId,
-    address: Address,
+    order: Dial<D::Task>,
     settings: Rc<DialSettings>,
     mailbox: Rc<Mailbox>,
-    order: LinkOrder<D::Task>,
 ) -> D::Task {
-    let LinkOrder { line, deadline, watch } = order;
+    let Dial { address, line, deadline, step, watch } = order;
     let report = Report {
         id,
         mailbox,
@@ -57,7 +60,7 @@ pub(super) fn spawn<D: Driver>(
     // Boxed with all it needs, because a dial is over soon and a connection stays: its task need not have room for both.
     let dial_driver = driver.clone();
     let dialing = Box::pin(async move {
-        let dialing = || dial(&dial_driver, id.connection, &address, &settings, &line, deadline);
+        let dialing = || dial(&dial_driver, id.connection, &address, &settings, &line, deadline, &step);
         // The watch looks after what is dialed, not after what is connected.
         match &watch {
             None => dialing().await,

@@ -264,7 +264,7 @@ const REGISTRY: &[OptionDoc] = &[
         (0, I32_MAX),
         [0, 0],
         "0: none",
-        "The deadline of calls that set none; 0 is none.",
+        "The deadline of unary calls that set none; streams have none. 0 is none.",
     ),
     int(
         "linkspan.stream_window_bytes",

@@ -9,6 +9,7 @@ use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, log};
+use crate::observe::trail::LookUpNote;
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
 use crate::policy::jitter::jittered;
@@ -74,9 +75,14 @@ impl<D: Driver> Resolving<D> {
         self.has_result
     }
 
-    /// Whether calls wait for a name, not for a connection.
-    pub(super) fn is_waited_for(&self) -> bool {
-        !self.has_result
+    /// What calls wait for that wait for a name, not for a connection.
+    pub(super) fn waited_for(&self) -> Option<LookUpNote> {
+        if self.has_result {
+            return None;
+        }
+        let since = self.last_started.filter(|_| self.task.is_some());
+        let next = self.due.filter(|_| since.is_none());
+        Some(LookUpNote { target: self.config.target.canonical.clone(), since, failure: None, next })
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {

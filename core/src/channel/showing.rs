@@ -11,10 +11,10 @@ use super::config::ChannelConfig;
 use super::mailbox::Mailbox;
 use super::slot::Publisher;
 use super::snapshot::{Connected, Snapshot};
-use crate::failure::Failure;
+use crate::failure::{Dialect, Failure};
 use crate::observe::events::ChannelEvent;
 use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::{AttemptNote, BreakerNote, ConnectTrail};
+use crate::observe::trail::{AttemptNote, BreakerNote, ConnectTrail, DialNote, LookUpNote};
 use crate::policy::balancer::breaker::{BreakerTurned, OpenBreaker};
 use crate::policy::balancer::{FixedPicker, PickResult, Picker};
 use crate::policy::connectivity::steps;
@@ -170,13 +170,14 @@ impl Showing {
     pub(super) fn publish(
         &self,
         connections: Box<[Option<Connected>]>,
-        dialing: Vec<(String, Time)>,
+        dialing: Vec<DialNote>,
         next_attempt: Option<Time>,
-        is_resolving: bool,
+        look_up: Option<LookUpNote>,
         ailing: Vec<String>,
         open_breakers: Vec<OpenBreaker>,
     ) {
         self.shown.counters.breakers_open.set(open_breakers.len() as u64);
+        let is_resolving = look_up.is_some();
         let trail = (self.state != State::Ready).then(|| {
             let attempts = self.notes.iter().cloned().collect();
             // While one is being dialed, waiting for another is not what holds a call up.
@@ -186,7 +187,10 @@ impl Showing {
                 BreakerNote { address, since, why, probe_at }
             };
             let breakers = open_breakers.into_iter().take(MOST_NOTES).map(note).collect();
-            Rc::new(ConnectTrail { attempts, dialing, next_attempt, ailing, breakers })
+            let failure = self.failure.as_ref().filter(|failure| failure.is_of_look_up());
+            let failure = failure.map(|failure| failure.words(Dialect::Native));
+            let look_up = look_up.map(|look_up| LookUpNote { failure, ..look_up });
+            Rc::new(ConnectTrail { attempts, dialing, next_attempt, look_up, ailing, breakers })
         });
         let is_told = !self.is_past || self.state == State::TransientFailure;
         let failure = self.failure.as_deref().filter(|_| is_told).cloned();
@@ -201,7 +205,9 @@ impl Showing {
     pub(super) fn close(&mut self, now: Time) {
         self.because("the channel was closed");
         self.record(now, State::Shutdown);
-        self.publisher.publish(Snapshot::closed());
+        // Calls that wait tell what for.
+        let trail = self.publisher.newest().trail.clone();
+        self.publisher.publish(Snapshot::closed(trail));
     }
 
     fn record(&mut self, now: Time, to: State) {

@@ -86,6 +86,10 @@ impl Drop for Leave<'_> {
 pub(super) struct Publisher(Rc<SnapshotSlot>);
 
 impl Publisher {
+    pub(super) fn newest(&self) -> Rc<Snapshot> {
+        self.0.newest()
+    }
+
     pub(super) fn publish(&self, snapshot: Snapshot) {
         *self.0.newest.borrow_mut() = Rc::new(snapshot);
         self.0.wake_all();

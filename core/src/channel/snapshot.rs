@@ -71,8 +71,8 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn closed() -> Self {
-        Self { state: State::Shutdown, ..Self::idle() }
+    pub(super) fn closed(trail: Option<Rc<ConnectTrail>>) -> Self {
+        Self { state: State::Shutdown, trail, ..Self::idle() }
     }
 
     pub(super) fn new(

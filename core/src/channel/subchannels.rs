@@ -12,14 +12,14 @@ use super::certificates::Certificates;
 use super::config::ChannelConfig;
 use super::gate::Visitor;
 use super::health::{Asking, Checkup, Said};
-use super::link::{self, LinkId, LinkOrder};
+use super::link::{self, Dial, LinkId};
 use super::mailbox::Mailbox;
 use super::members::{Members, Wanted};
 use super::snapshot::Connected;
 use super::usage::Usage;
 use crate::address::Address;
 use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::AttemptNote;
+use crate::observe::trail::{AttemptNote, DialNote, DialStep};
 use crate::policy::balancer::tally::Tally;
 use crate::policy::balancer::{Health, SubchannelId, SubchannelIds};
 use crate::policy::jitter::jittered;
@@ -30,7 +30,7 @@ use crate::small_map::SmallMap;
 use crate::state::State;
 use crate::time::{Time, earliest};
 use crate::transport::connection::Connection;
-use crate::transport::dial::DialSettings;
+use crate::transport::dial::{DialSettings, first_step};
 
 pub(super) struct Subchannels<D: Driver> {
     driver: D,
@@ -72,6 +72,7 @@ struct Slot<T: Task> {
 struct Dialing {
     connection: u64,
     started: Time,
+    step: Rc<Cell<DialStep>>,
     /// The connection it is to take the place of, and why.
     replaces: Option<(u64, String)>,
 }
@@ -319,13 +320,14 @@ impl<D: Driver> Subchannels<D> {
             format!("{}: connection {connection} dials {}{wanted}", self.config.given_target, slot.address)
         });
         let replaces = if let Wanted::Successor { of, why } = wanted { Some((of, why)) } else { None };
-        slot.dialing = Some(Box::new(Dialing { connection, started: now, replaces }));
+        let step = Rc::new(Cell::new(first_step(&slot.address)));
+        slot.dialing = Some(Box::new(Dialing { connection, started: now, step: Rc::clone(&step), replaces }));
         let link_id = LinkId { subchannel: id, connection };
-        let (address, settings, mailbox) = (slot.address.clone(), Rc::clone(&self.settings), Rc::clone(&self.mailbox));
+        let (settings, mailbox) = (Rc::clone(&self.settings), Rc::clone(&self.mailbox));
         let line = Rc::clone(slot.members.pool().line());
         let watch = self.certificates.as_mut().and_then(|certificates| certificates.on_dial(now));
-        let order = LinkOrder { line, deadline: order.deadline, watch };
-        let task = link::spawn(&self.driver, link_id, address, settings, mailbox, order);
+        let dial = Dial { address: slot.address.clone(), line, deadline: order.deadline, step, watch };
+        let task = link::spawn(&self.driver, link_id, dial, settings, mailbox);
         self.links.insert(connection, task);
     }
 
@@ -379,7 +381,8 @@ impl<D: Driver> Subchannels<D> {
         let calls_arrive = self.usage.calls_arrive(now);
         slot.machine.on_dial_failed(now, &self.config.dial, calls_arrive, self.driver.random_unit());
         self.gate.on_failure(&slot.address);
-        let note = AttemptNote { address: slot.address.to_string(), cause, took: now.since(dialing.started) };
+        let (address, step) = (slot.address.to_string(), dialing.step.get());
+        let note = AttemptNote { address, cause, step, took: now.since(dialing.started) };
         Some((note, slot.machine.state()))
     }
 
@@ -460,9 +463,12 @@ impl<D: Driver> Subchannels<D> {
         connections
     }
 
-    /// The addresses being dialed, and since when.
-    pub(super) fn dialing(&self) -> impl Iterator<Item = (String, Time)> {
-        self.slots.iter().filter_map(|(_, slot)| Some((slot.address.to_string(), slot.dialing.as_ref()?.started)))
+    /// The addresses being dialed.
+    pub(super) fn dialing(&self) -> impl Iterator<Item = DialNote> {
+        self.slots.iter().filter_map(|(_, slot)| {
+            let Dialing { started, step, .. } = slot.dialing.as_deref()?;
+            Some(DialNote { address: slot.address.to_string(), since: *started, step: Rc::clone(step) })
+        })
     }
 
     /// When the next dial is due, while all wait for one.

@@ -29,6 +29,7 @@ use super::wire::Wire;
 use crate::address::Address;
 use crate::line::Line;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
+use crate::observe::trail::DialStep;
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
@@ -101,6 +102,7 @@ const REMEMBERED_RESETS: usize = 8_192;
 const RESETS_ARE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// Dials once; the calls of `line` wait for the connection. The error is a text for people; the address is added by whoever tells it.
+/// `step` is where the dial is; when it has failed, where it did.
 pub(crate) async fn dial<D: Driver>(
     driver: &D,
     id: u64,
@@ -108,20 +110,24 @@ pub(crate) async fn dial<D: Driver>(
     settings: &DialSettings,
     line: &Rc<Line>,
     deadline: Time,
+    step: &Cell<DialStep>,
 ) -> Result<Dialed<D::Socket>, String> {
-    let phase = Cell::new(match address {
-        Address::Unresolved { .. } => "its name to be looked up and the connection to open",
-        _ => "the connection to open",
-    });
     let started = driver.now();
-    let attempt = pin!(attempt(driver, id, address, settings, line, &phase));
+    step.set(first_step(address));
+    let attempt = pin!(attempt(driver, id, address, settings, line, step));
     tokio::select! {
         biased;
         dialed = attempt => dialed,
         () = driver.sleep_until(deadline) => {
-            Err(format!("timed out after {:.1} s waiting for {}", driver.now().since(started).as_secs_f64(), phase.get()))
+            let waited_for = step.get().words();
+            Err(format!("timed out after {:.1} s waiting for {waited_for}", driver.now().since(started).as_secs_f64()))
         }
     }
+}
+
+/// What a dial of this address waits for at first.
+pub(crate) fn first_step(address: &Address) -> DialStep {
+    if matches!(address, Address::Unresolved { .. }) { DialStep::LookUp } else { DialStep::Open }
 }
 
 async fn attempt<D: Driver>(
@@ -130,10 +136,10 @@ async fn attempt<D: Driver>(
     address: &Address,
     settings: &DialSettings,
     line: &Rc<Line>,
-    phase: &Cell<&'static str>,
+    step: &Cell<DialStep>,
 ) -> Result<Dialed<D::Socket>, String> {
     let started = driver.now();
-    let socket = open(driver, address, settings.options.socket, phase).await?;
+    let socket = open(driver, address, settings.options.socket, step).await?;
     let connected = driver.now();
     let local_address = socket.get_ref().local_address();
     if let Some(local) = settings.options.local {
@@ -144,7 +150,7 @@ async fn attempt<D: Driver>(
     let stream = match &settings.options.tls {
         None => MaybeTls::Plain(socket),
         Some(tls) => {
-            phase.set("the TLS handshake");
+            step.set(DialStep::Tls);
             let name =
                 server_name(&settings.options.server_name).map_err(|_| "TLS handshake failed: no name to ask for")?;
             let material = tls.source.material();
@@ -161,7 +167,7 @@ async fn attempt<D: Driver>(
     };
     let secured = driver.now();
 
-    phase.set("the server's HTTP/2 SETTINGS");
+    step.set(DialStep::Settings);
     let counters = Arc::new(ConnectionCounters::new(
         address.to_string().into(),
         local_address,
@@ -198,7 +204,17 @@ async fn attempt<D: Driver>(
                 if let Err(cause) = ended {
                     seen.note_end(cause.to_string());
                 }
-                let missing = if seen.has_settings() { "" } else { ", before its HTTP/2 SETTINGS" };
+                // TLS 1.3: the server judges the client's certificate after the client has done its part.
+                if seen.has_alert() {
+                    step.set(DialStep::Tls);
+                    return Poll::Ready(Err(format!("TLS handshake failed: {}", seen.end())));
+                }
+                let said_nothing = settings.options.tls.is_none() && seen.reads() == 0;
+                let missing = match seen.has_settings() {
+                    true => "",
+                    false if said_nothing => ", before its HTTP/2 SETTINGS (as servers do that want TLS)",
+                    false => ", before its HTTP/2 SETTINGS",
+                };
                 Poll::Ready(Err(format!("{}{missing}", seen.end())))
             }
             Poll::Pending if seen.has_settings() => Poll::Ready(Ok(())),
@@ -225,24 +241,16 @@ async fn open<D: Driver>(
     driver: &D,
     address: &Address,
     options: SocketOptions,
-    phase: &Cell<&'static str>,
+    step: &Cell<DialStep>,
 ) -> Result<Rewound<D::Socket>, String> {
     let socket = driver.connect(address, options).await;
     let Address::Tunnel(tunnel) = address else {
         return socket.map(|socket| Rewound::new(socket, Bytes::new())).map_err(|cause| cause.to_string());
     };
     let socket = socket.map_err(|cause| format!("the proxy cannot be reached: {cause}"))?;
-    phase.set("the proxy's answer to CONNECT");
+    step.set(DialStep::Proxy);
     // Boxed, because it is rare.
     Box::pin(proxy::connect(socket, tunnel)).await
-}
-
-/// The failure in words of ours, where TLS is what failed.
-fn told(cause: io::Error) -> io::Error {
-    match failures::words_of(&cause) {
-        Some(words) => io::Error::new(cause.kind(), words),
-        None => cause,
-    }
 }
 
 /// A socket, plain or under TLS.
@@ -264,8 +272,7 @@ impl<S: Socket> AsyncRead for MaybeTls<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            // A server that refuses a client's certificate says so after the handshake, in TLS 1.3.
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer).map_err(told),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Length-prefixed messages: one flag byte, four length bytes, the message ([WIRE-90]). Pure.
 
 use std::io::IoSlice;
+use std::sync::{Arc, Weak};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -40,6 +41,21 @@ pub(crate) struct Outbound {
     bytes: Bytes,
 }
 
+/// Such a message does not fit into one frame, and may not fit into a server's window.
+const WATCHED: usize = 16 << 10;
+
+/// The bytes of a large message.
+struct Held {
+    bytes: Bytes,
+    _held: Arc<()>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Outbound {
     /// A whole message. What is limited, and what the prefix tells, is its size as it is sent: compressed, if it is ([SC-24], [WIRE-97]).
     ///
@@ -54,6 +70,17 @@ impl Outbound {
         let mut prefix = [u8::from(is_compressed), 0, 0, 0, 0];
         prefix[1..].copy_from_slice(&length.to_be_bytes());
         Ok(Self { prefix, prefix_sent: 0, bytes })
+    }
+
+    /// With something that is held until all of it is written; a small message is written at once, as a rule.
+    pub(crate) fn watched(self) -> (Self, Option<Weak<()>>) {
+        if self.bytes.len() < WATCHED {
+            return (self, None);
+        }
+        let held = Arc::new(());
+        let unwritten = Arc::downgrade(&held);
+        let bytes = Bytes::from_owner(Held { bytes: self.bytes, _held: held });
+        (Self { bytes, ..self }, Some(unwritten))
     }
 
     /// Nothing: an empty frame that carries END_STREAM.
@@ -256,6 +283,23 @@ mod tests {
     }
 
     /// [WIRE-90]
+    #[test]
+    fn a_large_message_shows_whether_all_of_it_is_written() {
+        let (small, unwritten) = Outbound::message(Bytes::from(vec![7; 9]), None).expect("small enough").watched();
+        assert!(unwritten.is_none() && small.remaining() == PREFIX + 9);
+
+        let (mut large, unwritten) =
+            Outbound::message(Bytes::from(vec![7; WATCHED]), None).expect("small enough").watched();
+        let unwritten = unwritten.expect("watched");
+        let mut head = large.split_to(WATCHED);
+        head.advance(WATCHED);
+        drop(head);
+        assert_eq!((large.remaining(), large.chunk()[0]), (PREFIX, 7));
+        assert_eq!(unwritten.strong_count(), 1);
+        drop(large);
+        assert_eq!(unwritten.strong_count(), 0);
+    }
+
     #[test]
     fn a_message_carries_its_length() {
         let outbound = Outbound::message(Bytes::from_static(b"abc"), None).expect("small");

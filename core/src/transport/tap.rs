@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::tls::failures::{is_alert, words_of};
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use frames::FrameReader;
 pub(super) use seen::Seen;
@@ -117,7 +118,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         };
         let read = &mut buffer.filled_mut()[before..];
         match &outcome {
-            Err(cause) => self.frames.on_end(words_of(cause)),
+            Err(cause) => {
+                self.frames.seen.has_alert.set(is_alert(cause));
+                self.frames.on_end(words_of(cause));
+            }
             Ok(()) if read.is_empty() && wanted > 0 => self.frames.on_end("closed by the server".into()),
             Ok(()) => {
                 self.connection.bytes_received.add(read.len() as u64);
@@ -177,14 +181,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// rustls explains an end without close_notify with a link to its manual; users of gRPC need the fact alone.
-fn words_of(cause: &io::Error) -> String {
-    match cause.kind() {
-        io::ErrorKind::UnexpectedEof => "closed by the server in the middle".to_owned(),
-        _ => cause.to_string(),
     }
 }
 

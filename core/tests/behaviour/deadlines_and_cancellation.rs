@@ -77,6 +77,52 @@ fn the_channels_default_timeout_holds_unless_the_call_says_otherwise() {
     });
 }
 
+#[test]
+fn the_channels_default_timeout_is_not_for_streams() {
+    run(async {
+        let server = Server::start();
+        let channel = channel_with(&server.address(), &[("linkspan.default_timeout_ms", 60_000.into())]);
+        let mut connection = connected(&server, &channel).await;
+        for (timeout, headers) in [(Timeout::ChannelDefault, 0), (Timeout::After(SOON), 1)] {
+            let call = channel.stream(METHOD, in_time(timeout)).expect("a call");
+            let request = connection.request().await;
+            assert_eq!(request.header("grpc-timeout").len(), headers, "{timeout:?}");
+            drop(call);
+        }
+    });
+}
+
+/// [DL-5], [SC-20]
+#[test]
+fn a_deadline_that_the_caller_did_not_set_is_told_with_who_did() {
+    run(async {
+        let server = Server::start();
+        let of_method = r#"{"methodConfig":[{"name":[{}],"timeout":"0.05s"}]}"#;
+        let default = ("linkspan.default_timeout_ms", 60.into());
+        let (of_channel, of_method) = (vec![default.clone()], vec![default, ("grpc.service_config", of_method.into())]);
+        for (options, timeout, words) in [
+            (&of_channel, Timeout::ChannelDefault, Some("the deadline was linkspan.default_timeout_ms, 60.0 ms; ")),
+            (
+                &of_method,
+                Timeout::ChannelDefault,
+                Some("the deadline was the service config's timeout for the method, 50.0 ms; "),
+            ),
+            (
+                &of_method,
+                Timeout::None,
+                Some("the deadline was the service config's timeout for the method, 50.0 ms; "),
+            ),
+            (&of_channel, Timeout::After(Duration::from_millis(50)), None),
+            (&of_method, Timeout::AlreadyPast, Some("the deadline was past when the call was made; ")),
+        ] {
+            let channel = channel_with(&server.address(), options);
+            let text = failure(call_with(&channel, "", in_time(timeout)), Code::DeadlineExceeded).await.to_string();
+            assert_eq!(text.contains("the deadline was"), words.is_some(), "{text}");
+            assert!(text.contains(words.unwrap_or_default()), "{text}");
+        }
+    });
+}
+
 /// [WIRE-170], [WIRE-175], [CAN-1]
 #[test]
 fn a_cancelled_call_ends_with_the_code_and_text_it_was_given_and_the_server_is_told() {

@@ -105,7 +105,7 @@ fn more_waiting_calls_than_allowed_fail_at_once_and_those_before_go_on_waiting()
         becomes(&channel, State::TransientFailure).await;
         let failure = failure(patient_call(&channel), Code::ResourceExhausted).await;
         let text = failure.status().message();
-        assert!(text.starts_with("1 calls are waiting for a connection already (linkspan.max_queued_calls)"), "{text}");
+        assert!(text.starts_with("1 call is waiting for a connection already (linkspan.max_queued_calls)"), "{text}");
         assert_eq!(channel.metrics().calls_queued, 1);
 
         let server = port.listen();
@@ -222,7 +222,7 @@ fn at_a_limit_a_deadline_says_what_the_call_waited_for_and_a_full_queue_how_many
         let refused = failure(call(&channel), Code::ResourceExhausted).await;
         let reached = "limit reached: 1 of 1 calls in flight (linkspan.max_concurrent_requests)";
         let words =
-            format!("{reached}, and 1 calls are waiting already (linkspan.max_queued_calls); phase queue; not sent");
+            format!("{reached}, and 1 call is waiting already (linkspan.max_queued_calls); phase queue; not sent");
         assert_eq!(refused.status().message(), words);
         let late = failure(waiting, Code::DeadlineExceeded).await;
         let words = format!("deadline exceeded; phase queue; {reached}, 0 other calls waiting; not sent");

@@ -11,7 +11,7 @@ use crate::address::{Address, ProxyAuthorization};
 use crate::observe::counters::ChannelCounters;
 use crate::runtime::simulated::SimulatedDriver;
 use crate::runtime::{Driver, SocketOptions};
-use crate::transport::dial::{ConnectionOptions, DialSettings, dial};
+use crate::transport::dial::{ConnectionOptions, DialSettings, dial, first_step};
 
 const OK: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -173,7 +173,8 @@ async fn dial_for_five_seconds(driver: &SimulatedDriver, address: &Address) -> (
     };
     let settings = DialSettings::new(Arc::new(options), Arc::new(ChannelCounters::default()));
     let started = driver.now();
-    let outcome = dial(driver, 1, address, &settings, &Rc::default(), started + Duration::from_secs(5)).await;
+    let (deadline, step) = (started + Duration::from_secs(5), Cell::new(first_step(address)));
+    let outcome = dial(driver, 1, address, &settings, &Rc::default(), deadline, &step).await;
     (outcome.err().expect("no server is there"), driver.now().since(started))
 }
 

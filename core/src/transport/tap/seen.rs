@@ -3,8 +3,8 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 
-use super::words_of;
 use crate::failure::name_of_http2_code;
+use crate::transport::tls::failures::words_of;
 
 /// What has been seen on the wire. Written by the tap, read by the task that moves the connection, on the same loop.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub(in crate::transport) struct Seen {
     pub(super) has_too_many_pings: Cell<bool>,
     /// Set once, when reading ended or failed.
     pub(super) end: OnceCell<Box<str>>,
+    /// Set when that was an alert of TLS.
+    pub(super) has_alert: Cell<bool>,
     /// Set once, when writing failed.
     pub(super) write_failure: OnceCell<Box<str>>,
 }
@@ -109,6 +111,11 @@ impl Seen {
             (Some(end), None) => end.to_owned(),
             (None, None) => "closed by this side".to_owned(),
         }
+    }
+
+    /// Whether the server gave the connection up by an alert of TLS.
+    pub(in crate::transport) fn has_alert(&self) -> bool {
+        self.has_alert.get()
     }
 
     /// Why nothing can be written any more, once that is so.

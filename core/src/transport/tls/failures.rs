@@ -12,16 +12,29 @@ use crate::policy::expiry::length;
 /// [WIRE-3]
 pub(in crate::transport) const NO_HTTP_2: &str = "the server did not agree on HTTP/2 (ALPN \"h2\")";
 
-/// The words for a failure of a TLS stream, if TLS is what failed.
-pub(in crate::transport) fn words_of(cause: &io::Error) -> Option<String> {
-    let cause = cause.get_ref()?.downcast_ref::<Error>()?;
-    Some(words(cause))
+/// The words for a connection that cannot be read or written any more.
+pub(in crate::transport) fn words_of(cause: &io::Error) -> String {
+    match of_tls(cause) {
+        Some(cause) => words(cause),
+        // The TLS library explains an end without close_notify with a link to its manual; users of gRPC need the fact alone.
+        None if cause.kind() == io::ErrorKind::UnexpectedEof => "closed by the server in the middle".into(),
+        None => cause.to_string(),
+    }
+}
+
+/// Whether the server gave the connection up by an alert of TLS.
+pub(in crate::transport) fn is_alert(cause: &io::Error) -> bool {
+    matches!(of_tls(cause), Some(Error::AlertReceived(_)))
+}
+
+fn of_tls(cause: &io::Error) -> Option<&Error> {
+    cause.get_ref()?.downcast_ref()
 }
 
 /// The words for a failed handshake.
 pub(in crate::transport) fn words_of_handshake(cause: &io::Error) -> String {
-    match words_of(cause) {
-        Some(words) => words,
+    match of_tls(cause) {
+        Some(cause) => words(cause),
         None if cause.kind() == io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
         None => cause.to_string(),
     }

@@ -10,6 +10,7 @@
     reason = "a program of its own, not a room of the engine: it has its own clock and sockets"
 )]
 
+pub mod certificates;
 pub mod control;
 pub mod proxy;
 pub mod server;

@@ -1,22 +1,36 @@
 //! `test-server serve [--port N] [--name NAME]` or `test-server proxy --to HOST:PORT [--port N]`.
 //!
 //! The first line says `LISTENING 127.0.0.1:PORT`. Commands come on standard input; its end ends the program.
+//!
+//! `test-server certificates FOLDER` writes certificates and ends.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its reader")]
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
-use linkspan_faults::{control, proxy, server};
+use linkspan_faults::{certificates, control, proxy, server};
+
+const USAGE: &str = "usage: test-server serve [--port N] [--name NAME] | test-server proxy --to HOST:PORT [--port N] \
+    | test-server certificates FOLDER";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, folder] = &*arguments
+        && mode == "certificates"
+    {
+        return ended(certificates::write(folder.as_ref()));
+    }
     let Some(arguments) = Arguments::read(&arguments) else {
-        eprintln!("usage: test-server serve [--port N] [--name NAME] | test-server proxy --to HOST:PORT [--port N]");
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ran = runtime.and_then(|runtime| tokio::task::LocalSet::new().block_on(&runtime, run(arguments)));
-    match ran {
+    ended(runtime.and_then(|runtime| tokio::task::LocalSet::new().block_on(&runtime, run(arguments))))
+}
+
+fn ended(how: Result<(), impl Display>) -> ExitCode {
+    match how {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             eprintln!("test-server: {cause}");
