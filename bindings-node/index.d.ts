@@ -181,7 +181,12 @@ export interface ChannelMetrics {
     inFlight: number;
     /** Calls that wait: for a connection, for a stream on one, or at a limit. */
     queued: number;
+    /** Attempts beyond the first, for whatever reason. */
     retries: number;
+    /** Those of them that the server had not processed. */
+    transparentRetries: number;
+    /** Those of them that were made beside others. */
+    hedges: number;
     byCode: Record<string, number>;
   };
   /** How many calls may wait. */

@@ -38,6 +38,8 @@ pub struct Calls {
     pub in_flight: f64,
     pub queued: f64,
     pub retries: f64,
+    pub transparent_retries: f64,
+    pub hedges: f64,
     pub by_code: Vec<CodeCount>,
 }
 
@@ -120,6 +122,8 @@ impl Calls {
             in_flight: number(metrics.calls_in_flight),
             queued: number(metrics.calls_queued),
             retries: number(metrics.retries),
+            transparent_retries: number(metrics.transparent_retries),
+            hedges: number(metrics.hedges),
             by_code: (0i64..)
                 .zip(metrics.by_code)
                 .filter(|(_, count)| *count > 0)

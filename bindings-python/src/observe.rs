@@ -32,6 +32,8 @@ pub(crate) fn metrics<'py>(py: Python<'py>, metrics: &ChannelMetrics) -> PyResul
     calls.set_item("in_flight", metrics.calls_in_flight)?;
     calls.set_item("queued", metrics.calls_queued)?;
     calls.set_item("retries", metrics.retries)?;
+    calls.set_item("transparent_retries", metrics.transparent_retries)?;
+    calls.set_item("hedges", metrics.hedges)?;
     let by_code = PyDict::new(py);
     for (number, count) in (0i64..).zip(metrics.by_code) {
         if count > 0 {

@@ -87,6 +87,8 @@ fn write_channel(json: &mut Json, channel: &Channel) {
                 }
             });
             json.key("retries").number(metrics.retries);
+            json.key("transparentRetries").number(metrics.transparent_retries);
+            json.key("hedges").number(metrics.hedges);
             json.key("subchannels").number(metrics.subchannels);
             json.key("breakersOpen").number(metrics.breakers_open);
             json.key("breakerTrips").number(metrics.breaker_trips);

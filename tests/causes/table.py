@@ -109,18 +109,18 @@ def _tls(stage):
         return row(name, stage.peer(play), code, "tls", "not sent", *words, how=stage.roots(), **more)
 
     yield tls("certificate_expired", "certificate expired", certificate="expired")
-    yield tls("certificate_not_valid_yet", "certificate not valid yet", certificate="early")
+    yield tls("certificate_not_valid_yet", "is valid in", "clock", certificate="early")
     yield tls("certificate_for_another_name", "127.0.0.1", "other.example", certificate="other-name")
-    yield tls("certificate_of_nobody_we_trust", "not signed by", certificate="self-signed")
-    yield tls("client_certificate_missing", "asks for a certificate", wants_client=True)
-    yield tls("client_certificate_not_accepted", "does not accept", client="stranger", wants_client=True)
+    yield tls("certificate_of_nobody_we_trust", "signed by nobody who is trusted", certificate="self-signed")
+    yield tls("client_certificate_missing", "asks for a client certificate", wants_client=True)
+    yield tls("client_certificate_not_accepted", "refused the client's certificate", client="stranger", wants_client=True)
     yield tls("no_agreement_on_http2", "did not agree on HTTP/2", speaks_http2=False)
     # The alerts protocol_version and handshake_failure, RFC 8446 §6.
-    yield raw("tls_too_old", plays.begins_with(bytes.fromhex("15030100020246")), "no version of TLS")
+    yield raw("tls_too_old", plays.begins_with(bytes.fromhex("15030100020246")), "none of the versions of TLS")
     yield raw("no_common_cipher", plays.begins_with(bytes.fromhex("15030300020228")), "HandshakeFailure")
-    yield raw("tls_to_plaintext", plays.begins_with(bytes.fromhex("000000040000000000")), "the server did not answer in TLS")
-    yield raw("tls_to_http1", plays.begins_with(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "the server did not answer in TLS")
-    yield raw("closed_in_the_handshake", plays.leaves_at_once, "closed by the server")
+    yield raw("tls_to_plaintext", plays.begins_with(bytes.fromhex("000000040000000000")), "is not TLS")
+    yield raw("tls_to_http1", plays.begins_with(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "is not TLS")
+    yield raw("closed_in_the_handshake", plays.leaves_at_once, "the server closed the connection")
     yield raw("handshake_stalls", plays.says_nothing, "timed out", "the TLS handshake", options="linkspan.connect_timeout_ms=i:150")
     yield raw("deadline_in_the_handshake", plays.says_nothing, "the TLS handshake", code="DEADLINE_EXCEEDED", timeout_ms=SOON)
 
@@ -203,6 +203,9 @@ def _connections_lost(stage):
         yield row(f"goaway_with_{name}", stage.peer(plays.goes_away_under_the_call(code, text)), *lost, "GOAWAY", f'"{text}"')
     keepalive = "linkspan.keepalive_min_time_ms=i:50 grpc.keepalive_time_ms=i:50 grpc.keepalive_timeout_ms=i:100"
     yield row("no_answer_to_a_ping", stage.peer(plays.greets_and_waits()), *lost, "keepalive", options=keepalive)
+    twice = '{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":2,"initialBackoff":"0.01s","maxBackoff":"0.01s","backoffMultiplier":1,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
+    yield row("connection_reset_with_every_attempt", stage.peer(plays.aborts_after()), *lost, "attempt 1", "attempt 2", "Connection reset by peer",
+              options=f"grpc.service_config=s:{twice}")
     yield row("rule_of_http2_broken", stage.peer(plays.breaks_http2), "INTERNAL", "wait", "sent", "rule of HTTP/2")
 
 
@@ -221,6 +224,10 @@ def _answers(stage):
     yield answer("two_messages", plays.with_messages(b"", b""), "UNIMPLEMENTED", "a second message")
     yield answer("metadata_that_is_not_base64", plays.with_messages(b"", headers=(*headers, ("x-bin", "!"))), "INTERNAL", '"x-bin"', "base64")
     yield answer("compressed_without_an_encoding", plays.with_messages(b"x", flag=1), "INTERNAL", "compressed")
+    gzip = (*headers, ("grpc-encoding", "gzip"))
+    yield answer("compressed_with_mistakes", plays.with_messages(b"no gzip", headers=gzip, flag=1), "INTERNAL", "gzip")
+    unknown = (*headers, ("grpc-encoding", "lz77"))
+    yield answer("compressed_as_nobody_asked", plays.with_messages(b"x", headers=unknown, flag=1), "INTERNAL", "lz77")
     yield answer("flag_that_does_not_exist", plays.with_messages(b"x", flag=7), "INTERNAL", "flag 7")
     aborted = plays.with_headers(*headers, ("grpc-status", "10"), ("grpc-message", "lost the race"))
     yield row("status_of_the_server", stage.peer(aborted), "ABORTED", None, None, "lost the race", addresses=())

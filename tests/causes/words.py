@@ -2,8 +2,8 @@
 
 import re
 
-# Durations with a unit, the clock's time in a certificate's error, and how long ago that was.
-_DURATION = re.compile(r"\b\d+(\.\d+)? ?(ns|us|µs|ms|s|seconds)\b")
+# Durations with a unit, also until or since a certificate is good, and the clock's time.
+_DURATION = re.compile(r"\b\d+(\.\d+)? ?(ns|us|µs|ms|s|seconds|minutes|hours|days)\b")
 _UNIX_TIME = re.compile(r"\b\d{9,}\b( \(UNIX\))?")
 # What the system says of a name that nobody has depends on who is asked.
 _NO_SUCH_NAME = re.compile(r"(DNS resolution failed for [^:]+:\d+: ).*?(?=; phase |; next |; not sent)")

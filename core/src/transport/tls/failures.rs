@@ -47,7 +47,7 @@ fn words(cause: &Error) -> String {
         Error::PeerIncompatible(cause) => of_incompatible(cause),
         // As a plaintext server's first bytes look.
         Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::MessageTooLarge) => {
-            "the server's answer is not TLS; it may expect plaintext".into()
+            "the server's answer is not TLS; if it is a plaintext server, use insecure credentials".into()
         }
         Error::NoApplicationProtocol => NO_HTTP_2.into(),
         other => other.to_string(),
@@ -97,7 +97,9 @@ fn of_alert(alert: AlertDescription) -> String {
     let refused = |why: &str| format!("the server refused the client's certificate: {why} (alert {alert:?})");
     match alert {
         Alert::CertificateRequired | Alert::NoCertificate => {
-            format!("the server asks for a client certificate, and none was given (alert {alert:?})")
+            format!(
+                "the server asks for a client certificate, and none was given; give the credentials one (alert {alert:?})"
+            )
         }
         Alert::CertificateExpired => refused("it has expired"),
         Alert::CertificateRevoked => refused("it was revoked"),

@@ -81,7 +81,9 @@ fn a_client_certificate_that_is_asked_for_and_missing() {
         let (authority, clients) = (Authority::new(), Authority::new());
         for versions in [ALL_VERSIONS, &[&TLS12]] {
             let server = TlsServer::start(&authority, &Setup { clients: Some(&clients), versions, ..Setup::default() });
-            let words = ["the server asks for a client certificate, and none was given (alert CertificateRequired)"];
+            let words = [
+                "the server asks for a client certificate, and none was given; give the credentials one (alert CertificateRequired)",
+            ];
             is_told(server, trusting(&authority), &words).await;
         }
     });
@@ -113,7 +115,7 @@ fn a_server_without_tls() {
         let mut peer = server.accept_raw().await;
         peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         let failure = failure(call, Code::Unavailable).await;
-        let words = "TLS handshake failed: the server's answer is not TLS; it may expect plaintext";
+        let words = "TLS handshake failed: the server's answer is not TLS; if it is a plaintext server, use insecure credentials";
         assert!(failure.status().message().contains(words), "{failure}");
     });
 }
