@@ -29,6 +29,7 @@ class Connection:
 
     def __init__(self, stream):
         self._stream = stream
+        self._held = None
 
     def read(self, length):
         data = b""
@@ -46,7 +47,18 @@ class Connection:
         return data
 
     def write(self, data):
-        self._stream.sendall(data)
+        if self._held is None:
+            self._stream.sendall(data)
+        else:
+            self._held.append(data)
+
+    @contextlib.contextmanager
+    def in_one_piece(self):
+        """What is written meanwhile arrives together."""
+        self._held = []
+        yield
+        held, self._held = b"".join(self._held), None
+        self.write(held)
 
     def write_frame(self, kind, flags, stream, payload=b""):
         self.write(len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload)

@@ -59,8 +59,10 @@ def with_headers(*fields):
 
 def with_web_page(http_status, content_type="text/html"):
     def answer(connection, stream):
-        connection.headers(stream, ((":status", http_status), ("content-type", content_type)))
-        connection.write_frame(0, 1, stream, HTML.encode())
+        # The beginning of the body is told if it is there with the headers.
+        with connection.in_one_piece():
+            connection.headers(stream, ((":status", http_status), ("content-type", content_type)))
+            connection.write_frame(0, 1, stream, HTML.encode())
 
     return answers(answer)
 
