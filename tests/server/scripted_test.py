@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "python"))
+sys.path.append(str(ROOT / "tests" / "python"))
 
 from generated import messages, services  # noqa: E402
 from server.scripted import FaultServer, Proxy  # noqa: E402
