@@ -37,6 +37,7 @@ ON_ONE = (
     "concurrent_large_unary",  # [IT-26]
     "long_lived_channel",  # [IT-27]
     "very_large_request",  # [IT-28]
+    "orca_per_rpc",  # [IT-23]
     *SOAKS,
 )
 # On two servers that say who they are.

@@ -58,6 +58,7 @@ def no_java():
 
 
 NO_COMPRESSION = "it neither judges nor does compression message by message"
+NO_LOAD = {"orca_per_rpc": "it tells no load"}
 WITHOUT_COMPRESSION = dict.fromkeys(cases.COMPRESSED, NO_COMPRESSION)
 
 ONLY_TLS = "the same as without TLS"
@@ -71,7 +72,7 @@ SERVERS = (
         no_go,
         host="foo.test.google.fr",
     ),
-    Server("grpcio", RunningServer.grpcio),
-    Server("grpc-js", RunningServer.grpc_js, {**WITHOUT_COMPRESSION, "concurrent_large_unary": "it takes ten seconds for it"}),
-    Server("grpc-java", RunningServer.grpc_java, missing=no_java),
+    Server("grpcio", RunningServer.grpcio, NO_LOAD),
+    Server("grpc-js", RunningServer.grpc_js, {**WITHOUT_COMPRESSION, **NO_LOAD, "concurrent_large_unary": "it takes ten seconds for it"}),
+    Server("grpc-java", RunningServer.grpc_java, NO_LOAD, missing=no_java),
 )

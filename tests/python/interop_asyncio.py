@@ -30,6 +30,7 @@ from interop_cases import (
     expect,
     expect_body,
     expect_echoes,
+    expect_load,
     expect_same_server,
     expect_status,
     expect_two_connections,
@@ -38,6 +39,7 @@ from interop_cases import (
     judged_input,
     judged_request,
     large_request,
+    load_request,
     output_request,
     peer_request,
     shown,
@@ -158,6 +160,11 @@ class Asyncio:
         expect("number of responses", len(COMPRESSED_RESPONSES), len(responses))
         for (size, _), response in zip(COMPRESSED_RESPONSES, responses):
             expect_body(size, response)
+
+    async def orca_per_rpc(self):
+        call = self._service.UnaryCall(load_request())
+        await call
+        expect_load(await call.trailing_metadata())
 
     async def unimplemented_method(self):
         error = await failure_of(self._service.UnimplementedCall(messages.Empty()))

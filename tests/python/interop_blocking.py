@@ -34,6 +34,7 @@ from interop_cases import (
     expect,
     expect_body,
     expect_echoes,
+    expect_load,
     expect_same_server,
     expect_status,
     expect_two_connections,
@@ -42,6 +43,7 @@ from interop_cases import (
     judged_input,
     judged_request,
     large_request,
+    load_request,
     output_request,
     peer_request,
     shown,
@@ -167,6 +169,10 @@ class Blocking:
         expect("number of responses", len(COMPRESSED_RESPONSES), len(responses))
         for (size, _), response in zip(COMPRESSED_RESPONSES, responses):
             expect_body(size, response)
+
+    def orca_per_rpc(self):
+        _, call = self._service.UnaryCall.with_call(load_request(), timeout=GUARD_SECONDS)
+        expect_load(call.trailing_metadata())
 
     def unimplemented_method(self):
         error = failure_of(lambda: self._service.UnimplementedCall(messages.Empty(), timeout=GUARD_SECONDS))

@@ -38,6 +38,10 @@ VERY_LARGE_REQUEST = 10 << 20
 # Sent compressed, and as it is; and what is to come so.
 COMPRESSED_REQUESTS = ((27_182, True), (45_904, False))
 COMPRESSED_RESPONSES = ((31_415, True), (92_653, False))
+# cpu 0.8210, memory 0.5847, request cost {cost: 3456.32}, utilization {util: 0.30499}: a TestOrcaReport, and an OrcaLoadReport, whose maps have
+# other numbers.
+_LOAD = "091283c0caa145ea3f1112143fc6dcb5e23f{}0f0a04636f737411713d0ad7a300ab40{}0f0a047574696c11bed9e6c6f484d33f"
+ASKED_LOAD, TOLD_LOAD = bytes.fromhex(_LOAD.format("1a", "22")), bytes.fromhex(_LOAD.format("22", "2a"))
 # Of the cases that need a server that breaks rules.
 CALLS_AT_ONCE = 10
 SECONDS_BETWEEN_CALLS = 1
@@ -67,6 +71,7 @@ CASES = (
     "concurrent_large_unary",
     "long_lived_channel",
     "very_large_request",
+    "orca_per_rpc",
     "client_compressed_unary",
     "client_compressed_unary_noprobe",
     "server_compressed_unary",
@@ -151,6 +156,15 @@ def compression(is_compressed):
 def peer_request():
     parameters = messages.ResponseParameters(fill_peer_socket_address=messages.BoolValue(value=True))
     return messages.StreamingOutputCallRequest(response_parameters=[parameters])
+
+
+def load_request():
+    return messages.SimpleRequest(orca_per_query_report=ASKED_LOAD)
+
+
+def expect_load(trailing):
+    """The server tells its load with the call; here it is read where policies read it too."""
+    expect("load in the trailers", [TOLD_LOAD], [value for key, value in trailing if key == "endpoint-load-metrics-bin"])
 
 
 def status_request(message):

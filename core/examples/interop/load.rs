@@ -6,21 +6,34 @@ use linkspan_core::{CallOptions, Channel, OptionValue};
 use tokio::task::JoinSet;
 
 use crate::cases::{FULL_DUPLEX_CALL, UNARY_CALL, large_unary};
-use crate::judging::{Outcome, ends_ok, expect, next, not_sent, start, told};
+use crate::judging::{Outcome, ends_ok, expect, has_once, next, not_sent, start, told};
 use crate::messages::{OutputRequest, ResponseParameters, SimpleRequest, payload_size, text};
 
-pub(crate) const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 6] = [
     "pick_first_unary",
     "max_concurrent_streams_connection_scaling",
     "concurrent_large_unary",
     "long_lived_channel",
     "very_large_request",
+    "orca_per_rpc",
 ];
 
 const CONCURRENT_CALLS: usize = 1_000;
 const LONG_LIVED_CALLS: usize = 5;
 const LONG_LIVED_INTERVAL: Duration = Duration::from_millis(200);
 const VERY_LARGE_REQUEST: usize = 10 << 20;
+
+/// cpu 0.8210, memory 0.5847, request cost {cost: 3456.32}, utilization {util: 0.30499}, as a `TestOrcaReport` and as an `OrcaLoadReport`, whose
+/// maps have other numbers.
+const ASKED_LOAD: [u8; 52] = load(0x1a, 0x22);
+const TOLD_LOAD: [u8; 52] = load(0x22, 0x2a);
+
+const fn load(cost: u8, utilization: u8) -> [u8; 52] {
+    let mut report = *b"\x09\x12\x83\xc0\xca\xa1\x45\xea\x3f\x11\x12\x14\x3f\xc6\xdc\xb5\xe2\x3f\x1a\x0f\x0a\x04\x63\x6f\x73\x74\x11\x71\x3d\x0a\xd7\xa3\x00\xab\x40\x22\x0f\x0a\x04\x75\x74\x69\x6c\x11\xbe\xd9\xe6\xc6\xf4\x84\xd3\x3f";
+    report[18] = cost;
+    report[35] = utilization;
+    report
+}
 
 /// What the channel of a case is to be made with.
 pub(crate) fn options_of(name: &str) -> Vec<(&'static str, OptionValue)> {
@@ -41,8 +54,16 @@ pub(crate) async fn run(channel: &Channel, name: &str) -> Outcome {
         "concurrent_large_unary" => concurrent_large_unary(channel, CONCURRENT_CALLS).await,
         "long_lived_channel" => long_lived_channel(channel).await,
         "very_large_request" => very_large_request(channel).await,
+        "orca_per_rpc" => orca_per_rpc(channel).await,
         unknown => Err(format!("there is no case {unknown}")),
     }
+}
+
+/// The server tells its load with the call. Here it is read from the trailers, where policies read it too.
+async fn orca_per_rpc(channel: &Channel) -> Outcome {
+    let request = SimpleRequest { load: &ASKED_LOAD, ..SimpleRequest::default() }.encode();
+    let response = channel.unary(UNARY_CALL, request, CallOptions::default()).await.map_err(told)?;
+    has_once(&response.trailing, "endpoint-load-metrics-bin", &TOLD_LOAD)
 }
 
 async fn pick_first_unary(channel: &Channel) -> Outcome {

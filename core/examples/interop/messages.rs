@@ -11,6 +11,8 @@ pub(crate) struct SimpleRequest<'a> {
     pub(crate) status: EchoStatus<'a>,
     pub(crate) expect_compressed: Option<bool>,
     pub(crate) fill_server_id: bool,
+    /// A serialized `TestOrcaReport`.
+    pub(crate) load: &'a [u8],
 }
 
 impl SimpleRequest<'_> {
@@ -22,6 +24,9 @@ impl SimpleRequest<'_> {
         put_status(&mut message, self.status);
         put_bool_value(&mut message, 8, self.expect_compressed);
         put_number(&mut message, 9, u64::from(self.fill_server_id));
+        if !self.load.is_empty() {
+            put_bytes(&mut message, 11, self.load);
+        }
         message
     }
 }

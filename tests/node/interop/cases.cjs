@@ -175,6 +175,12 @@ const LARGE = {
     }
   },
 
+  /** The server tells its load with the call; here it is read from the trailers, where policies read it too. */
+  async orca_per_rpc(face) {
+    const { trailer } = await face.unary("UnaryCall", { orcaPerQueryReport: load("1a", "22") });
+    assert.deepEqual(trailer.all("endpoint-load-metrics-bin"), [load("22", "2a")]);
+  },
+
   async very_large_request(face) {
     const { message } = await face.unary("UnaryCall", { responseSize: 10, payload: zeros(VERY_LARGE_REQUEST) });
     assert.equal(bodySize(message), 10);
@@ -262,6 +268,15 @@ const HTTP2 = {
   data_frame_padding: EVERYWHERE.large_unary,
   no_df_padding_sanity_test: EVERYWHERE.large_unary,
 };
+
+/**
+ * cpu 0.8210, memory 0.5847, request cost {cost: 3456.32}, utilization {util: 0.30499}: a TestOrcaReport or an OrcaLoadReport, by the
+ * numbers of the two maps.
+ */
+function load(cost, utilization) {
+  const start = "091283c0caa145ea3f1112143fc6dcb5e23f";
+  return Buffer.from(`${start}${cost}0f0a04636f737411713d0ad7a300ab40${utilization}0f0a047574696c11bed9e6c6f484d33f`, "hex");
+}
 
 async function largeAtOnce(face, count) {
   await Promise.all(Array.from({ length: count }, () => EVERYWHERE.large_unary(face)));

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/interop"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/orca"
 )
 
 func main() {
@@ -76,6 +77,7 @@ func serve(port int, transport credentials.TransportCredentials, maxAge time.Dur
 		// An age of 0 is grpc-go's own default.
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge}),
 		grpc.MaxRecvMsgSize(largestRequest),
+		orca.CallMetricsServerOption(nil),
 	}
 	if transport != nil {
 		options = append(options, grpc.Creds(transport))
