@@ -1,5 +1,6 @@
 """The fuzzers' runner: what libFuzzer tells becomes figures, and every target is one."""
 
+import tomllib
 import unittest
 
 from fuzz import run
@@ -32,6 +33,17 @@ class Figures(unittest.TestCase):
 class Targets(unittest.TestCase):
     def test_each_has_seeds(self):
         self.assertEqual(run.targets(), sorted(path.name for path in (run.FUZZ / "seeds").iterdir()))
+
+    def test_their_versions_are_held_for_what_core_needs_today(self):
+        def read(path):
+            return tomllib.loads(path.read_text())
+
+        def is_optional(needs):
+            return isinstance(needs, dict) and needs.get("optional", False)
+
+        needed = {name for name, needs in read(run.ROOT / "core/Cargo.toml")["dependencies"].items() if not is_optional(needs)}
+        held = {package["name"]: package for package in read(run.FUZZ / "Cargo.lock")["package"]}
+        self.assertEqual(needed, set(held["linkspan-core"]["dependencies"]), "run cargo update --workspace in core/fuzz")
 
 
 if __name__ == "__main__":

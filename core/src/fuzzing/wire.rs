@@ -1,4 +1,4 @@
-//! What comes from a server: messages in DATA, header blocks, load reports.
+//! What comes from a server: messages in DATA, header blocks, load reports, what trailers say of another attempt.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::input::Input;
 use crate::failure::{Dialect, Failure};
 use crate::load_report::LoadReport;
-use crate::metadata::is_binary;
+use crate::metadata::{Metadata, is_binary};
+use crate::policy::retry::pushback::{Advice, Pushback};
 use crate::status::Code;
 use crate::transport::compression::Encoding;
 use crate::transport::headers::{Fields, HeaderRules};
@@ -58,7 +59,7 @@ fn decoded<'a>(pieces: impl Iterator<Item = &'a [u8]>, limit: Option<u64>) -> (V
 }
 
 /// A failure has words in every dialect.
-fn told(failure: &Failure) {
+pub(super) fn told(failure: &Failure) {
     for dialect in [Dialect::Native, Dialect::Grpcio, Dialect::GrpcJs] {
         assert!(!failure.words(dialect).is_empty(), "{failure:?} has no words");
     }
@@ -133,6 +134,31 @@ pub fn load_report(data: &[u8]) {
     let longer = [data, &UNKNOWN].concat();
     let longer = LoadReport::read(&longer).expect("a report");
     assert_eq!(numbers(&report), numbers(&longer));
+}
+
+/// A line, the value of `grpc-retry-pushback-ms`, and a serialized `google.rpc.Status` ([PUSH-01], [WIRE-138]).
+///
+/// A wait that is asked for is one that the protocol allows.
+pub fn retry_advice(data: &[u8]) {
+    let mut input = Input(data);
+    let mut trailing = Metadata::new();
+    let value = Bytes::copy_from_slice(input.line().as_bytes());
+    if !value.is_empty() && trailing.append("grpc-retry-pushback-ms", value.clone()).is_err() {
+        return;
+    }
+    if !input.is_over() {
+        trailing.append("grpc-status-details-bin", Bytes::copy_from_slice(input.0)).expect("any bytes");
+    }
+    let advice = Advice::of(&trailing);
+    match advice.pushback {
+        Pushback::None => assert!(value.is_empty()),
+        Pushback::Never => {}
+        Pushback::After(wait) => {
+            let digits = String::from_utf8_lossy(&value);
+            assert_eq!(digits.parse::<i32>().ok(), i32::try_from(wait.as_millis()).ok(), "{digits}");
+        }
+    }
+    assert!(advice.retry_info.is_none_or(|wait| wait.as_secs() <= 315_576_000_000), "{advice:?}");
 }
 
 /// By their bits, so that what is no number is the same too.

@@ -236,7 +236,7 @@ impl Coding {
 
     /// Decompresses a message, and stops as soon as it is larger than the limit ([WIRE-103]). The error is INTERNAL for what is broken
     /// ([WIRE-121]).
-    pub(super) fn decompress(
+    pub(crate) fn decompress(
         self: &Rc<Self>,
         with: Compression,
         message: Bytes,
