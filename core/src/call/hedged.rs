@@ -53,15 +53,11 @@ pub(super) async fn run<'a, D: Driver>(
 ) -> Outcome {
     progress.on_hedged();
     let rules = &channel.config().retries;
-    let mut hedging = Hedging::new(policy, rules, channel.driver().now());
-    if overflow.is_some() {
-        hedging.on_overflow([]);
-    }
     let mut call = Hedged {
         channel,
         progress,
         exchange,
-        hedging,
+        hedging: Hedging::new(policy, rules, channel.driver().now()),
         overflow,
         unseen: Sequence::new(rules, None, false),
         live: Vec::new(),
@@ -125,6 +121,10 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
                         if let Some(outcome) = self.on_over(place, outcome) {
                             return Poll::Ready(outcome);
                         }
+                        // What the call's end is must not change any more: the others are not polled again.
+                        if self.hedging.is_decided() {
+                            break;
+                        }
                     }
                     Poll::Pending if self.winner.is_none() && live.hedge.attempt.bound.get().is_some() => {
                         // The others must not go on: what they would send may be let go already.
@@ -155,6 +155,10 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
                     }
                     let running = self.live.last().and_then(|live| live.hedge.attempt.connection());
                     self.start(number, running.or(self.progress.attempt.avoids()));
+                    // [HEDGE-30]
+                    if self.overflow.is_some() {
+                        self.commit(self.live.len() - 1);
+                    }
                     return Done::Start;
                 }
                 Action::Wait(due) => {
@@ -205,9 +209,16 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
 
     /// The attempt in this place is over. The end of the call, if it is that.
     fn on_over(&mut self, place: usize, outcome: Outcome) -> Option<Outcome> {
-        let (bound, is_winner) =
-            (self.live[place].hedge.attempt.bound.get(), self.winner == Some(self.live[place].number));
-        let is_alone = self.live.len() == 1;
+        let bound = self.live[place].hedge.attempt.bound.get();
+        // [RETRY-3], also of the only one.
+        if outcome.sent == Sent::Refused && bound.is_none() && self.may_go_unseen() {
+            let (number, connection) = self.remove(place, &outcome);
+            self.channel.counters().retries.one();
+            self.channel.counters().transparent_retries.one();
+            self.start(number, connection);
+            return None;
+        }
+        let (is_winner, is_alone) = (self.winner == Some(self.live[place].number), self.live.len() == 1);
         // [HEDGE-22]
         if is_winner || bound.is_some() || outcome.is_ok() || (is_alone && is_final(&outcome)) {
             self.commit(place);
@@ -221,20 +232,7 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
             }
             return Some(outcome);
         }
-        let Live { number, hedge, work } = self.live.remove(place);
-        drop(work);
-        self.progress.past().forget(&hedge);
-        let (now, connection) = (self.channel.driver().now(), hedge.attempt.connection());
-        self.progress.on_failed_beside(self.channel, &hedge, now, &outcome);
-        if outcome.sent == Sent::Refused {
-            let unseen = &mut self.unseen;
-            if self.channel.with_allowance(now, |allowance| unseen.on_unprocessed(allowance)) {
-                self.channel.counters().retries.one();
-                self.channel.counters().transparent_retries.one();
-                self.start(number, connection);
-                return None;
-            }
-        }
+        let (number, _) = self.remove(place, &outcome);
         if is_final(&outcome) {
             self.hedging.on_not_made(number, outcome.code());
         } else {
@@ -243,6 +241,21 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
         }
         self.ended = Some(outcome);
         None
+    }
+
+    /// Whether what no server processed is sent again, out of the policy's sight.
+    fn may_go_unseen(&mut self) -> bool {
+        let unseen = &mut self.unseen;
+        self.channel.with_allowance(self.channel.driver().now(), |allowance| unseen.on_unprocessed(allowance))
+    }
+
+    /// The attempt in this place runs no more, and its stream is let go. Which it was, and on what connection.
+    fn remove(&mut self, place: usize, outcome: &Outcome) -> (u32, Option<u64>) {
+        let Live { number, hedge, work } = self.live.remove(place);
+        drop(work);
+        self.progress.past().forget(&hedge);
+        self.progress.on_failed_beside(self.channel, &hedge, self.channel.driver().now(), outcome);
+        (number, hedge.attempt.connection())
     }
 
     /// The call is the attempt in this place, and all others are cancelled ([RETRY-16]).

@@ -7,7 +7,7 @@ use linkspan_core::{CallOptions, Channel, Code, OptionValue, Timeout};
 
 use crate::peer::client::{METHOD, call, call_with, channel_with, failure, response};
 use crate::peer::run;
-use crate::peer::server::{Connection, Request, Server};
+use crate::peer::server::{Connection, Request, ReservedPort, Server};
 
 /// A delay that nobody waits for.
 const LONG: &str = "1000s";
@@ -121,6 +121,43 @@ fn a_fatal_failure_ends_the_call_and_all_its_attempts() {
     });
 }
 
+/// [HEDGE-24]: what the others say in the same moment is not heard.
+#[test]
+fn a_fatal_failure_is_the_calls_end_whatever_comes_with_it() {
+    run(async {
+        for refuses in [false, true] {
+            let server = Server::start();
+            let channel = hedging(&server.address(), 3, "0s");
+            let call = call(&channel);
+            let mut connection = server.accept().await;
+            let (mut requests, _) = requests(&mut connection, 3).await;
+            fail(&mut requests[0], "5", &[]);
+            match refuses {
+                false => fail(&mut requests[1], "14", &[]),
+                true => requests.remove(1).reset(Reason::REFUSED_STREAM),
+            }
+            let mut answer = requests.pop().expect("the last").start();
+            answer.message(b"not heard");
+            let failure = failure(call, Code::NotFound).await;
+            assert_eq!((failure.end().attempts, channel.metrics().transparent_retries), (3, 0));
+        }
+    });
+}
+
+/// [HEDGE-30], [WFR-01]: no other takes the place of the only one.
+#[test]
+fn a_call_that_is_too_large_to_be_kept_fails_with_its_only_attempt() {
+    run(async {
+        let closed = ReservedPort::new();
+        let channel = hedging_with(&closed.address(), 3, LONG, &[("grpc.per_rpc_retry_buffer_size", 1.into())]);
+        for _ in 0..2 {
+            let failed = failure(call(&channel), Code::Unavailable).await;
+            assert_eq!(failed.end().attempts, 1);
+            assert!(failed.end().trail.contains("no further attempt: "), "{}", failed.end().trail);
+        }
+    });
+}
+
 /// [HEDGE-25], [PUSH-03]
 #[test]
 fn a_pushback_that_forbids_more_lets_the_attempts_go_on_that_run() {
@@ -187,17 +224,21 @@ fn with_few_tokens_left_the_first_attempt_is_the_only_one() {
 #[test]
 fn a_hedge_that_was_not_processed_is_sent_again_unseen() {
     run(async {
-        let server = Server::start();
-        let channel = hedging(&server.address(), 2, LONG);
-        let call = call(&channel);
-        let mut connection = server.accept().await;
-        connection.request().await.reset(Reason::REFUSED_STREAM);
-        let again = connection.request().await;
-        assert!(again.header("grpc-previous-rpc-attempts").is_empty());
-        again.answer(b"again");
-        assert_eq!(response(call).await.message, "again");
-        let metrics = channel.metrics();
-        assert_eq!((metrics.retries, metrics.hedges, metrics.transparent_retries), (1, 0, 1));
+        // The second call's message is larger than what is kept: its only attempt is, too.
+        for kept in [1_000, 1] {
+            let server = Server::start();
+            let limit = ("grpc.per_rpc_retry_buffer_size", kept.into());
+            let channel = hedging_with(&server.address(), 2, LONG, &[limit]);
+            let call = call(&channel);
+            let mut connection = server.accept().await;
+            connection.request().await.reset(Reason::REFUSED_STREAM);
+            let again = connection.request().await;
+            assert!(again.header("grpc-previous-rpc-attempts").is_empty());
+            again.answer(b"again");
+            assert_eq!(response(call).await.message, "again");
+            let metrics = channel.metrics();
+            assert_eq!((metrics.retries, metrics.hedges, metrics.transparent_retries), (1, 0, 1));
+        }
     });
 }
 

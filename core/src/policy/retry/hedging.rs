@@ -32,7 +32,7 @@ pub(crate) struct Hedging {
     next_turn: Time,
     /// Why no more are started, although there are turns left.
     frozen: Option<Why>,
-    /// Why the last turn was skipped.
+    /// Why a turn was skipped, if one was: the newest reason.
     skipped: Option<Why>,
     /// The attempt that failed last.
     last_failed: u32,
@@ -43,8 +43,6 @@ pub(crate) struct Hedging {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     Open,
-    /// Too much was sent while nothing ran: the next attempt is the call ([HEDGE-30]).
-    CommitsToNext,
     /// To be said.
     Decided(Action),
     Said,
@@ -107,15 +105,15 @@ impl Hedging {
         self.turns += 1;
         // From now on, not from when it should have been: a process that was stopped for a while does not send all at once.
         self.next_turn = allowance.now + self.delay;
-        self.skipped = None;
-        if self.started > 0 {
-            if !allowance.throttle.allows_more() {
-                self.skipped = Some(Why::Throttled);
-            } else if !allowance.take() {
-                self.skipped = Some(Why::BudgetEmpty);
-            }
-        }
-        if let Some(why) = self.skipped {
+        let why_not = if self.started == 0 {
+            None
+        } else if !allowance.throttle.allows_more() {
+            Some(Why::Throttled)
+        } else {
+            (!allowance.take()).then_some(Why::BudgetEmpty)
+        };
+        if let Some(why) = why_not {
+            self.skipped = why_not;
             // Nobody waits for a turn that may be skipped, too.
             if self.live == 0 {
                 self.frozen = Some(why);
@@ -125,13 +123,10 @@ impl Hedging {
         let number = self.started;
         self.started += 1;
         self.live += 1;
-        if self.course == Course::CommitsToNext {
-            self.decide(Action::Commit(number));
-        }
         Some(number)
     }
 
-    /// Headers of a response came for this attempt, or it ended OK ([HEDGE-22]).
+    /// Headers of a response came for this attempt, or it ended OK ([HEDGE-22]), or no other can send what it has ([HEDGE-30]).
     pub(crate) fn on_answer(&mut self, attempt: u32) {
         self.decide(Action::Commit(attempt));
     }
@@ -172,16 +167,9 @@ impl Hedging {
         }
     }
 
-    /// More was sent than is kept. `sent` has each running attempt and how many messages it has sent: the one that is farthest is the call
-    /// ([HEDGE-30]).
-    pub(crate) fn on_overflow(&mut self, sent: impl IntoIterator<Item = (u32, usize)>) {
-        // Of several the earliest.
-        let farthest = sent.into_iter().max_by_key(|(attempt, sent)| (*sent, std::cmp::Reverse(*attempt)));
-        match farthest {
-            Some((attempt, _)) => self.decide(Action::Commit(attempt)),
-            None if self.course == Course::Open => self.course = Course::CommitsToNext,
-            None => {}
-        }
+    /// Whether what becomes of the call is known and still to be done: nothing else may happen before.
+    pub(crate) fn is_decided(&self) -> bool {
+        matches!(self.course, Course::Decided(_))
     }
 
     fn has_turns(&self) -> bool {
@@ -189,7 +177,7 @@ impl Hedging {
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.course, Course::Open | Course::CommitsToNext)
+        self.course == Course::Open
     }
 
     /// What was decided first stays.
