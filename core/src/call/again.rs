@@ -134,25 +134,43 @@ pub(super) fn failed(outcome: &Outcome, bound: Option<Bound>) -> Failed {
 
 /// Whether no other attempt would end otherwise: it ended well, or it is this side that does not let the call through.
 pub(super) fn is_final(outcome: &Outcome) -> bool {
-    match &outcome.ending {
-        Ending::Peer { status, .. } => status.is_ok(),
-        Ending::Local(failure) => matches!(
-            failure,
-            Failure::Cancelled { .. }
-                | Failure::DeadlineExceeded { .. }
-                | Failure::ChannelClosed
-                | Failure::ChannelClosedWhileRunning
-                | Failure::Forked
-                | Failure::TooManyQueued { .. }
-                | Failure::NoRequestHash
-                | Failure::ReceivedTooLarge { .. }
-                | Failure::SentTooLarge { .. }
-                | Failure::TooMuchMetadata { .. }
-                | Failure::NoMessage
-                | Failure::SecondMessage
-                | Failure::AuthorityNotValid { .. }
-                | Failure::Internal { .. }
-        ),
+    let failure = match &outcome.ending {
+        Ending::Peer { status, .. } => return status.is_ok(),
+        Ending::Local(failure) => failure,
+    };
+    match failure {
+        Failure::Cancelled { .. }
+        | Failure::DeadlineExceeded { .. }
+        | Failure::ChannelClosed
+        | Failure::ChannelClosedWhileRunning
+        | Failure::Forked
+        | Failure::TooManyQueued { .. }
+        | Failure::NoRequestHash
+        | Failure::ReceivedTooLarge { .. }
+        | Failure::DecompressedTooLarge { .. }
+        | Failure::SentTooLarge { .. }
+        | Failure::TooMuchMetadata { .. }
+        | Failure::SentHeadersTooLarge { .. }
+        | Failure::HeadersTooLarge { .. }
+        | Failure::NoMessage
+        | Failure::SecondMessage
+        | Failure::AuthorityNotValid { .. }
+        | Failure::CredentialsOnInsecure
+        | Failure::Internal { .. } => true,
+        // A plug-in may have been out of luck, too.
+        Failure::CredentialsFailed { .. }
+        | Failure::ConnectFailed { .. }
+        | Failure::RingFailed { .. }
+        | Failure::Unhealthy
+        | Failure::BreakersOpen
+        | Failure::ResolveFailed { .. }
+        | Failure::ResolverFailed { .. }
+        | Failure::ConnectionLost { .. }
+        | Failure::StreamReset { .. }
+        | Failure::Refused { .. }
+        | Failure::HttpStatus { .. }
+        | Failure::NoStatus { .. }
+        | Failure::Protocol { .. } => false,
     }
 }
 

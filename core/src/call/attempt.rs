@@ -47,6 +47,8 @@ pub(super) async fn open<D: Driver>(
         match pick {
             Pick::Ready(subchannel, pool, in_flight) => {
                 if authorization.is_due() {
+                    // Others need not wait for this call's plug-ins.
+                    place.leave();
                     // Boxed, because few calls have any and every call would have room for it.
                     Box::pin(authorization.obtain(channel, spec, attempt)).await?;
                     looks_at = channel.driver().now();
@@ -104,6 +106,7 @@ pub(super) async fn open<D: Driver>(
                 if waiting.is_none() {
                     waiting = Some(Waiting::enter(channel, place.limit())?);
                 }
+                authorization.forget();
                 snapshot = match place.wait(channel, attempt, &snapshot, &mut turn).await {
                     Some(newest) => newest,
                     None => return Err(no_control()),
@@ -122,6 +125,7 @@ pub(super) async fn open<D: Driver>(
             Pick::Closed => return Err(Failure::ChannelClosed),
         }
         place.leave();
+        authorization.forget();
         attempt.phase.set(phase_of(&snapshot));
         channel.on_call_waits();
         if waiting.is_none() {

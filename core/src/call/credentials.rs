@@ -15,10 +15,13 @@ use crate::transport::call_credentials::{AuthContext, CallCredentials};
 pub(super) enum Authorization<'a> {
     /// Nothing.
     None,
-    /// Has to be asked for.
-    Due { of_channel: Option<&'a CallCredentials>, of_call: Option<&'a CallCredentials> },
-    /// What the application sends, and behind it what the credentials gave.
-    Ready(Metadata),
+    /// What these give.
+    Some {
+        of_channel: Option<&'a CallCredentials>,
+        of_call: Option<&'a CallCredentials>,
+        /// What the application sends, and behind it what the credentials gave; `None` while they have to be asked.
+        given: Option<Metadata>,
+    },
 }
 
 impl<'a> Authorization<'a> {
@@ -32,11 +35,18 @@ impl<'a> Authorization<'a> {
         if !channel.config().carries_call_credentials {
             return Err(Failure::CredentialsOnInsecure);
         }
-        Ok(Self::Due { of_channel, of_call })
+        Ok(Self::Some { of_channel, of_call, given: None })
     }
 
     pub(super) fn is_due(&self) -> bool {
-        matches!(self, Self::Due { .. })
+        matches!(self, Self::Some { given: None, .. })
+    }
+
+    /// A wait begins that may be long, and what was given is old after it.
+    pub(super) fn forget(&mut self) {
+        if let Self::Some { given, .. } = self {
+            *given = None;
+        }
     }
 
     /// Asks for what is due: the channel's and the call's at the same time, in this order behind what the application sends.
@@ -49,7 +59,7 @@ impl<'a> Authorization<'a> {
         spec: &CallSpec,
         attempt: &Attempt,
     ) -> Result<(), Failure> {
-        let Self::Due { of_channel, of_call } = self else { return Ok(()) };
+        let Self::Some { of_channel, of_call, given } = self else { return Ok(()) };
         attempt.phase.set(Phase::Credentials);
         let authority = spec.authority.as_ref().map_or(channel.config().request.authority(), |own| own.as_str());
         let context = AuthContext::new(authority, spec.method.path.as_str());
@@ -57,15 +67,15 @@ impl<'a> Authorization<'a> {
         let generated = all.generate(&context).await?;
         let mut metadata = spec.metadata.clone();
         metadata.append_all(generated);
-        *self = Self::Ready(metadata);
+        *given = Some(metadata);
         Ok(())
     }
 
     /// What the attempt is sent with.
     pub(super) fn metadata<'b>(&'b self, spec: &'b CallSpec) -> &'b Metadata {
         match self {
-            Self::Ready(metadata) => metadata,
-            Self::None | Self::Due { .. } => &spec.metadata,
+            Self::Some { given: Some(metadata), .. } => metadata,
+            Self::None | Self::Some { .. } => &spec.metadata,
         }
     }
 }

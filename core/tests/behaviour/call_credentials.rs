@@ -164,6 +164,65 @@ fn each_attempt_asks_anew() {
 }
 
 #[test]
+fn what_was_given_before_a_wait_for_a_connection_is_not_shown_after_it() {
+    run(async {
+        let server = Server::start();
+        let (credentials, mut asked) = held();
+        let channel = local_channel(&server, &local());
+        let connection = connected(&server, &channel).await;
+        let patient = CallOptions { wait_for_ready: Some(true), ..with(credentials) };
+        let calling = call_with(&channel, "", patient);
+        let (_, old) = asked.recv().await.expect("asked");
+        let (reply, mut leaves_ready) = events();
+        channel.watch(State::Ready, None, reply).expect("a watch");
+        drop(connection);
+        leaves_ready.next().await;
+        old.give(entry("x-token", "old"));
+        let mut connection = server.accept().await;
+        let (_, new) = asked.recv().await.expect("asked again");
+        new.give(entry("x-token", "new"));
+        let request = connection.request().await;
+        assert_eq!(request.header("x-token"), ["new"]);
+        request.answer(b"");
+        response(calling).await;
+    });
+}
+
+#[test]
+fn who_waits_for_credentials_does_not_hold_up_those_in_line_behind() {
+    run(async {
+        let server = Server::start();
+        let (credentials, mut asked) = held();
+        let target = format!("ipv4:{}", server.address());
+        let set = [("linkspan.max_concurrent_requests_per_address", 2.into())];
+        let channel = Channel::new(&target, &local(), &options(&set)).expect("a channel");
+        let mut connection = connected(&server, &channel).await;
+        let running = [call(&channel), call(&channel)];
+        let requests = [connection.request().await, connection.request().await];
+        // The loop takes them in this order.
+        let (reply, mut held_up) = events();
+        let request = CallRequest { credentials: Some(credentials), ..CallRequest::new(METHOD) };
+        let _held_up = channel.start_unary(request, reply).expect("started");
+        let (reply, mut behind) = events();
+        let _behind = channel.start_unary(CallRequest::new(METHOD), reply).expect("started");
+        for (request, call) in requests.into_iter().zip(running) {
+            request.answer(b"");
+            response(call).await;
+        }
+        let (_, question) = asked.recv().await.expect("asked");
+        let request = connection.request().await;
+        assert!(request.header("x-late").is_empty());
+        request.answer(b"");
+        assert!(matches!(behind.next().await, Event::Unary(_)));
+        question.give(entry("x-late", "it is"));
+        let request = connection.request().await;
+        assert_eq!(request.header("x-late"), ["it is"]);
+        request.answer(b"");
+        assert!(matches!(held_up.next().await, Event::Unary(_)));
+    });
+}
+
+#[test]
 fn a_plugin_that_never_answers_costs_its_calls_their_deadline_and_hears_of_it() {
     run(async {
         let server = Server::start();
@@ -315,7 +374,10 @@ fn an_insecure_channel_neither_sends_nor_asks_and_does_not_connect_for_it() {
                 "Established channel does not have a sufficient security level to transfer call credential.; ",
             ),
         ] {
-            let mut options = ChannelOptions::new();
+            // Nor is it tried again: the channel stays as it is.
+            let retries = r#"{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 2, "initialBackoff": "1000s",
+                "maxBackoff": "1000s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAUTHENTICATED"]}}]}"#;
+            let mut options = options(&[("grpc.service_config", retries.into())]);
             options.set_dialect(dialect);
             let target = format!("ipv4:{}", server.address());
             let channel = Channel::new(&target, &Credentials::insecure(), &options).expect("a channel");
