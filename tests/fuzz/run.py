@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Fuzzes what core reads from servers, proxies, names and people: each target of core/fuzz for a while, a line for each.
 
-    tests/fuzz/run.py [SECONDS] [--only TARGET ...] [--keep] [--into FOLDER]
+    tests/fuzz/run.py [SECONDS] [--only TARGET ...] [--keep]
 
-SECONDS is for each target, 600 unless given. What is found is told with the file that does it again, and fails the run. --keep writes
-core/docs/measurements/fuzz.json; --into writes what is known so far, in that form, after each target. A corpus grows in target/fuzz/corpus, from the
-seeds in core/fuzz/seeds on.
+SECONDS is for each target, 600 unless given. What is found is told with the file that does it again, and fails the run. --keep puts
+each target's figures into core/docs/measurements/fuzz.json as soon as they are known, and leaves those of others. A corpus grows in
+target/fuzz/corpus, from the seeds in core/fuzz/seeds on.
 
 The fuzzer is LLVM's libFuzzer, of the crate libfuzzer-sys. The programs are built as cargo-fuzz would, which is not needed: with coverage, debug
 assertions and AddressSanitizer. That takes unstable options of the compiler, which the stable one is told to accept.
@@ -116,16 +116,17 @@ def commit():
     return told.stdout.strip()
 
 
-def write(path, facts, results):
-    path.write_text(json.dumps({**facts, "targets": results}, indent=1) + "\n")
+def keep(result):
+    kept = json.loads(KEPT.read_text())["targets"] if KEPT.exists() else []
+    targets = sorted([result, *(other for other in kept if other["target"] != result["target"])], key=lambda one: one["target"])
+    KEPT.write_text(json.dumps({"targets": targets}, indent=1) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("seconds", nargs="?", type=int, default=600)
     parser.add_argument("--only", nargs="+", metavar="TARGET", choices=targets(), default=targets())
-    parser.add_argument("--keep", action="store_true", help=f"write {KEPT.relative_to(ROOT)}")
-    parser.add_argument("--into", type=Path, metavar="FOLDER", help="write what is known after each target")
+    parser.add_argument("--keep", action="store_true", help=f"put the figures into {KEPT.relative_to(ROOT)}")
     arguments = parser.parse_args()
     if missing := what_is_missing():
         print(f"skipped: {missing}")
@@ -135,20 +136,17 @@ def main():
     if not build(triple):
         print("the fuzzers cannot be built")
         return 1
-    results, all_found = [], []
+    has_failed, all_found = False, []
     for target in arguments.only:
         result, found = fuzz(target, triple, arguments.seconds)
-        results.append(result)
+        has_failed |= result["findings"] > 0
         all_found += found
         print(line(result), flush=True)
-        if arguments.into:
-            arguments.into.mkdir(parents=True, exist_ok=True)
-            write(arguments.into / f"{target}.json", facts, [result])
+        if arguments.keep:
+            keep({**result, **facts})
     for path in all_found:
         print(f"found: {path}; run it again with {BUILT}/{triple}/release/{Path(path).parent.name} {path}")
-    if arguments.keep:
-        write(KEPT, facts, results)
-    return int(any(result["findings"] for result in results))
+    return int(has_failed)
 
 
 if __name__ == "__main__":
