@@ -229,7 +229,7 @@ impl Coding {
             let kept = take(&mut coding.encoders.borrow_mut(), |encoder| encoder.compression() == with);
             let mut encoder = kept.unwrap_or_else(|| Encoder::new(with));
             let compressed = compressed(&mut encoder, &message).await;
-            coding.encoders.borrow_mut().push(encoder);
+            keep(&mut coding.encoders.borrow_mut(), encoder, |other| other.compression() == with);
             compressed.map_or_else(|| message.into(), Payload::compressed)
         }))
     }
@@ -247,17 +247,22 @@ impl Coding {
             let kept = take(&mut coding.decoders.borrow_mut(), |decoder| decoder.is_for(with));
             let mut decoder = kept.unwrap_or_else(|| Decoder::new(with));
             let message = decompressed(&mut decoder, with, &message, limit).await;
-            coding.decoders.borrow_mut().push(decoder);
+            keep(&mut coding.decoders.borrow_mut(), decoder, |other| other.is_for(with));
             message
         })
     }
 }
 
-/// Takes the first that fits, and lets go of others like it: as many as messages were coded at once.
+/// Takes the one that fits.
 fn take<T>(coders: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> Option<T> {
-    let taken = coders.iter().position(&fits).map(|at| coders.swap_remove(at));
-    coders.retain(|coder| !fits(coder));
-    taken
+    coders.iter().position(fits).map(|at| coders.swap_remove(at))
+}
+
+/// Keeps a coder, unless there is one like it: several messages were coded at once then.
+fn keep<T>(coders: &mut Vec<T>, coder: T, is_alike: impl Fn(&T) -> bool) {
+    if !coders.iter().any(is_alike) {
+        coders.push(coder);
+    }
 }
 
 /// `None` when the message would not become smaller.

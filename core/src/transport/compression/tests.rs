@@ -68,6 +68,24 @@ fn noise(size: usize) -> Bytes {
     std::iter::repeat_with(next).take(size).collect()
 }
 
+#[test]
+fn one_coder_of_a_kind_is_kept_however_many_were_at_work() {
+    let coding = coding();
+    for with in with_formats() {
+        let large = zeros(3 * PART);
+        let mut at_work: Vec<_> = (0..3).map(|_| coding.compress(with, &large).expect("to be compressed")).collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(at_work.iter_mut().all(|coded| coded.as_mut().poll(&mut cx).is_pending()));
+        for coded in at_work {
+            let message = finished(coded).0.bytes;
+            assert_eq!(finished(coding.decompress(with, message, None)).0.ok(), Some(large.clone()));
+        }
+    }
+    assert_eq!(coding.encoders.borrow().len(), with_formats().count());
+    // One reads both of deflate's.
+    assert_eq!(coding.decoders.borrow().len(), with_formats().count() - 1);
+}
+
 /// [WIRE-110], [WIRE-111]
 #[test]
 fn names_and_numbers_are_grpcs() {
