@@ -58,7 +58,9 @@ def soak(findings, client, kind, address, iterations):
         started = time.monotonic()
         said = client.run(address, [f"{kind}_soak"], soak_iterations=iterations, soak_log=log)
         seconds = time.monotonic() - started
-        times = sorted(int(match[1]) for match in LINE.finditer(log.read_text()))
+        # A program that died at once has written none, and said why.
+        lines = log.read_text() if log.exists() else ""
+        times = sorted(int(match[1]) for match in LINE.finditer(lines))
     for failure in said.failures:
         findings.must(False, f"{name}: {failure}")
     wanted = iterations * client.faces

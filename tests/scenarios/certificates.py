@@ -50,7 +50,7 @@ def run(findings, is_long):
 
 
 def replace(files, callers, seconds, every):
-    """Replaces everything until the time is over; a file is broken in the middle, for as long as a replacement lasts."""
+    """Replaces everything until the time is over; a file is broken once, for as long as a replacement lasts."""
     end = time.monotonic() + seconds
     is_broken = False
     while time.monotonic() + every < end:
@@ -58,7 +58,8 @@ def replace(files, callers, seconds, every):
         shown = time.monotonic()
         for name, caller in callers.items():
             caller.history.wait_until(lambda told: len(told_of(told, REPLACED)) >= files.replaced, f"{name} tells of replacement {files.replaced}")
-        if not is_broken and end - time.monotonic() < seconds / 2:
+        # A good one comes after it.
+        if not is_broken and files.replaced == 2:
             is_broken = True
             files.break_one()
             for name, caller in callers.items():

@@ -191,7 +191,7 @@ pub struct CallEnd {
     pub sent: Sent,
     /// How many attempts were started, those that are made unseen among them. Default: 0, when the call ended before its first.
     pub attempts: u32,
-    /// The address of the connection the call was on, once it was on one.
+    /// The address of the connection that the last attempt was on; `None` if that one never came so far.
     pub peer: Option<Arc<str>>,
     /// From the start to the end.
     pub elapsed: Duration,

@@ -51,12 +51,12 @@ impl World {
         self.record().runs(call.id).windows(2).map(|pair| pair[1].since(pair[0])).collect()
     }
 
-    /// Each gap must be so long, give or take this share of it, beside the way there and back.
+    /// Each wait must be so long, give or take this share of it; the way there and back is no part of it.
     fn must_be_apart(&self, call: &Call, wanted: &[Duration], share: f64) {
         let gaps = self.gaps(call);
         let is_right = |gap: &Duration, wanted: &Duration| {
-            let shortest = wanted.mul_f64(1.0 - share);
-            (shortest..=wanted.mul_f64(1.0 + share) + LATENCY * 2 + SLACK).contains(gap)
+            let way = LATENCY * 2;
+            (wanted.mul_f64(1.0 - share) + way..=wanted.mul_f64(1.0 + share) + way + SLACK).contains(gap)
         };
         if gaps.len() != wanted.len() || !gaps.iter().zip(wanted).all(|(gap, wanted)| is_right(gap, wanted)) {
             self.wrong(format_args!("attempts are {gaps:?} apart, and should be {wanted:?}"));
@@ -108,10 +108,10 @@ fn after_a_pushback_the_backoff_starts_over() {
         server.change(|script| script.answers = failing(None));
         call.end().await;
         let gaps = world.gaps(&call);
-        let starts_over = |gap: &Duration| (MILLISECOND * 800..=MILLISECOND * 1_203).contains(gap);
+        let starts_over = |gap: &Duration| (MILLISECOND * 802..=MILLISECOND * 1_203).contains(gap);
         if gaps.len() != 4
             || !starts_over(&gaps[2])
-            || gaps[1] < SECOND * 3
+            || gaps[1] < SECOND * 3 + LATENCY * 2
             || gaps[1] > SECOND * 3 + LATENCY * 2 + SLACK
         {
             world.wrong(format_args!("attempts are {gaps:?} apart"));
