@@ -182,7 +182,7 @@ impl Shared {
     async fn run<D: Driver>(&self, driver: &D) {
         let material = self.source.material();
         let mut memory =
-            Memory { version: material.version, old_ends: material.certificate_ends, refused: None, told: None };
+            Memory { version: material.version, old_ends: material.certificate_ends(), refused: None, told: None };
         drop(material);
         let mut again_at = None;
         loop {
@@ -235,8 +235,10 @@ impl Shared {
     }
 
     async fn read<D: Driver>(&self, driver: &D) -> Look {
-        let source = Arc::clone(&self.source);
-        let found = driver.offload(move || source.look()).await;
+        let Some(looking) = self.source.begin_look() else {
+            return Err("they cannot be read: earlier looks have not ended".to_owned());
+        };
+        let found = driver.offload(move || looking.look()).await;
         found.unwrap_or_else(|cause| Err(format!("they cannot be read: {cause}")))
     }
 
@@ -258,9 +260,10 @@ impl Shared {
             return;
         }
         let ends = |ends| format!("; the client's certificate {}", expiry::words(driver.time_of_day(), ends));
-        let words = format!("the TLS files were read again{}", material.certificate_ends.map(ends).unwrap_or_default());
+        let words =
+            format!("the TLS files were read again{}", material.certificate_ends().map(ends).unwrap_or_default());
         log(LogLevel::Info, "channel", || words.clone());
-        let old_ends = std::mem::replace(&mut memory.old_ends, material.certificate_ends);
+        let old_ends = std::mem::replace(&mut memory.old_ends, material.certificate_ends());
         memory.version = material.version;
         self.tell(&CertificateNews::Replaced { words, old_ends });
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::certificate_watch::{Visit, Watch, Watches};
 use super::mailbox::Mailbox;
 use crate::observe::log::{LogLevel, log};
-use crate::policy::expiry::{self, Expiry};
+use crate::policy::expiry::{self, Expiry, Validity};
 use crate::runtime::Driver;
 use crate::time::{Time, earliest};
 use crate::transport::tls::source::Source;
@@ -93,19 +93,19 @@ impl<D: Driver> Certificates<D> {
         }
         let (today, material) = (self.driver.time_of_day(), self.source.material());
         let mut warnings = Vec::new();
-        let mut look = |what: &'static str, ends: Option<Duration>, expiry: &mut Expiry| {
-            let ends = ends?;
-            if expiry.is_due(today, ends) {
-                let words = format!("{what} {}; put a new one in its place", expiry::words(today, ends));
-                if self.source.is_log_due(today, what, ends) {
+        let mut look = |what: &'static str, of: Option<Validity>, expiry: &mut Expiry| {
+            let of = of?;
+            if expiry.is_due(today, of) {
+                let words = format!("{what} {}; put a new one in its place", expiry::words(today, of.ends));
+                if self.source.is_log_due(today, what, of) {
                     log(LogLevel::Warn, "channel", || words.clone());
                 }
                 warnings.push(words);
             }
-            Some(now + Expiry::look_again_in(today, ends))
+            Some(now + expiry.look_again_in(today, of))
         };
-        let certificate = look("the client's certificate", material.certificate_ends, &mut self.certificate);
-        let roots = look("the last of the root certificates", material.roots_end, &mut self.roots);
+        let certificate = look("the client's certificate", material.certificate, &mut self.certificate);
+        let roots = look("the last of the root certificates", material.roots, &mut self.roots);
         self.look_at = earliest([certificate, roots]);
         warnings
     }

@@ -58,13 +58,13 @@ pub(super) fn spawn<D: Driver>(
     let task_driver = driver.clone();
     let keepalive_time = settings.keepalive().map(|keepalive| keepalive.time);
     // Boxed with all it needs, because a dial is over soon and a connection stays: its task need not have room for both.
-    let dial_driver = driver.clone();
+    let (dial_driver, counters) = (driver.clone(), Arc::clone(&settings.counters));
     let dialing = Box::pin(async move {
         let dialing = || dial(&dial_driver, id.connection, &address, &settings, &line, deadline, &step);
         // The watch looks after what is dialed, not after what is connected.
         match &watch {
             None => dialing().await,
-            Some(watch) => Box::pin(dial_with(&dial_driver, watch, dialing)).await,
+            Some(watch) => Box::pin(dial_with(&dial_driver, watch, deadline, &counters, dialing)).await,
         }
     });
     driver.spawn(async move {
@@ -112,6 +112,8 @@ pub(super) fn spawn<D: Driver>(
 async fn dial_with<D: Driver, T>(
     driver: &D,
     watch: &Watch<D::Task>,
+    deadline: Time,
+    counters: &ChannelCounters,
     dialing: impl AsyncFn() -> Result<T, String>,
 ) -> Result<T, String> {
     watch.looked(driver).await;
@@ -121,7 +123,11 @@ async fn dial_with<D: Driver, T>(
         return dialed;
     }
     watch.looked(driver).await;
-    if watch.version() == version { dialed } else { dialing().await }
+    if watch.version() == version || driver.now() >= deadline {
+        return dialed;
+    }
+    counters.connect_attempts.one();
+    dialing().await
 }
 
 /// Tells the control task what happened; when the task is dropped before its end, aborted or by a panic, it tells that.

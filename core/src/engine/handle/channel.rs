@@ -137,7 +137,7 @@ impl Channel {
     }
 
     fn certificate_days_left(&self) -> Option<f64> {
-        let ends = self.0.config().connection.tls.as_ref()?.source.material().certificate_ends?;
+        let ends = self.0.config().connection.tls.as_ref()?.source.material().certificate_ends()?;
         Some((ends.as_secs_f64() - time_of_day().as_secs_f64()) / 86_400.0)
     }
 

@@ -68,7 +68,10 @@ impl MetadataReply {
     pub fn on_unwanted(&self, tell: impl FnOnce() + Send + 'static) {
         let Some(mut state) = self.slot.state() else { return };
         if let State::Open { unwanted, .. } = &mut *state {
-            *unwanted = Some(Box::new(tell));
+            let before = unwanted.replace(Box::new(tell));
+            // What it holds is the host's, whose code may ask this reply: not under the lock.
+            drop(state);
+            contain(|| drop(before));
             return;
         }
         drop(state);

@@ -34,6 +34,10 @@ fn of_tls(cause: &io::Error) -> Option<&Error> {
 /// The words for a failed handshake.
 pub(in crate::transport) fn words_of_handshake(cause: &io::Error) -> String {
     match of_tls(cause) {
+        // As a plaintext server's first bytes look.
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::MessageTooLarge)) => {
+            "the server's answer is not TLS; if it is a plaintext server, use insecure credentials".into()
+        }
         Some(cause) => words(cause),
         None if cause.kind() == io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
         None => cause.to_string(),
@@ -45,10 +49,6 @@ fn words(cause: &Error) -> String {
         Error::InvalidCertificate(cause) => of_certificate(cause),
         Error::AlertReceived(alert) => of_alert(*alert),
         Error::PeerIncompatible(cause) => of_incompatible(cause),
-        // As a plaintext server's first bytes look.
-        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::MessageTooLarge) => {
-            "the server's answer is not TLS; if it is a plaintext server, use insecure credentials".into()
-        }
         Error::NoApplicationProtocol => NO_HTTP_2.into(),
         other => other.to_string(),
     }

@@ -10,8 +10,9 @@ use rustls::{ClientConfig, RootCertStore};
 use super::parts::{bad, certificates, private_key};
 use super::recipe::Recipe;
 use super::unverified::Unverified;
-use super::validity::not_after;
+use super::validity::validity;
 use crate::error::Error;
+use crate::policy::expiry::Validity;
 
 /// What the parts of a recipe contain, in its order.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,10 +32,10 @@ pub(crate) struct Material {
     pub(super) contents: Contents,
     /// Counts from 1 in each credentials object.
     pub(crate) version: u64,
-    /// When the client's certificate, or one above it in its chain, expires; since 1970.
-    pub(crate) certificate_ends: Option<Duration>,
-    /// When the last of the roots that were given expires.
-    pub(crate) roots_end: Option<Duration>,
+    /// Of the client's certificate, or the one above it in its chain that expires first.
+    pub(crate) certificate: Option<Validity>,
+    /// Of the root that expires last, of those that were given.
+    pub(crate) roots: Option<Validity>,
 }
 
 impl Material {
@@ -45,9 +46,9 @@ impl Material {
             .with_protocol_versions(&recipe.versions)
             .map_err(|cause| bad(format!("TLS cannot be set up: {cause}")))?;
         let mut texts = contents.0.iter();
-        let (mut store, mut roots_end) = (recipe.fixed_roots.clone(), None);
+        let (mut store, mut last_root) = (recipe.fixed_roots.clone(), None);
         for (part, pem) in recipe.roots.iter().zip(&mut texts) {
-            roots_end = roots_end.max(add_roots(&mut store, &part.name(), pem)?);
+            last_root = later(last_root, add_roots(&mut store, &part.name(), pem)?);
         }
         let builder = if recipe.verify {
             let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
@@ -57,11 +58,11 @@ impl Material {
         } else {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
         };
-        let mut certificate_ends = None;
+        let mut first_to_end = None;
         let mut config = match (&recipe.certificate, &recipe.key, texts.next(), texts.next()) {
             (Some(certificate), Some(key), Some(chain), Some(key_pem)) => {
                 let chain = certificates(&certificate.name(), chain)?;
-                certificate_ends = chain.iter().filter_map(|one| not_after(one)).min();
+                first_to_end = chain.iter().filter_map(|one| validity(one)).min_by_key(|validity| validity.ends);
                 let key_der = private_key(&key.name(), key_pem)?;
                 builder.with_client_auth_cert(chain, key_der).map_err(|cause| {
                     let cause = match cause {
@@ -77,7 +78,12 @@ impl Material {
         if let Some(key_log) = &recipe.key_log {
             config.key_log = Arc::clone(key_log);
         }
-        Ok(Self { config: Arc::new(config), contents, version, certificate_ends, roots_end })
+        Ok(Self { config: Arc::new(config), contents, version, certificate: first_to_end, roots: last_root })
+    }
+
+    /// When the client's certificate expires; since 1970.
+    pub(crate) fn certificate_ends(&self) -> Option<Duration> {
+        self.certificate.map(|validity| validity.ends)
     }
 
     /// The same, with sessions of its own.
@@ -88,12 +94,16 @@ impl Material {
     }
 }
 
-/// When the last of them expires.
-fn add_roots(store: &mut RootCertStore, name: &str, pem: &[u8]) -> Result<Option<Duration>, Error> {
-    let mut end = None;
+/// How long the one is valid that expires last.
+fn add_roots(store: &mut RootCertStore, name: &str, pem: &[u8]) -> Result<Option<Validity>, Error> {
+    let mut last = None;
     for certificate in certificates(name, pem)? {
-        end = end.max(not_after(&certificate));
+        last = later(last, validity(&certificate));
         store.add(certificate).map_err(|cause| bad(format!("{name}: one cannot be used: {cause}")))?;
     }
-    Ok(end)
+    Ok(last)
+}
+
+fn later(one: Option<Validity>, other: Option<Validity>) -> Option<Validity> {
+    one.into_iter().chain(other).max_by_key(|validity| validity.ends)
 }

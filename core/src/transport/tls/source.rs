@@ -1,5 +1,6 @@
 //! Where the material of credentials comes from, and the newest of it: shared by all channels that use them, on any loop.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::material::{Contents, Material};
 use super::recipe::Recipe;
 use crate::error::Error;
 use crate::generation::PerProcess;
-use crate::policy::expiry::Expiry;
+use crate::policy::expiry::{Expiry, Validity};
 
 /// What one look at the files found: what is in them, or why that cannot be told.
 pub(crate) type Look = Result<Contents, String>;
@@ -19,6 +20,8 @@ pub(crate) struct Source {
     first: Arc<Material>,
     /// Held to take or to put. A process of its own has sessions of its own: no ticket is to be used twice.
     newest: PerProcess<Mutex<Arc<Material>>>,
+    /// So many looks are going on.
+    looks: AtomicUsize,
     /// What the log was warned of.
     warned: PerProcess<Mutex<Vec<(&'static str, Expiry)>>>,
 }
@@ -32,7 +35,7 @@ impl Source {
         let recipe = Recipe::new(options)?;
         let first = Arc::new(Material::new(&recipe, Contents::read(&recipe)?, 1)?);
         let newest = PerProcess::new(Mutex::new(Arc::clone(&first)));
-        Ok(Self { recipe, first, newest, warned: PerProcess::default() })
+        Ok(Self { recipe, first, newest, looks: AtomicUsize::new(0), warned: PerProcess::default() })
     }
 
     /// Whether anything can change.
@@ -45,9 +48,13 @@ impl Source {
         Arc::clone(&self.newest())
     }
 
-    /// Reads the files. Blocks.
-    pub(crate) fn look(&self) -> Look {
-        Contents::read(&self.recipe).map_err(|cause| cause.message().to_owned())
+    /// Counts a look that is about to begin, until what is returned is dropped. `None`: so many have not ended that the files are on a system that
+    /// does not answer, and one more thread would hang there.
+    pub(crate) fn begin_look(self: &Arc<Self>) -> Option<Looking> {
+        const MOST: usize = 8;
+
+        let looking = Looking(Arc::clone(self));
+        (self.looks.fetch_add(1, Ordering::Relaxed) < MOST).then_some(looking)
     }
 
     /// Whether this is what is in use.
@@ -73,13 +80,13 @@ impl Source {
     }
 
     /// Whether the log is to be warned now of what ends then; each day one channel does it for all.
-    pub(crate) fn is_log_due(&self, now: Duration, what: &'static str, ends: Duration) -> bool {
+    pub(crate) fn is_log_due(&self, now: Duration, what: &'static str, of: Validity) -> bool {
         let mut warned = self.warned.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
         let place = warned.iter().position(|(other, _)| *other == what).unwrap_or_else(|| {
             warned.push((what, Expiry::default()));
             warned.len() - 1
         });
-        warned[place].1.is_due(now, ends)
+        warned[place].1.is_due(now, of)
     }
 
     fn newest(&self) -> MutexGuard<'_, Arc<Material>> {
@@ -89,6 +96,22 @@ impl Source {
             Mutex::new(Arc::new(parents.with_fresh_sessions()))
         };
         self.newest.get(renew).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A look at the files.
+pub(crate) struct Looking(Arc<Source>);
+
+impl Looking {
+    /// Reads the files. Blocks.
+    pub(crate) fn look(&self) -> Look {
+        Contents::read(&self.0.recipe).map_err(|cause| cause.message().to_owned())
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.looks.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

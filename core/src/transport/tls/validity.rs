@@ -1,15 +1,17 @@
-//! When a certificate expires. The TLS library checks that and does not tell it, so the few fields before it are stepped over here
+//! From when to when a certificate is valid. The TLS library checks that and does not tell it, so the few fields before it are stepped over here
 //! (RFC 5280 §4.1); whoever calls has had the library accept the certificate.
 
 use std::time::Duration;
+
+use crate::policy::expiry::Validity;
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The certificate's `notAfter`, since 1970; `None` if it is before, or the certificate is not one.
-pub(super) fn not_after(certificate: &[u8]) -> Option<Duration> {
+/// The certificate's `notBefore`, 1970 if that is before, and `notAfter`; `None` if that is before 1970, or the certificate is not one.
+pub(super) fn validity(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (_, fields, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (tag, _, after_first) = element(fields)?;
@@ -18,8 +20,13 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<Duration> {
     let after_algorithm = element(after_serial)?.2;
     let after_issuer = element(after_algorithm)?.2;
     let (_, validity, _) = element(after_issuer).filter(|(tag, ..)| *tag == SEQUENCE)?;
-    let after_not_before = element(validity)?.2;
-    let (tag, text, _) = element(after_not_before)?;
+    let (tag, not_before, after_not_before) = element(validity)?;
+    let begins = time(tag, not_before).unwrap_or_default();
+    let (tag, not_after, _) = element(after_not_before)?;
+    Some(Validity { begins, ends: time(tag, not_after)? })
+}
+
+fn time(tag: u8, text: &[u8]) -> Option<Duration> {
     let text = str::from_utf8(text).ok()?;
     match tag {
         // §4.1.2.5.1
@@ -74,6 +81,7 @@ mod tests {
 
     fn certificate_until(year: i32, month: u8, day: u8) -> Vec<u8> {
         let mut parameters = CertificateParams::new(["a.test".to_owned()]).expect("parameters");
+        parameters.not_before = date_time_ymd(1998, 1, 2);
         parameters.not_after = date_time_ymd(year, month, day);
         parameters.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").der().to_vec()
     }
@@ -88,8 +96,9 @@ mod tests {
             (2050, 1, 1, 2_524_608_000),
             (4096, 1, 1, 67_090_118_400_u64),
         ] {
-            let found = not_after(&certificate_until(year, month, day));
-            assert_eq!(found, Some(Duration::from_secs(seconds)), "{year}-{month}-{day}");
+            let found = validity(&certificate_until(year, month, day));
+            let wanted = Validity { begins: Duration::from_secs(883_699_200), ends: Duration::from_secs(seconds) };
+            assert_eq!(found, Some(wanted), "{year}-{month}-{day}");
         }
     }
 
@@ -97,7 +106,7 @@ mod tests {
     fn what_is_cut_short_has_no_end() {
         let whole = certificate_until(2030, 1, 1);
         for length in 0..whole.len() {
-            assert_eq!(not_after(&whole[..length]), None, "{length} bytes");
+            assert_eq!(validity(&whole[..length]), None, "{length} bytes");
         }
     }
 }

@@ -61,9 +61,22 @@ fn refusal(options: &TlsOptions) -> String {
     error.message().to_owned()
 }
 
+fn look(source: &Source) -> Look {
+    Contents::read(&source.recipe).map_err(|cause| cause.message().to_owned())
+}
+
+#[test]
+fn looks_that_do_not_end_are_bounded() {
+    let source = Arc::new(Source::new(&bundled()).expect("good options"));
+    let hanging: Vec<_> = (0..8).map(|_| source.begin_look().expect("one more")).collect();
+    assert!(source.begin_look().is_none());
+    drop(hanging);
+    assert!(source.begin_look().is_some_and(|looking| looking.look().is_ok()));
+}
+
 /// What a look and taking what it found come to.
 fn renew(source: &Source) -> Result<(), String> {
-    source.take(source.look()?)
+    source.take(look(source)?)
 }
 
 #[test]
@@ -138,17 +151,17 @@ fn other_files_make_other_material_with_sessions_of_its_own() {
     folder.write_pair(&pair("first"));
     let source = Source::new(&folder.options()).expect("good files");
     let first = source.material();
-    assert!(source.is_in_use(&source.look().expect("readable")));
+    assert!(source.is_in_use(&look(&source).expect("readable")));
     renew(&source).expect("good files");
     assert_eq!(source.material().version, 1, "nothing has changed");
 
     folder.write_pair(&pair("second"));
-    assert!(!source.is_in_use(&source.look().expect("readable")));
+    assert!(!source.is_in_use(&look(&source).expect("readable")));
     renew(&source).expect("good files");
     let second = source.material();
     assert_eq!(second.version, 2);
     assert!(!Arc::ptr_eq(&first.config, &second.config));
-    assert!(second.certificate_ends.is_some());
+    assert!(second.certificate.is_some());
 }
 
 #[test]
