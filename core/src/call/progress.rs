@@ -258,9 +258,12 @@ impl Progress {
             Ok(outcome) => outcome,
             Err(failure) => return self.local(failure),
         };
-        // [WIRE-166]: the server noticed our deadline before we did.
-        let is_cancel = matches!(outcome.ending, Ending::Local(Failure::StreamReset { http2_code: 8 }));
-        if is_cancel && self.is_late(driver) {
+        // [WIRE-166]: the server noticed our deadline before we did. A proxy that it cancelled the call for says so in its own way.
+        let may_be_that = matches!(
+            outcome.ending,
+            Ending::Local(Failure::StreamReset { http2_code: 8 } | Failure::HttpStatus { http: 500.., .. })
+        );
+        if may_be_that && self.is_late(driver) {
             return self.local(self.deadline_exceeded());
         }
         outcome
@@ -474,23 +477,28 @@ mod tests {
 
     /// [WIRE-166], [DL-6]
     #[test]
-    fn a_cancel_from_the_server_after_the_deadline_is_the_deadline() {
-        const CANCEL: u32 = 8;
-        const INTERNAL_ERROR: u32 = 2;
+    fn a_cancel_from_the_server_or_a_proxys_error_after_the_deadline_is_the_deadline() {
+        let reset = |http2_code| Failure::StreamReset { http2_code };
+        let answer = |http| Failure::HttpStatus { http, content_type: None, body: "".into() };
+        let (cancel, internal_error) = (8, 2);
         MemoryDriver::run(|driver| async move {
             let (soon, late) = (Duration::from_nanos(1), Duration::from_secs(1));
-            for (timeout, http2_code, code) in [
-                (Some(soon), CANCEL, Code::DeadlineExceeded),
-                (Some(soon), INTERNAL_ERROR, Code::Internal),
-                (Some(late), CANCEL, Code::Cancelled),
-                (None, CANCEL, Code::Cancelled),
+            for (timeout, failure, code) in [
+                (Some(soon), reset(cancel), Code::DeadlineExceeded),
+                (Some(soon), reset(internal_error), Code::Internal),
+                (Some(late), reset(cancel), Code::Cancelled),
+                (None, reset(cancel), Code::Cancelled),
+                // As nginx does.
+                (Some(soon), answer(502), Code::DeadlineExceeded),
+                (Some(soon), answer(403), Code::PermissionDenied),
+                (Some(late), answer(502), Code::Unavailable),
             ] {
+                let case = format!("{timeout:?}, {failure:?}");
                 let progress = Progress::begin(driver.now(), (timeout, Whose::Call));
-                let reset = Outcome::local(Failure::StreamReset { http2_code });
-                let work = pin!(std::future::ready(reset));
+                let work = pin!(std::future::ready(Outcome::local(failure)));
                 let outcome = progress.supervise(&driver, &Inbox::default(), work).await;
                 let Ending::Local(failure) = outcome.ending else { panic!("a status from nobody") };
-                assert_eq!(failure.code(), code, "{timeout:?}, {http2_code}");
+                assert_eq!(failure.code(), code, "{case}");
             }
         });
     }
