@@ -17,8 +17,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/interop"
-	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/orca"
 )
@@ -87,7 +85,9 @@ func serve(port int, transport credentials.TransportCredentials, maxAge time.Dur
 		return err
 	}
 	server := grpc.NewServer(options...)
-	testgrpc.RegisterTestServiceServer(server, interop.NewTestServer())
+	if err := register(server); err != nil {
+		return err
+	}
 	go stopGracefully(server)
 	fmt.Printf("LISTENING %s\n", listener.Addr())
 	return server.Serve(listener)
