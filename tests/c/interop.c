@@ -1,10 +1,11 @@
 /* gRPC's interop cases against a server nobody here wrote: interop HOST:PORT [--flag=value...] [CASE...]. One line per case. */
 #include "check.h"
 #include "interop_flags.h"
+#include "interop_load.h"
 #include "interop_soak.h"
+#include "interop_steps.h"
 #include "messages.h"
 
-#define SERVICE "/grpc.testing.TestService/"
 #define PICKS 100
 #define CONCURRENT_CALLS 1000
 #define LONG_LIVED_CALLS 5
@@ -13,111 +14,6 @@
 
 static const size_t request_sizes[4] = {27182, 8, 1828, 45904};
 static const uint32_t response_sizes[4] = {31415, 9, 2653, 58979};
-
-/* Why the running case failed; empty while it has not. */
-static char failure[600];
-
-static int failed(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(failure, sizeof failure, format, arguments);
-  va_end(arguments);
-  return 0;
-}
-
-static int has_code(const linkspan_event *event, linkspan_code wanted) {
-  if (event->code == wanted) return 1;
-  return failed("expected %s, got %s: %.*s", linkspan_code_text(wanted), linkspan_code_text(event->code),
-                (int)event->text_len, event->text);
-}
-
-static int has_text(const linkspan_event *event, const char *wanted) {
-  if (event->text_len == strlen(wanted) && memcmp(event->text, wanted, event->text_len) == 0) return 1;
-  return failed("expected the text \"%s\", got \"%.*s\"", wanted, (int)event->text_len, event->text);
-}
-
-static int has_payload(const linkspan_event *event, long wanted) {
-  long size = payload_size(event->message, event->message_len);
-  return size == wanted || failed("expected a payload of %ld bytes, got %ld", wanted, size);
-}
-
-static int has_kind(const linkspan_event *event, linkspan_event_kind wanted) {
-  if (event->kind == wanted) return 1;
-  return failed("expected event kind %u, got %u with %s: %.*s", wanted, event->kind, linkspan_code_text(event->code),
-                (int)event->text_len, event->text);
-}
-
-/* A blocking call; request is freed. */
-static linkspan_event unary(const struct client *client, const char *method, struct message *request,
-                            const linkspan_metadata_entry *metadata, size_t count) {
-  linkspan_call_options options = call_options(method);
-  linkspan_event event;
-  options.message = bytes_message(request->bytes, request->len);
-  options.metadata = metadata;
-  options.metadata_count = count;
-  OK(linkspan_channel_unary_wait(client->channel, &options, &event, sizeof event));
-  message_free(request);
-  return event;
-}
-
-static linkspan_call start_stream(const struct client *client, const char *method, int64_t timeout_ns,
-                                  const linkspan_metadata_entry *metadata, size_t count) {
-  linkspan_call_options options = call_options(method);
-  linkspan_call call;
-  options.queue = client->queue;
-  options.timeout_ns = timeout_ns;
-  options.metadata = metadata;
-  options.metadata_count = count;
-  OK(linkspan_channel_stream(client->channel, &options, &call));
-  return call;
-}
-
-/* Sends and frees. A call that has ended already takes nothing, and its status tells why. */
-static void send_message(linkspan_call call, struct message *message, uint32_t flags) {
-  linkspan_message m = bytes_message(message->bytes, message->len);
-  linkspan_result result = linkspan_call_send(call, &m, flags);
-  if (result != LINKSPAN_ECLOSED) OK(result);
-  message_free(message);
-}
-
-/* Allows one more message. A call that has ended already has told, or will tell, how. */
-static void read_one(linkspan_call call) {
-  linkspan_result result = linkspan_call_read(call, 1);
-  if (result != LINKSPAN_ECLOSED) OK(result);
-}
-
-static void half_close(linkspan_call call) {
-  linkspan_result result = linkspan_call_send(call, NULL, LINKSPAN_CALL_LAST);
-  if (result != LINKSPAN_ECLOSED) OK(result);
-}
-
-/* The next event that is neither initial metadata nor leave to send. */
-static linkspan_event next_answer(const struct client *client) {
-  for (;;) {
-    linkspan_event event = next_event(client->queue);
-    if (event.kind != LINKSPAN_EVENT_HEADERS && event.kind != LINKSPAN_EVENT_WRITABLE) return event;
-    release_event(&event);
-  }
-}
-
-/* Expects the stream's end with this code and, unless NULL, this text. */
-static int ends_with(const struct client *client, linkspan_code code, const char *text) {
-  linkspan_event event = next_answer(client);
-  int good = has_kind(&event, LINKSPAN_EVENT_STATUS) && has_code(&event, code) && (text == NULL || has_text(&event, text));
-  release_event(&event);
-  return good;
-}
-
-/* Expects one message of a stream with a payload of this size. */
-static int answers_with(const struct client *client, linkspan_call call, uint32_t size) {
-  linkspan_event event;
-  int good;
-  read_one(call);
-  event = next_answer(client);
-  good = has_kind(&event, LINKSPAN_EVENT_MESSAGE) && has_payload(&event, (long)size);
-  release_event(&event);
-  return good;
-}
 
 static int empty_unary(const struct client *client) {
   struct message empty = {0};
@@ -320,28 +216,6 @@ static void copy_text(const linkspan_event *event, uint32_t number, char *out, s
   struct field text = {0, 0, NULL, 0};
   find_field(event->message, event->message_len, number, &text);
   snprintf(out, room, "%.*s", (int)text.len, text.bytes == NULL ? "" : (const char *)text.bytes);
-}
-
-/* The server tells its load with the call; here it is read from the trailers, where policies read it too. cpu 0.8210, memory 0.5847, request cost
-   {cost: 3456.32}, utilization {util: 0.30499}: a TestOrcaReport, which differs from an OrcaLoadReport in the numbers of the two maps. */
-static int orca_per_rpc(const struct client *client) {
-  uint8_t report[] = {0x09, 0x12, 0x83, 0xc0, 0xca, 0xa1, 0x45, 0xea, 0x3f, 0x11, 0x12, 0x14, 0x3f, 0xc6, 0xdc, 0xb5, 0xe2, 0x3f, 0x1a, 0x0f, 0x0a, 0x04, 0x63, 0x6f, 0x73, 0x74, 0x11, 0x71, 0x3d, 0x0a, 0xd7, 0xa3, 0x00, 0xab, 0x40, 0x22, 0x0f, 0x0a, 0x04, 0x75, 0x74, 0x69, 0x6c, 0x11, 0xbe, 0xd9, 0xe6, 0xc6, 0xf4, 0x84, 0xd3, 0x3f};
-  struct message request = {0};
-  linkspan_event event;
-  size_t at, seen = 0;
-  int good;
-  put_bytes(&request, 11, report, sizeof report);
-  report[18] = 0x22;
-  report[35] = 0x2a;
-  event = unary(client, SERVICE "UnaryCall", &request, NULL, 0);
-  good = has_code(&event, LINKSPAN_CODE_OK);
-  for (at = 0; at < event.trailing_count; at++) {
-    const linkspan_metadata_entry *entry = &event.trailing[at];
-    if (entry->key.len != strlen("endpoint-load-metrics-bin") || memcmp(entry->key.bytes, "endpoint-load-metrics-bin", entry->key.len) != 0) continue;
-    seen += entry->value.len == sizeof report && memcmp(entry->value.bytes, report, sizeof report) == 0;
-  }
-  release_event(&event);
-  return good && (seen == 1 || failed("expected the load once, got it %lu times", (unsigned long)seen));
 }
 
 static int pick_first_unary(const struct client *client) {
@@ -586,6 +460,7 @@ static const struct {
   {"long_lived_channel", long_lived_channel, NULL},
   {"very_large_request", very_large_request, NULL},
   {"orca_per_rpc", orca_per_rpc, NULL},
+  {"orca_oob", orca_oob, NULL},
   {"rpc_soak", rpc_soak, NULL},
   {"channel_soak", channel_soak, NULL},
   {"goaway", goaway, NULL},

@@ -28,6 +28,9 @@ COMPRESSED = (
     "server_compressed_streaming",  # [IT-9]
 )
 
+# On a server that tells the load it is told to have: at the end of a call, and beside the calls, where each program listens itself.
+LOADS = ("orca_per_rpc", "orca_oob")  # [IT-23], [IT-24]
+
 SOAKS = ("rpc_soak", "channel_soak")  # [IT-21], [IT-22]
 
 # On one server with its defaults.
@@ -37,7 +40,7 @@ ON_ONE = (
     "concurrent_large_unary",  # [IT-26]
     "long_lived_channel",  # [IT-27]
     "very_large_request",  # [IT-28]
-    "orca_per_rpc",  # [IT-23]
+    *LOADS,
     *SOAKS,
 )
 # On two servers that say who they are.

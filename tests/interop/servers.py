@@ -58,7 +58,8 @@ def no_java():
 
 
 NO_COMPRESSION = "it neither judges nor does compression message by message"
-NO_LOAD = {"orca_per_rpc": "it tells no load"}
+# grpcio has no way to, and grpc-js none to report memory beside the calls.
+NO_LOAD = dict.fromkeys(cases.LOADS, "it tells no load")
 WITHOUT_COMPRESSION = dict.fromkeys(cases.COMPRESSED, NO_COMPRESSION)
 
 ONLY_TLS = "the same as without TLS"

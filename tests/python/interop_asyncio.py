@@ -12,9 +12,12 @@ from interop_cases import (
     COMPRESSED_RESPONSES,
     CONCURRENT_CALLS,
     CUSTOM_METADATA,
+    EVERY_SECOND,
     LARGE_RESPONSE,
     LONG_LIVED_CALLS,
     LONG_LIVED_INTERVAL_SECONDS,
+    OUT_OF_BAND_GUARD_SECONDS,
+    OUT_OF_BAND_LOADS,
     PICKS,
     REQUEST_SIZES,
     RESPONSE_SIZES,
@@ -23,6 +26,8 @@ from interop_cases import (
     SPECIAL_MESSAGE,
     STATUS_CODE,
     STATUS_MESSAGE,
+    STREAM_CORE_METRICS,
+    Reported,
     Unexpected,
     asking_output,
     asking_request,
@@ -40,6 +45,7 @@ from interop_cases import (
     judged_request,
     large_request,
     load_request,
+    out_of_band_request,
     output_request,
     peer_request,
     shown,
@@ -165,6 +171,21 @@ class Asyncio:
         call = self._service.UnaryCall(load_request())
         await call
         expect_load(await call.trailing_metadata())
+
+    async def orca_oob(self):
+        # The engine's policies do not read such reports yet, so the listener is this program's own: a stream of them on the same channel.
+        reports = self._channel.unary_stream(STREAM_CORE_METRICS)(EVERY_SECOND, timeout=OUT_OF_BAND_GUARD_SECONDS)
+        call = self._service.FullDuplexCall(timeout=OUT_OF_BAND_GUARD_SECONDS)
+        for asked, told in OUT_OF_BAND_LOADS:
+            await call.write(out_of_band_request(asked))
+            expect_body(1, await call.read())
+            reported = Reported(told)
+            while not reported.is_in(await reports.read()):
+                pass
+        await call.done_writing()
+        expect("what follows the last response", grpc.aio.EOF, await call.read())
+        expect("status code", grpc.StatusCode.OK, await call.code())
+        expect("cancel took effect", True, reports.cancel())
 
     async def unimplemented_method(self):
         error = await failure_of(self._service.UnimplementedCall(messages.Empty()))

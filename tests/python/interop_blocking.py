@@ -15,10 +15,13 @@ from interop_cases import (
     COMPRESSED_RESPONSES,
     CONCURRENT_CALLS,
     CUSTOM_METADATA,
+    EVERY_SECOND,
     GUARD_SECONDS,
     LARGE_RESPONSE,
     LONG_LIVED_CALLS,
     LONG_LIVED_INTERVAL_SECONDS,
+    OUT_OF_BAND_GUARD_SECONDS,
+    OUT_OF_BAND_LOADS,
     PICKS,
     REQUEST_SIZES,
     RESPONSE_SIZES,
@@ -27,6 +30,8 @@ from interop_cases import (
     SPECIAL_MESSAGE,
     STATUS_CODE,
     STATUS_MESSAGE,
+    STREAM_CORE_METRICS,
+    Reported,
     Unexpected,
     asking_output,
     asking_request,
@@ -44,6 +49,7 @@ from interop_cases import (
     judged_request,
     large_request,
     load_request,
+    out_of_band_request,
     output_request,
     peer_request,
     shown,
@@ -173,6 +179,22 @@ class Blocking:
     def orca_per_rpc(self):
         _, call = self._service.UnaryCall.with_call(load_request(), timeout=GUARD_SECONDS)
         expect_load(call.trailing_metadata())
+
+    def orca_oob(self):
+        # The engine's policies do not read such reports yet, so the listener is this program's own: a stream of them on the same channel.
+        reports = self._channel.unary_stream(STREAM_CORE_METRICS)(EVERY_SECOND, timeout=OUT_OF_BAND_GUARD_SECONDS)
+        requests = queue.SimpleQueue()
+        call = self._service.FullDuplexCall(iter(requests.get, END), timeout=OUT_OF_BAND_GUARD_SECONDS)
+        for asked, told in OUT_OF_BAND_LOADS:
+            requests.put(out_of_band_request(asked))
+            expect_body(1, next(call))
+            reported = Reported(told)
+            while not reported.is_in(next(reports)):
+                pass
+        requests.put(END)
+        expect("further responses", [], list(call))
+        expect("status code", grpc.StatusCode.OK, call.code())
+        expect("cancel took effect", True, reports.cancel())
 
     def unimplemented_method(self):
         error = failure_of(lambda: self._service.UnimplementedCall(messages.Empty(), timeout=GUARD_SECONDS))

@@ -1,5 +1,7 @@
 """What gRPC's interop cases send and expect; how a face sends it is said in interop_blocking and interop_asyncio."""
 
+import time
+
 import grpc
 
 from generated import messages
@@ -42,6 +44,17 @@ COMPRESSED_RESPONSES = ((31_415, True), (92_653, False))
 # other numbers.
 _LOAD = "091283c0caa145ea3f1112143fc6dcb5e23f{}0f0a04636f737411713d0ad7a300ab40{}0f0a047574696c11bed9e6c6f484d33f"
 ASKED_LOAD, TOLD_LOAD = bytes.fromhex(_LOAD.format("1a", "22")), bytes.fromhex(_LOAD.format("22", "2a"))
+# The same without a cost, to be told beside the calls; then cpu 0.29309, memory 0.2, utilization {util: 0.2039}. Asked, and told.
+_OUT_OF_BAND = (
+    "091283c0caa145ea3f1112143fc6dcb5e23f{}0f0a047574696c11bed9e6c6f484d33f",
+    "098b37328ffcc1d23f119a9999999999c93f{}0f0a047574696c1161c3d32b6519ca3f",
+)
+OUT_OF_BAND_LOADS = tuple(tuple(bytes.fromhex(load.format(number)) for number in ("22", "2a")) for load in _OUT_OF_BAND)
+STREAM_CORE_METRICS = "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics"
+# An OrcaLoadReportRequest: a report each second.
+EVERY_SECOND = bytes.fromhex("0a020801")
+OUT_OF_BAND_GUARD_SECONDS = 30
+REPORTED_WITHIN_SECONDS = 10
 # Of the cases that need a server that breaks rules.
 CALLS_AT_ONCE = 10
 SECONDS_BETWEEN_CALLS = 1
@@ -72,6 +85,7 @@ CASES = (
     "long_lived_channel",
     "very_large_request",
     "orca_per_rpc",
+    "orca_oob",
     "client_compressed_unary",
     "client_compressed_unary_noprobe",
     "server_compressed_unary",
@@ -165,6 +179,25 @@ def load_request():
 def expect_load(trailing):
     """The server tells its load with the call; here it is read where policies read it too."""
     expect("load in the trailers", [TOLD_LOAD], [value for key, value in trailing if key == "endpoint-load-metrics-bin"])
+
+
+def out_of_band_request(load):
+    parameters = [messages.ResponseParameters(size=1)]
+    return messages.StreamingOutputCallRequest(response_parameters=parameters, orca_oob_report=load)
+
+
+class Reported:
+    """Whether reports that come one by one show a load, which they must do in time."""
+
+    def __init__(self, load):
+        self._load = load
+        self._until = time.monotonic() + REPORTED_WITHIN_SECONDS
+
+    def is_in(self, report):
+        expect("end of the reports", False, report is grpc.aio.EOF)
+        if report != self._load and time.monotonic() > self._until:
+            expect(f"load in a report after {REPORTED_WITHIN_SECONDS} s", self._load, report)
+        return report == self._load
 
 
 def status_request(message):

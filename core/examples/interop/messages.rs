@@ -52,13 +52,15 @@ pub(crate) struct OutputRequest<'a> {
     pub(crate) responses: Vec<ResponseParameters>,
     pub(crate) payload: usize,
     pub(crate) status: EchoStatus<'a>,
+    /// A serialized `TestOrcaReport`.
+    pub(crate) load: &'a [u8],
 }
 
 impl OutputRequest<'_> {
     /// Asks for a response of each size.
     pub(crate) fn sized(sizes: &[u64], payload: usize) -> Self {
         let responses = sizes.iter().map(|size| ResponseParameters { size: *size, ..ResponseParameters::default() });
-        Self { responses: responses.collect(), payload, status: None }
+        Self { responses: responses.collect(), payload, ..Self::default() }
     }
 
     /// `StreamingOutputCallRequest`.
@@ -73,6 +75,9 @@ impl OutputRequest<'_> {
         }
         put_payload(&mut message, 3, self.payload);
         put_status(&mut message, self.status);
+        if !self.load.is_empty() {
+            put_bytes(&mut message, 8, self.load);
+        }
         message
     }
 }

@@ -29,6 +29,8 @@ const VERY_LARGE_REQUEST = 10 << 20;
 /** Sent compressed, and as it is; and what is to come so. */
 const COMPRESSED_REQUESTS = [[27182, true], [45904, false]];
 const COMPRESSED_RESPONSES = [[31415, true], [92653, false]];
+const OUT_OF_BAND_GUARD_MS = 30000;
+const REPORTED_WITHIN_MS = 10000;
 const CALLS_AT_ONCE = 10;
 const MS_BETWEEN_CALLS = 1000;
 
@@ -181,6 +183,30 @@ const LARGE = {
     assert.deepEqual(trailer.all("endpoint-load-metrics-bin"), [load("22", "2a")]);
   },
 
+  /**
+   * The server tells its load beside the calls. The engine's policies do not read such reports yet, so the listener is this program's
+   * own: a stream of them on the same channel, one each second, which an OrcaLoadReportRequest asks for.
+   */
+  async orca_oob(face) {
+    const options = { timeoutMs: OUT_OF_BAND_GUARD_MS };
+    const everySecond = Buffer.from("0a020801", "hex");
+    const reports = face.serverStreamOfBytes("/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics", everySecond, options);
+    const call = face.duplex("FullDuplexCall", options);
+    try {
+      for (const load of OUT_OF_BAND_LOADS) {
+        await call.write({ responseParameters: [{ size: 1 }], orcaOobReport: load("22") });
+        assert.equal(bodySize(await call.read()), 1);
+        await reported(reports, load("2a"));
+      }
+      call.end();
+      assert.equal(await call.read(), undefined);
+    } finally {
+      // Where something went wrong, both would go on.
+      call.cancel();
+      reports.cancel();
+    }
+  },
+
   async very_large_request(face) {
     const { message } = await face.unary("UnaryCall", { responseSize: 10, payload: zeros(VERY_LARGE_REQUEST) });
     assert.equal(bodySize(message), 10);
@@ -276,6 +302,23 @@ const HTTP2 = {
 function load(cost, utilization) {
   const start = "091283c0caa145ea3f1112143fc6dcb5e23f";
   return Buffer.from(`${start}${cost}0f0a04636f737411713d0ad7a300ab40${utilization}0f0a047574696c11bed9e6c6f484d33f`, "hex");
+}
+
+/** cpu 0.8210, memory 0.5847, utilization {util: 0.30499}, then 0.29309, 0.2 and {util: 0.2039}; again by the number of the map. */
+const OUT_OF_BAND_LOADS = [
+  (utilization) => Buffer.from(`091283c0caa145ea3f1112143fc6dcb5e23f${utilization}0f0a047574696c11bed9e6c6f484d33f`, "hex"),
+  (utilization) => Buffer.from(`098b37328ffcc1d23f119a9999999999c93f${utilization}0f0a047574696c1161c3d32b6519ca3f`, "hex"),
+];
+
+/** Reads until a report is the wanted one. Silence is ended by the call's deadline. */
+async function reported(reports, wanted) {
+  const until = performance.now() + REPORTED_WITHIN_MS;
+  for (;;) {
+    const report = await reports.read();
+    assert.ok(report !== undefined, "the reports ended");
+    if (report.equals(wanted)) return;
+    assert.ok(performance.now() <= until, "the reports still had another load than the server was told");
+  }
 }
 
 async function largeAtOnce(face, count) {

@@ -50,6 +50,13 @@ class GrpcJsFace {
     return messages;
   }
 
+  /** Of a method that the proto does not have. */
+  serverStreamOfBytes(path, request, { timeoutMs }) {
+    const client = new grpc.Client("", grpc.credentials.createInsecure(), { channelOverride: this.#channel });
+    const same = (bytes) => bytes;
+    return readableOneByOne(client.makeServerStreamRequest(path, same, same, request, { deadline: Date.now() + timeoutMs }));
+  }
+
   cancelledClientStreaming(name) {
     return new Promise((resolve, reject) => {
       const call = this.#client()[name]((error, message) => (error ? reject(error) : resolve(message)));
@@ -62,15 +69,10 @@ class GrpcJsFace {
     const call = this.#client()[name](grpcMetadata(metadata), options);
     const header = new Promise((resolve) => call.once("metadata", resolve));
     const trailer = new Promise((resolve) => call.once("status", (status) => resolve(status.metadata)));
-    const messages = call[Symbol.asyncIterator]();
     return {
+      ...readableOneByOne(call),
       write: (message) => new Promise((resolve) => call.write(message, resolve)),
       end: () => call.end(),
-      cancel: () => call.cancel(),
-      async read() {
-        const { value, done } = await messages.next();
-        return done ? undefined : value;
-      },
       header: async () => readable(await header),
       trailer: async () => readable(await trailer),
     };
@@ -84,6 +86,21 @@ class GrpcJsFace {
   #client(service, compress = false) {
     return clientOver(compress ? this.#compressing : this.#channel, service);
   }
+}
+
+function readableOneByOne(call) {
+  // The iterator listens from its first message on, and knows nothing of what went wrong before.
+  let failure;
+  call.on("error", (error) => (failure = error));
+  const messages = call[Symbol.asyncIterator]();
+  return {
+    cancel: () => call.cancel(),
+    async read() {
+      const { value, done } = await messages.next();
+      if (done && failure !== undefined) throw failure;
+      return done ? undefined : value;
+    },
+  };
 }
 
 function grpcMetadata(entries = {}) {

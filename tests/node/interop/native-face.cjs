@@ -29,6 +29,11 @@ class NativeFace {
     return messages;
   }
 
+  /** Of a method that the proto does not have. */
+  serverStreamOfBytes(path, request, options) {
+    return readableOneByOne(this.#channel.serverStreaming(path, request, options));
+  }
+
   /** A call that is cancelled by its caller before anything else happens on it. */
   async cancelledClientStreaming(name) {
     const abort = new AbortController();
@@ -39,15 +44,10 @@ class NativeFace {
 
   duplex(name, { metadata, timeoutMs } = {}) {
     const call = this.#channel.open(method(name), { metadata, timeoutMs });
-    const messages = call[Symbol.asyncIterator]();
     return {
+      ...readableOneByOne(call),
       write: (message) => call.write(message),
       end: () => call.end(),
-      cancel: () => call.cancel(),
-      async read() {
-        const { value, done } = await messages.next();
-        return done ? undefined : value;
-      },
       header: async () => readable(await call.header),
       trailer: async () => readable(await call.trailer),
     };
@@ -56,6 +56,17 @@ class NativeFace {
   close() {
     this.#channel.close();
   }
+}
+
+function readableOneByOne(call) {
+  const messages = call[Symbol.asyncIterator]();
+  return {
+    cancel: () => call.cancel(),
+    async read() {
+      const { value, done } = await messages.next();
+      return done ? undefined : value;
+    },
+  };
 }
 
 async function* endless() {
