@@ -48,7 +48,7 @@ mod _linkspan {
     #[pymodule_export]
     use crate::plugins::AuthRequest;
     #[pymodule_export]
-    use crate::plugins::{next_auth_request, wait_for_late_auth_request};
+    use crate::plugins::next_auth_request;
     #[pymodule_export]
     use crate::wake::LoopQueue;
 

@@ -3,31 +3,23 @@
 //! The engine leaves a question here and goes on; a thread of `_plugins.py` picks it up, asks the plug-in, and answers.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use linkspan_core::{AuthContext, Code, MetadataPlugin, MetadataReply, PerProcess};
 use pyo3::prelude::*;
 
 use crate::metadata;
 
-/// A question that waits so long means that every thread is in a plug-in that takes its time.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 struct Line {
-    /// At most one question per attempt of a call, and plug-in of it.
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    questions: VecDeque<Question>,
-    /// How many were taken out.
-    taken: u64,
+    /// At most one question per attempt of a call that waits, and plug-in of it.
+    questions: Mutex<VecDeque<Question>>,
+    arrived: Condvar,
 }
 
 struct Question {
+    /// Unique in the process.
+    number: u64,
     plugin: Arc<Py<PyAny>>,
     context: AuthContext,
     reply: MetadataReply,
@@ -38,51 +30,42 @@ static LINE: PerProcess<Line> = PerProcess::of_first(Line::new());
 
 impl Line {
     const fn new() -> Self {
-        Self { state: Mutex::new(State { questions: VecDeque::new(), taken: 0 }), changed: Condvar::new() }
+        Self { questions: Mutex::new(VecDeque::new()), arrived: Condvar::new() }
     }
 
     fn of_this_process() -> &'static Self {
         LINE.get(|_| Self::new())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn questions(&self) -> MutexGuard<'_, VecDeque<Question>> {
         // Nothing under this lock can panic halfway through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, question: Question) {
+        self.questions().push_back(question);
+        self.arrived.notify_one();
     }
 
     /// Waits for a question and takes it.
     fn next(&self) -> Question {
-        let mut state = self.state();
+        let mut questions = self.questions();
         loop {
-            match state.questions.pop_front() {
-                Some(question) => {
-                    state.taken += 1;
-                    // Those who watch count from here.
-                    self.changed.notify_all();
-                    return question;
-                }
-                None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            match questions.pop_front() {
+                Some(question) => return question,
+                None => questions = self.arrived.wait(questions).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 
-    /// Waits until a question has waited for longer than it should.
-    fn wait_until_late(&self) {
-        let mut state = self.state();
-        loop {
-            if state.questions.is_empty() {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let taken_before = state.taken;
-            let nobody_takes = |state: &mut State| state.taken == taken_before;
-            let (now, timeout) =
-                self.changed.wait_timeout_while(state, PATIENCE, nobody_takes).unwrap_or_else(PoisonError::into_inner);
-            if timeout.timed_out() {
-                return;
-            }
-            state = now;
-        }
+    /// Takes a question out whose call has ended, if nobody took it before: every thread may be in a plug-in that hangs.
+    fn withdraw(&self, number: u64) {
+        let mut questions = self.questions();
+        // Old ones end first as a rule, so it is near the front.
+        let place = questions.iter().position(|question| question.number == number);
+        let withdrawn = place.and_then(|place| questions.remove(place));
+        drop(questions);
+        drop(withdrawn);
     }
 }
 
@@ -98,10 +81,11 @@ impl PythonPlugin {
 
 impl MetadataPlugin for PythonPlugin {
     fn metadata(&self, context: &AuthContext, reply: MetadataReply) {
-        let question = Question { plugin: Arc::clone(&self.0), context: context.clone(), reply };
-        let line = Line::of_this_process();
-        line.state().questions.push_back(question);
-        line.changed.notify_all();
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        // The call ends on the thread this runs on, so not before its question is in.
+        reply.on_unwanted(move || Line::of_this_process().withdraw(number));
+        Line::of_this_process().push(Question { number, plugin: Arc::clone(&self.0), context: context.clone(), reply });
     }
 }
 
@@ -172,19 +156,6 @@ impl Drop for AuthRequest {
 /// Waits for the next question.
 #[pyfunction]
 pub(crate) fn next_auth_request(py: Python<'_>) -> AuthRequest {
-    let Question { plugin, context, reply } = py.detach(|| {
-        loop {
-            let question = Line::of_this_process().next();
-            if question.reply.is_wanted() {
-                break question;
-            }
-        }
-    });
+    let Question { plugin, context, reply, .. } = py.detach(|| Line::of_this_process().next());
     AuthRequest { plugin, context, reply: Mutex::new(Some(reply)) }
-}
-
-/// Waits until a question waits for so long that a further thread is needed.
-#[pyfunction]
-pub(crate) fn wait_for_late_auth_request(py: Python<'_>) {
-    py.detach(|| Line::of_this_process().wait_until_late());
 }

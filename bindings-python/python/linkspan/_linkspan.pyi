@@ -19,7 +19,6 @@ __all__ = [
     "next_auth_request",
     "next_due",
     "push_due",
-    "wait_for_late_auth_request",
 ]
 
 CANCELLED_BY_FORK: str
@@ -207,5 +206,4 @@ class Channel:
 
 def push_due(token: int) -> None: ...
 def next_auth_request() -> AuthRequest: ...
-def wait_for_late_auth_request() -> None: ...
 def next_due() -> list[int]: ...

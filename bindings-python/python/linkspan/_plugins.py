@@ -1,7 +1,8 @@
 """The threads that run the plug-ins of call credentials; the first is made with the first plug-in.
 
 They are not the thread that runs other callbacks: one of those may wait for a call of its own, which may wait for a plug-in.
-A plug-in that takes its time costs its own calls only, because a further thread starts once a question has waited for a second.
+A plug-in that takes its time costs its own calls only, and may wait for another, because there is always a thread more than there are
+plug-ins running, up to a bound.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from linkspan._callbacks import log_exception
 
 _MOST_THREADS = 16
 
-_making = _fork.Lock()
+# Guards both numbers.
+_counting = _fork.Lock()
 _threads = 0
+# How many of them are in a plug-in.
+_busy = 0
 
 
 class AuthMetadataContext(namedtuple("AuthMetadataContext", ("service_url", "method_name"))):
@@ -42,32 +46,17 @@ class _Callback:
 def native_plugin(plugin, context: Context | None = None) -> _linkspan.CallCredentials:
     """Credentials whose plug-in this is; it runs in a copy of `context`, or of the one there is now."""
     if not _threads:
-        _in_threads()
+        with _counting:
+            if not _threads:
+                _start()
     return _linkspan.CallCredentials.plugin((context or copy_context(), plugin))
 
 
-def _in_threads() -> None:
-    """One thread that serves, and one that waits until another is needed."""
+def _start() -> None:
+    """One thread more. The lock is held, or nobody else is there."""
     global _threads
-    with _making:
-        if not _threads:
-            _threads = 2
-            _start(_serve, 1)
-            _start(_relieve, 2)
-
-
-def _start(target, number: int) -> None:
-    threading.Thread(target=target, name=f"linkspan-callbacks-plugin-{number}", daemon=True).start()
-
-
-def _relieve() -> None:
-    global _threads
-    _linkspan.wait_for_late_auth_request()
-    with _making:
-        if _threads < _MOST_THREADS:
-            _threads += 1
-            _start(_relieve, _threads)
-    _serve()
+    threading.Thread(target=_serve, name=f"linkspan-callbacks-plugin-{_threads + 1}", daemon=True).start()
+    _threads += 1
 
 
 def _serve() -> None:
@@ -77,6 +66,7 @@ def _serve() -> None:
 
 def _answer(request: _linkspan.AuthRequest) -> None:
     # A function of its own: nothing it touched stays referenced while the thread waits for more.
+    _enter()
     context, plugin = request.plugin
     try:
         # A copy, because several threads may be in one plug-in, and none may enter a context twice.
@@ -84,14 +74,35 @@ def _answer(request: _linkspan.AuthRequest) -> None:
     except BaseException as error:
         log_exception("The plug-in of call credentials raised: %r", plugin)
         request.fail(str(error))
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    """This thread goes into a plug-in, and leaves one behind that is free."""
+    global _busy
+    with _counting:
+        _busy += 1
+        if _busy == _threads < _MOST_THREADS:
+            try:
+                _start()
+            except RuntimeError:
+                # The system has none to give. Whoever goes in next tries again.
+                pass
+
+
+def _leave() -> None:
+    global _busy
+    with _counting:
+        _busy -= 1
 
 
 def _in_child() -> None:
     """Credentials made in the parent are good here, and no thread serves them yet."""
-    global _threads
+    global _threads, _busy
     if _threads:
-        _threads = 0
-        _in_threads()
+        _threads = _busy = 0
+        _start()
 
 
 _fork.in_child(_in_child)
