@@ -95,7 +95,11 @@ impl MetadataPlugin for Plugin {
                     request.fail(if is_full { Code::ResourceExhausted } else { Code::Unavailable }, &refusal.text);
                 }
             }
-            Delivery::Callback(..) => self.0.call_back(request.told(handle)),
+            Delivery::Callback(..) => {
+                if let Some(event) = request.tell(handle) {
+                    self.0.call_back(event);
+                }
+            }
         }
     }
 }
@@ -111,9 +115,14 @@ impl Provider {
 }
 
 impl AuthRequest {
-    fn told(&self, handle: linkspan_request) -> linkspan_event {
-        self.state().was_told = true;
-        linkspan_event::auth(LINKSPAN_EVENT_AUTH, self.provider.tag, handle, self.context.clone())
+    /// The question in the host's shape; none when nobody waits for an answer any more. It is told of from here on, so the end of its call is
+    /// told of too. One look at the state: the call may end on another thread.
+    fn tell(&self, handle: linkspan_request) -> Option<linkspan_event> {
+        let mut state = self.state();
+        state.was_told = state.reply.is_some();
+        let is_told = state.was_told;
+        drop(state);
+        is_told.then(|| linkspan_event::auth(LINKSPAN_EVENT_AUTH, self.provider.tag, handle, self.context.clone()))
     }
 }
 
@@ -145,16 +154,15 @@ fn on_unwanted(handle: linkspan_request) {
 /// What came out of a queue for a request, in the host's shape; none when it concerns nobody any more.
 pub(crate) fn complete(handle: linkspan_handle, event: &Event) -> Option<linkspan_event> {
     let request = REQUESTS.get(handle).ok()?;
-    let is_gone = request.state().reply.is_none();
-    let is_question = matches!(event, Event::Message(_));
-    if is_gone {
-        REQUESTS.remove(handle);
+    if let Event::Message(_) = event {
+        let question = request.tell(handle);
+        if question.is_none() {
+            REQUESTS.remove(handle);
+        }
+        return question;
     }
-    match (is_question, is_gone) {
-        (true, true) => None,
-        (true, false) => Some(request.told(handle)),
-        (false, _) => Some(linkspan_event::new(LINKSPAN_EVENT_GONE, request.provider.tag, handle)),
-    }
+    REQUESTS.remove(handle);
+    Some(linkspan_event::new(LINKSPAN_EVENT_GONE, request.provider.tag, handle))
 }
 
 /// The queue is closed: nobody will answer what was asked through it.
@@ -270,3 +278,6 @@ pub unsafe extern "C" fn linkspan_auth_reply(
         if is_in_time { Ok(()) } else { Err(ANSWERED) }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,6 +139,13 @@ fn close(handle: linkspan_handle) -> Result<(), Refusal> {
     Ok(())
 }
 
+// What the test programs share serves the tests in here too, and knows the crate by its name.
+#[cfg(test)]
+extern crate self as linkspan;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 #[cfg(test)]
 mod tests {
     use super::*;
