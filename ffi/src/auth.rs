@@ -211,6 +211,9 @@ pub unsafe extern "C" fn linkspan_credentials_call(
             return Err(Refusal::new(LINKSPAN_EINVAL, "the provider's queue belongs to another engine"));
         }
         engine.refuse_after_shutdown()?;
+        if let Delivery::Queue(queue) = &delivery {
+            queue.add_provider();
+        }
         let data = Arc::new(OnceLock::new());
         let kept = Provider { delivery, tag: provider.tag, _data: Arc::clone(&data) };
         let credentials = CallCredentials::plugin(Plugin(Arc::new(kept)));

@@ -80,6 +80,11 @@ impl Bell {
             .ok_or(Refusal::new(LINKSPAN_ESYSTEM, "the descriptor could not be kept"))
     }
 
+    /// Rings as if an event had come. On the engine's thread, as everything that calls the function.
+    pub(crate) fn ring(&self) {
+        self.ringer.ring();
+    }
+
     /// Makes the descriptor readable.
     pub(crate) fn ring_fd(&self) {
         self.ringer.ring_fd();

@@ -1,7 +1,7 @@
 //! Engines: the thread that does the I/O, its end, and its numbers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use linkspan_core::{Engine as CoreEngine, EngineOptions, OptionScope};
@@ -95,8 +95,23 @@ impl Engine {
     fn shutdown(self: &Arc<Self>, grace: Option<Duration>) {
         self.is_shutting_down.store(true, SeqCst);
         self.core.shutdown(grace);
-        queues_of(self).for_each(|queue| queue.engine_was_shut_down());
+        queues_of(self).for_each(|queue| queue.tell_last_event());
     }
+}
+
+/// The same, with a word to the queues when the thread stops, ahead of the host's own hook.
+fn telling_queues(mut options: EngineOptions, engine: &Arc<OnceLock<Weak<Engine>>>) -> EngineOptions {
+    let (engine, of_host) = (Arc::clone(engine), options.thread_stop.take());
+    options.thread_stop = Some(Arc::new(move || {
+        // Queues keep their engine alive, so one that is gone has none.
+        if let Some(engine) = engine.get().and_then(Weak::upgrade) {
+            queues_of(&engine).for_each(|queue| queue.engine_stopped());
+        }
+        if let Some(hook) = &of_host {
+            hook();
+        }
+    }));
+    options
 }
 
 fn queues_of(engine: &Arc<Engine>) -> impl Iterator<Item = Arc<Queue>> {
@@ -151,10 +166,14 @@ pub unsafe extern "C" fn linkspan_engine_new(
             let text = "option \"linkspan.driver\" is \"host\", which this version does not have; use \"thread\"";
             return Err(Refusal::new(LINKSPAN_EUNSUPPORTED, text));
         }
-        let core = CoreEngine::new(settings.hooks.as_ref().map_or_else(EngineOptions::default, Hooks::engine_options))?;
+        let options = settings.hooks.as_ref().map_or_else(EngineOptions::default, Hooks::engine_options);
+        let itself = Arc::new(OnceLock::new());
+        let core = CoreEngine::new(telling_queues(options, &itself))?;
         let engine =
             Engine { core, is_shutting_down: AtomicBool::new(false), _listening: settings.hooks.map(Listening::start) };
-        out.write(ENGINES.insert(Arc::new(engine))?);
+        let engine = Arc::new(engine);
+        drop(itself.set(Arc::downgrade(&engine)));
+        out.write(ENGINES.insert(engine)?);
         Ok(())
     };
     // SAFETY: the host vouches for its error struct.

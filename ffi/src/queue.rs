@@ -38,12 +38,15 @@ pub(crate) struct Queue {
     pub(crate) engine: Arc<Engine>,
     bell: Bell,
     is_closed: AtomicBool,
+    /// Calls of the engine may ask a provider through it, for as long as they run.
+    has_provider: AtomicBool,
     /// Operations whose final event has not been drained. Raised before the engine is asked whether it still runs, so that the
-    /// SHUTDOWN event cannot overtake a final one.
+    /// SHUTDOWN event cannot overtake a final one. And [`FINISHED`], which is set in the same step that finds none.
     pending: AtomicUsize,
-    /// The SHUTDOWN event was delivered; nothing follows.
-    is_finished: AtomicBool,
 }
+
+/// The SHUTDOWN event was delivered; nothing follows.
+const FINISHED: usize = 1 << (usize::BITS - 1);
 
 impl Queue {
     fn new(engine: Arc<Engine>, limit: usize) -> Self {
@@ -53,8 +56,8 @@ impl Queue {
             core,
             engine,
             is_closed: AtomicBool::new(false),
+            has_provider: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
-            is_finished: AtomicBool::new(false),
         }
     }
 
@@ -71,8 +74,8 @@ impl Queue {
 
     /// Puts in something that is no operation's; [`Queue::end`] must follow when it was taken out. Running calls need it after a shutdown too.
     pub(crate) fn post(&self, completion: Completion) -> Result<(), Refusal> {
-        self.pending.fetch_add(1, SeqCst);
-        let posted = if self.is_closed() || self.is_finished.load(SeqCst) {
+        let is_finished = self.pending.fetch_add(1, SeqCst) & FINISHED != 0;
+        let posted = if self.is_closed() || is_finished {
             Err(Refusal::new(LINKSPAN_ECLOSED, "the queue was closed"))
         } else {
             self.core.post(completion).map_err(Refusal::from)
@@ -82,19 +85,32 @@ impl Queue {
 
     /// The operation's final event was drained, or there will be none.
     pub(crate) fn end(&self) {
-        if self.pending.fetch_sub(1, SeqCst) == 1 && self.engine.is_shutting_down() {
-            self.wake();
+        if self.pending.fetch_sub(1, SeqCst) == 1 {
+            self.tell_last_event();
         }
+    }
+
+    /// A provider is bound to it. Its requests are no operations, and any call may make one.
+    pub(crate) fn add_provider(&self) {
+        self.has_provider.store(true, SeqCst);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(SeqCst)
     }
 
-    /// Whoever waits is to be told that nothing more comes; while something still comes, the last [`Queue::end`] tells.
-    pub(crate) fn engine_was_shut_down(&self) {
+    /// Whoever waits is to be told that nothing more comes. While something still comes, the last [`Queue::end`] tells, or the end of the thread.
+    pub(crate) fn tell_last_event(&self) {
         if self.has_last_event() {
             self.wake();
+        }
+    }
+
+    /// On the engine's thread, which runs no call any more. Only who waited for that is told.
+    pub(crate) fn engine_stopped(&self) {
+        if self.has_provider.load(SeqCst) && self.has_last_event() {
+            self.core.wake();
+            self.bell.ring();
         }
     }
 
@@ -105,7 +121,7 @@ impl Queue {
 
     /// The SHUTDOWN event, when it is due and nobody had it.
     fn last_event(&self) -> Option<linkspan_event> {
-        let is_ours = self.is_over() && !self.is_finished.swap(true, SeqCst);
+        let is_ours = self.nothing_starts() && self.pending.compare_exchange(0, FINISHED, SeqCst, SeqCst).is_ok();
         is_ours.then(|| linkspan_event::new(LINKSPAN_EVENT_SHUTDOWN, 0, 0))
     }
 
@@ -118,7 +134,7 @@ impl Queue {
                 self.core.wake();
                 break Ok(1);
             }
-            if self.is_finished.load(SeqCst) {
+            if self.is_finished() {
                 // One wake reaches one waiter, so each passes it on.
                 self.core.wake();
                 break Err(Refusal::quiet(LINKSPAN_ECLOSED));
@@ -137,7 +153,7 @@ impl Queue {
                 }
                 Waited::Forked => break Err(Refusal::quiet(LINKSPAN_EFORKED)),
                 Waited::Closed => break Err(Refusal::quiet(LINKSPAN_ECLOSED)),
-                Waited::TimedOut | Waited::Woken if self.is_over() => {}
+                Waited::TimedOut | Waited::Woken if self.has_last_event() || self.is_finished() => {}
                 Waited::TimedOut => break Err(Refusal::quiet(LINKSPAN_ETIMEDOUT)),
                 Waited::Woken => break Err(Refusal::quiet(LINKSPAN_EINTERRUPTED)),
             }
@@ -159,12 +175,16 @@ impl Queue {
     }
 
     fn has_last_event(&self) -> bool {
-        self.is_over() && !self.is_finished.load(SeqCst)
+        self.nothing_starts() && self.pending.load(SeqCst) == 0
     }
 
-    /// No operation is under way and none will start.
-    fn is_over(&self) -> bool {
-        self.engine.is_shutting_down() && self.pending.load(SeqCst) == 0
+    fn is_finished(&self) -> bool {
+        self.pending.load(SeqCst) & FINISHED != 0
+    }
+
+    /// No operation begins any more, and nobody asks. To be looked at before `pending`: what came earlier is counted there.
+    fn nothing_starts(&self) -> bool {
+        self.engine.is_shutting_down() && !(self.has_provider.load(SeqCst) && self.engine.core.is_running())
     }
 }
 

@@ -203,6 +203,11 @@ impl SubmitQueue {
         self.is_shut_down.load(SeqCst)
     }
 
+    /// Whether a thread serves it. Once it is shut down none begins to.
+    pub(super) fn is_served(&self) -> bool {
+        self.state().is_running
+    }
+
     /// Waits until the thread is gone; `false` when it is not in time.
     pub(super) fn join(&self, timeout: Option<Duration>) -> bool {
         let is_there = |state: &mut QueueState| state.is_running || state.is_being_joined;

@@ -1,18 +1,23 @@
 //! Requests and their ends, on channels that are secure without TLS: those of this machine.
 
+use std::ffi::c_void;
 use std::ptr;
-use std::sync::Barrier;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 
 use linkspan_core::{Credentials, LocalConnection, Waited};
 
 use super::*;
 use crate::LINKSPAN_ABI;
+use crate::call::linkspan_call_cancel;
 use crate::channel::linkspan_channel_new;
-use crate::engine::linkspan_engine_new;
-use crate::queue::linkspan_queue_new;
+use crate::engine::{duration, linkspan_engine_new, linkspan_engine_shutdown};
+use crate::error::{LINKSPAN_ETIMEDOUT, LINKSPAN_OK};
+use crate::event::LINKSPAN_EVENT_SHUTDOWN;
+use crate::queue::{linkspan_queue_new, linkspan_queue_notify};
+use crate::request::linkspan_call_options;
 use crate::support::server::Server;
-use crate::support::{Client, Event, GUARD_NS, close, ok};
+use crate::support::{Client, Event, GUARD_NS, call, close, ok};
 
 /// Two clients on one engine: the queue of the first is its calls', that of the second the provider's.
 struct Asking {
@@ -69,6 +74,103 @@ fn give_nothing(request: linkspan_request) -> linkspan_result {
     unsafe { linkspan_auth_reply(request, 0, ptr::null(), 0, ptr::null(), 0) }
 }
 
+/// Holds up the engine's thread, from when it says so until it is let go.
+struct HoldUp {
+    is_held: Barrier,
+    is_let_go: Barrier,
+}
+
+unsafe extern "C" fn hold_up(hold_up: *mut c_void, _: *const linkspan_event) {
+    // SAFETY: the test's, which waits for the engine's end.
+    let hold_up = unsafe { &*hold_up.cast::<HoldUp>() };
+    hold_up.is_held.wait();
+    hold_up.is_let_go.wait();
+}
+
+#[test]
+fn a_call_that_was_started_before_a_shutdown_with_grace_asks_after_it() {
+    let server = Server::start();
+    let asking = Asking::new(&server.target());
+    let held = HoldUp { is_held: Barrier::new(2), is_let_go: Barrier::new(2) };
+    let user_data = (&raw const held).cast_mut().cast();
+    let first = linkspan_call_options { callback: Some(hold_up), user_data, ..call(c"/test/Echo") };
+    asking.calls.unary(&first).expect("started");
+    ok(give_nothing(asking.asked().1));
+    held.is_held.wait();
+    asking.calls.unary(&asking.calls.to_queue(c"/test/Echo", 2)).expect("started");
+    ok(linkspan_engine_shutdown(asking.calls.engine, GUARD_NS));
+    assert_eq!(asking.provider.poll(), LINKSPAN_ETIMEDOUT, "a call runs, and has not asked");
+    held.is_let_go.wait();
+    let (kind, request) = asking.asked();
+    assert_eq!(kind, LINKSPAN_EVENT_AUTH);
+    assert_eq!(asking.provider.poll(), LINKSPAN_ETIMEDOUT, "it may ask again");
+    ok(give_nothing(request));
+    let end = asking.calls.next();
+    // Its connection may be closed meanwhile, because no call was on it.
+    assert!(end.0.code == 0 || end.text().starts_with("channel closed"), "{}", end.text());
+    drop(end);
+    assert_eq!(asking.asked().0, LINKSPAN_EVENT_SHUTDOWN);
+    assert_eq!(asking.provider.poll(), LINKSPAN_ECLOSED, "nothing follows");
+    asking.finish();
+}
+
+#[test]
+fn a_request_that_was_taken_out_is_gone_before_the_engine_has_shut_down() {
+    for grace in [GUARD_NS, 0] {
+        let server = Server::start();
+        let asking = Asking::new(&server.target());
+        let call = asking.calls.unary(&asking.calls.to_queue(c"/test/Echo", 1)).expect("started");
+        let (kind, request) = asking.asked();
+        assert_eq!(kind, LINKSPAN_EVENT_AUTH);
+        ok(linkspan_engine_shutdown(asking.calls.engine, grace));
+        if grace > 0 {
+            assert_eq!(asking.provider.poll(), LINKSPAN_ETIMEDOUT, "the call waits for an answer");
+            // SAFETY: no text.
+            ok(unsafe { linkspan_call_cancel(call, 1, ptr::null(), 0) });
+        }
+        assert_eq!(asking.asked(), (LINKSPAN_EVENT_GONE, request));
+        assert_eq!(asking.asked().0, LINKSPAN_EVENT_SHUTDOWN);
+        assert_eq!(asking.provider.poll(), LINKSPAN_ECLOSED, "nothing follows");
+        assert_eq!(give_nothing(request), LINKSPAN_ECLOSED);
+        asking.finish();
+    }
+}
+
+unsafe extern "C" fn notify(sender: *mut c_void) {
+    // SAFETY: the test's, which waits for the engine's end.
+    let sender = unsafe { &*sender.cast::<mpsc::SyncSender<()>>() };
+    sender.try_send(()).expect("the test listens, and there is room");
+}
+
+#[test]
+fn who_is_notified_of_requests_is_notified_of_the_last_event() {
+    let (sender, notified) = mpsc::sync_channel::<()>(8);
+    let wait = || notified.recv_timeout(duration(GUARD_NS).expect("not for ever")).expect("notified");
+    let server = Server::start();
+    let asking = Asking::new(&server.target());
+    let user_data = (&raw const sender).cast_mut().cast();
+    // SAFETY: the sender outlives the engine.
+    ok(unsafe { linkspan_queue_notify(asking.provider.queue, Some(notify), user_data, None) });
+    asking.calls.unary(&asking.calls.to_queue(c"/test/Echo", 1)).expect("started");
+    wait();
+    ok(give_nothing(asking.asked().1));
+    assert_eq!(asking.provider.poll(), LINKSPAN_ETIMEDOUT);
+    drop(asking.calls.next());
+    ok(linkspan_engine_shutdown(asking.calls.engine, 0));
+    wait();
+    assert_eq!(asking.asked().0, LINKSPAN_EVENT_SHUTDOWN);
+    asking.finish();
+}
+
+#[test]
+fn a_providers_queue_ends_at_once_when_nobody_can_ask() {
+    let asking = Asking::new("127.0.0.1:1");
+    ok(linkspan_engine_shutdown(asking.calls.engine, GUARD_NS));
+    assert_eq!(asking.provider.poll(), LINKSPAN_OK, "SHUTDOWN");
+    assert_eq!(asking.provider.poll(), LINKSPAN_ECLOSED);
+    asking.finish();
+}
+
 /// Whichever comes first: what the host was told of, it is told the end of, and what it was not told of leaves nothing behind.
 #[test]
 fn a_call_that_ends_while_its_question_is_taken_out_is_told_of_wholly_or_not_at_all() {
@@ -78,7 +180,7 @@ fn a_call_that_ends_while_its_question_is_taken_out_is_told_of_wholly_or_not_at_
     for tag in 0..1000 {
         asking.calls.unary(&asking.calls.to_queue(c"/test/Echo", tag)).expect("started");
         let mut taken = Vec::new();
-        assert_eq!(queue.core.wait(&mut taken, 1, crate::engine::duration(GUARD_NS)), Waited::Ready(1));
+        assert_eq!(queue.core.wait(&mut taken, 1, duration(GUARD_NS)), Waited::Ready(1));
         let Completion { tag: handle, event } = taken.remove(0);
         let request = REQUESTS.get(handle).unwrap_or_else(|refusal| panic!("{}", refusal.text));
         let together = Barrier::new(3);

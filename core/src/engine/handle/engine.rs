@@ -121,6 +121,13 @@ impl Engine {
         self.queue().is_shut_down()
     }
 
+    /// Whether there is a loop that serves its channels. Without one no call runs, and after [`Engine::shutdown`] there will be none: its end is
+    /// told by [`EngineOptions::thread_stop`].
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.queue().is_served()
+    }
+
     /// Waits until the engine's thread is gone; `false` when it is not in time. Blocks the thread.
     #[must_use]
     pub fn join(&self, timeout: Option<Duration>) -> bool {
