@@ -60,7 +60,7 @@ pub fn proxy(data: &[u8]) {
         Ok(proxy) => Some(proxy),
         Err(what) => {
             let is_said_of = |wrong: &&str| Proxy::parse(wrong).is_err_and(|other| other == what);
-            assert!(WRONG.iter().any(|wrong| is_said_of(wrong)), "{what}");
+            assert!(WRONG.iter().any(is_said_of), "{what}");
             None
         }
     };
