@@ -9,7 +9,8 @@ const { channelFor, deferred, refusedAddress, serverFor, silentServer } = requir
 const UNARY = "/test.Echo/Unary";
 const BIDI = "/test.Echo/Bidi";
 
-function changed(channel, from, deadline = Infinity) {
+/** Has a deadline, because a watch without one does not hold the event loop, and some tests have nothing else that would. */
+function changed(channel, from, deadline = Date.now() + 30_000) {
   return new Promise((resolve, reject) => {
     channel.watchConnectivityState(from, deadline, (error) => (error ? reject(error) : resolve(channel.state)));
   });
