@@ -151,7 +151,15 @@ fn change_listeners(change: impl FnOnce(&mut Vec<Arc<Hooks>>)) {
     let Listeners { list, loudest, .. } = Listeners::of_this_process();
     let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
     change(&mut list);
-    loudest.store(list.iter().map(|hooks| hooks.level).max().unwrap_or(0), Relaxed);
+    let level = list.iter().map(|hooks| hooks.level).max().unwrap_or(0);
+    loudest.store(level, Relaxed);
+    linkspan_core::set_log_level(of_number(level));
+}
+
+fn of_number(level: i32) -> Option<LogLevel> {
+    [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]
+        .into_iter()
+        .find(|known| *known as i32 == level)
 }
 
 /// Tells a line to every engine that wants it.

@@ -32,6 +32,7 @@ const BETWEEN_STREAMS: Duration = Duration::from_millis(100);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    linkspan_core::set_log_level(Some(linkspan_core::LogLevel::Debug));
     linkspan_core::set_logger(Some(Box::new(|level, room, text| {
         let text = quoted(&format!("{level:?} {room}: {text}"));
         println!("{{\"kind\":\"log\",\"t\":{},\"text\":{text}}}", milliseconds());

@@ -9,7 +9,7 @@ use super::CallSpec;
 use super::progress::Progress;
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
-use crate::observe::trail::{Phase, Sent};
+use crate::observe::trail::{Milliseconds, Phase, Sent};
 use crate::policy::retry::buffer::{CallBuffer, Overflow};
 use crate::policy::retry::pushback::Advice;
 use crate::policy::retry::sequence::{Bound, Decision, Failed, Sequence};
@@ -51,6 +51,8 @@ impl<'a> Again<'a> {
             let sequence = &mut state.sequence;
             if channel.with_allowance(now, |allowance| sequence.on_unprocessed(allowance)) {
                 channel.counters().transparent_retries.one();
+                let words = || "another follows at once, as the server did not process it".to_owned();
+                progress.log_what_follows(channel, progress.attempts.get(), &outcome, words);
                 state.follow(channel, progress, now, &outcome);
                 return Continue(None);
             }
@@ -58,6 +60,8 @@ impl<'a> Again<'a> {
         let bound = bound.or_else(|| state.keep(channel, message?).err().map(Bound::Overflown));
         match state.decide(channel, now, &failed(&outcome, bound)) {
             Decision::Retry { after } => {
+                let words = || format!("another follows in {}", Milliseconds(after));
+                progress.log_what_follows(channel, progress.attempts.get(), &outcome, words);
                 state.follow(channel, progress, now, &outcome);
                 Continue((!after.is_zero()).then(|| {
                     progress.on_waits_until(now + after);
@@ -65,6 +69,7 @@ impl<'a> Again<'a> {
                 }))
             }
             Decision::GiveUp(why) => {
+                progress.log_what_follows(channel, progress.attempts.get(), &outcome, || in_words(why));
                 progress.on_given_up(why);
                 Break(outcome)
             }
@@ -121,6 +126,11 @@ impl CallSpec {
         let of_method = self.method.config.as_ref()?.attempts.as_ref();
         of_method.filter(|_| !self.no_retry)
     }
+}
+
+/// For log lines, which tell it in any case.
+pub(super) fn in_words(why: Why) -> String {
+    why.words().unwrap_or_else(|| "no further attempt: nothing says that the call may be made again".to_owned())
 }
 
 /// A failed attempt as policies look at it.

@@ -87,6 +87,8 @@ pub(super) async fn open<D: Driver>(
                     )?;
                     match connection.open_stream(place, request, is_last) {
                         Ok(stream) => {
+                            let path = spec.method.path.as_str();
+                            attempt.log_stream(&connection, || format!("stream {} opened for {path}", stream.id()));
                             attempt.on_opened(connection, in_flight);
                             return Ok(stream);
                         }

@@ -10,7 +10,8 @@ use crate::channel::LocalChannel;
 use crate::failure::Failure;
 use crate::load_report::{self, LoadReport};
 use crate::metadata::Metadata;
-use crate::observe::trail::{ConnectTrail, Phase, Trail};
+use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::trail::{ConnectTrail, Milliseconds, Phase, Trail};
 use crate::policy::balancer::tally::InFlight;
 use crate::runtime::Driver;
 use crate::status::Status;
@@ -26,6 +27,7 @@ impl Attempt {
         match self.place.replace(Where::Nowhere) {
             Where::On(connection, in_flight) => {
                 connection.on_call_ended(now);
+                self.log_stream(&connection, || format!("its stream ended {}", outcome.code()));
                 in_flight.on_ended(outcome.is_ok());
                 if tell_load(now, &in_flight, &outcome.ending) {
                     channel.on_load_reported();
@@ -58,7 +60,7 @@ impl Progress {
         }
         let (sent, attempts) = (self.furthest(outcome.sent), self.attempts.get());
         let address = || peer.as_deref().map(str::to_owned);
-        match outcome.ending {
+        let end = match outcome.ending {
             Ending::Peer { status, trailing } => {
                 let trail = made.map(|made| {
                     let (phase, address, made) = (Phase::Wait, address(), Some(made));
@@ -84,7 +86,19 @@ impl Progress {
                 let status = Status::new(failure.code(), text);
                 CallEnd { status, trailing: Metadata::new(), local: true, sent, attempts, peer, elapsed, trail }
             }
-        }
+        };
+        self.log_end(channel, &end);
+        end
+    }
+
+    fn log_end<D: Driver>(&self, channel: &LocalChannel<D>, end: &CallEnd) {
+        let level = if end.status.is_ok() { LogLevel::Trace } else { LogLevel::Debug };
+        log(level, Room::Call, || {
+            let (name, call, took) = (&channel.config().name, self.attempt.call, Milliseconds(end.elapsed));
+            let (code, text) = (end.status.code(), end.status.message());
+            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+            format!("{name}: call {call}: ended {code} after {took}{text}")
+        });
     }
 }
 

@@ -13,6 +13,7 @@ use super::progress::{Attempt, Progress};
 use super::replay::Cursor;
 use crate::channel::LocalChannel;
 use crate::failure::Failure;
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::Sent;
 use crate::policy::retry::HedgingPolicy;
 use crate::policy::retry::buffer::Overflow;
@@ -150,6 +151,13 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
             match self.allowed(|hedging, allowance| hedging.next(allowance)) {
                 Action::Start(number) => {
                     if number > 0 {
+                        log(LogLevel::Debug, Room::Retry, || {
+                            let (name, call) = (&self.channel.config().name, self.progress.attempt.call);
+                            format!(
+                                "{name}: call {call}: another attempt begins, of {} so far",
+                                self.progress.attempts.get()
+                            )
+                        });
                         self.channel.counters().retries.one();
                         self.channel.counters().hedges.one();
                     }
@@ -215,6 +223,9 @@ impl<'a, D: Driver, X: Exchange<'a>> Hedged<'a, '_, D, X> {
             let (number, connection) = self.remove(place, &outcome);
             self.channel.counters().retries.one();
             self.channel.counters().transparent_retries.one();
+            let (made, words) =
+                (self.progress.attempts.get(), "another follows at once, as the server did not process it");
+            self.progress.log_what_follows(self.channel, made, &outcome, || words.to_owned());
             self.start(number, connection);
             return None;
         }

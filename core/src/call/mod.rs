@@ -121,6 +121,8 @@ impl CallRequest {
 /// A request that passed the border: everything that can be wrong has been looked at.
 #[derive(Debug)]
 pub(crate) struct CallSpec {
+    /// Unique in the process; 0 until the call is taken. For log lines.
+    pub(crate) id: u64,
     pub(crate) method: Method,
     pub(crate) metadata: Metadata,
     pub(crate) timeout: Timeout,
@@ -146,6 +148,7 @@ impl CallSpec {
     pub(crate) fn new(request: CallRequest, methods: &Methods) -> Result<Self, Error> {
         let method = methods.find(&request.method)?;
         Ok(Self {
+            id: 0,
             method,
             metadata: request.metadata,
             timeout: request.timeout,

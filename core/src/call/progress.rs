@@ -17,6 +17,7 @@ use crate::channel::LocalChannel;
 use crate::channel::call_limits::AtAddress;
 use crate::failure::{CallLimit, Failure};
 use crate::observe::attempts::{AttemptEnd, AttemptsTrail};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::{Milliseconds, Phase, Sent};
 use crate::policy::retry::sequence::Bound;
 use crate::runtime::{Driver, sleep_until};
@@ -83,6 +84,8 @@ impl Past {
 
 /// Where one attempt is.
 pub(super) struct Attempt {
+    /// The call's number.
+    pub(super) call: u64,
     /// The call's.
     deadline: Option<Time>,
     pub(super) phase: Cell<Phase>,
@@ -117,7 +120,7 @@ pub(super) enum Where {
 
 impl Progress {
     pub(super) fn start<D: Driver>(channel: &LocalChannel<D>, spec: &CallSpec) -> Self {
-        Self::begin(channel.driver().now(), ending::timeout(channel, spec))
+        Self::begin(spec.id, channel.driver().now(), ending::timeout(channel, spec))
     }
 
     /// The call was given its method's config, which may leave it less time; it counts from the start of the call ([SC-20]).
@@ -126,14 +129,14 @@ impl Progress {
         self.attempt.deadline = self.timeout.map(|timeout| self.started + timeout);
     }
 
-    fn begin(started: Time, (timeout, timeout_is): (Option<Duration>, Whose)) -> Self {
+    fn begin(call: u64, started: Time, (timeout, timeout_is): (Option<Duration>, Whose)) -> Self {
         let deadline = timeout.map(|timeout| started + timeout);
         Self {
             started,
             timeout,
             timeout_is,
             attempts: Cell::new(0),
-            attempt: Attempt::begin(deadline, started),
+            attempt: Attempt::begin(call, deadline, started),
             past: OnceCell::new(),
         }
     }
@@ -164,7 +167,7 @@ impl Progress {
 
     /// An attempt that is made beside others; the server is told of `previous` ones.
     pub(super) fn beside(&self, now: Time, previous: u32, avoids: Option<u64>) -> Attempt {
-        let attempt = Attempt::begin(self.attempt.deadline, now);
+        let attempt = Attempt::begin(self.attempt.call, self.attempt.deadline, now);
         attempt.previous.set(previous);
         attempt.avoids.set(avoids);
         attempt
@@ -185,6 +188,21 @@ impl Progress {
         hedge.attempt.end(channel, now, outcome);
     }
 
+    /// What follows the attempt with this number, which came to this.
+    pub(super) fn log_what_follows<D: Driver>(
+        &self,
+        channel: &LocalChannel<D>,
+        number: u32,
+        outcome: &Outcome,
+        words: impl FnOnce() -> String,
+    ) {
+        log(LogLevel::Debug, Room::Retry, || {
+            let (name, call) = (&channel.config().name, self.attempt.call);
+            let (code, cause) = (outcome.code(), cause(channel, outcome));
+            format!("{name}: call {call}: attempt {number} ended {code}: {cause}; {}", words())
+        });
+    }
+
     /// A hedge is given up, because the call is another one or has failed; its stream was let go. Its endpoint neither failed nor
     /// succeeded.
     pub(super) fn on_abandoned(&self, now: Time, hedge: &Hedge) {
@@ -193,6 +211,7 @@ impl Progress {
         self.on_over(hedge.ordinal, &hedge.attempt, now, &outcome, "another attempt decided".into());
         if let Where::On(connection, _) = hedge.attempt.place.replace(Where::Nowhere) {
             connection.on_call_ended(now);
+            hedge.attempt.log_stream(&connection, || "given up for another attempt".to_owned());
         }
     }
 
@@ -340,8 +359,9 @@ impl Progress {
 
 impl Attempt {
     /// One that looks for a connection now.
-    fn begin(deadline: Option<Time>, now: Time) -> Self {
+    fn begin(call: u64, deadline: Option<Time>, now: Time) -> Self {
         Self {
+            call,
             deadline,
             phase: Cell::new(Phase::Queue),
             sent: Cell::new(Sent::NotSent),
@@ -454,6 +474,14 @@ impl Attempt {
         }
     }
 
+    /// Something happened to its stream.
+    pub(super) fn log_stream(&self, connection: &Connection, words: impl FnOnce() -> String) {
+        log(LogLevel::Trace, Room::Call, || {
+            let (name, call) = (connection.name(), self.call);
+            format!("{}: call {call}: connection {} {}: {}", name.channel, name.id, name.address, words())
+        });
+    }
+
     /// A failure at this point.
     pub(super) fn local(&self, failure: Failure) -> Outcome {
         Outcome { ending: Ending::Local(failure), sent: self.sent.get() }
@@ -494,7 +522,7 @@ mod tests {
                 (Some(late), answer(502), Code::Unavailable),
             ] {
                 let case = format!("{timeout:?}, {failure:?}");
-                let progress = Progress::begin(driver.now(), (timeout, Whose::Call));
+                let progress = Progress::begin(1, driver.now(), (timeout, Whose::Call));
                 let work = pin!(std::future::ready(Outcome::local(failure)));
                 let outcome = progress.supervise(&driver, &Inbox::default(), work).await;
                 let Ending::Local(failure) = outcome.ending else { panic!("a status from nobody") };
@@ -507,7 +535,7 @@ mod tests {
     #[test]
     fn a_status_that_came_before_anybody_looked_at_the_deadline_stands() {
         MemoryDriver::run(|driver| async move {
-            let progress = Progress::begin(driver.now(), (Some(Duration::from_nanos(1)), Whose::Call));
+            let progress = Progress::begin(1, driver.now(), (Some(Duration::from_nanos(1)), Whose::Call));
             let status = Status::new(Code::Ok, "");
             let ending = Ending::Peer { status, trailing: Metadata::new() };
             let work = pin!(std::future::ready(Outcome { ending, sent: Sent::Processed }));

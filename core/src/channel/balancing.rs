@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options::{ChannelOptions, Preset, warn_once};
 use crate::error::{Error, ErrorKind};
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::pick_first::PickFirstConfig;
 use crate::service_config::ServiceConfig;
@@ -46,7 +46,7 @@ fn by_options(options: &ChannelOptions) -> Result<Option<BalancingConfig>, Error
     }
     Ok(options.text("grpc.lb_policy_name").map(|name| {
         named(name).unwrap_or_else(|| {
-            log(LogLevel::Warn, "options", || {
+            log(LogLevel::Warn, Room::Options, || {
                 format!("option \"grpc.lb_policy_name\" names {name:?}, which is not known; pick_first is used")
             });
             pick_first()

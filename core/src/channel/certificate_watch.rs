@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::mailbox::{Mail, Mailbox};
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::policy::expiry;
 use crate::runtime::{Driver, Task, sleep_until};
 use crate::time::{Time, earliest};
@@ -248,7 +248,7 @@ impl Shared {
             return;
         }
         let words = format!("the TLS files cannot be used, so what was read before stays in use: {cause}");
-        log(LogLevel::Warn, "channel", || words.clone());
+        log(LogLevel::Warn, Room::Tls, || words.clone());
         memory.told = Some(cause);
         self.tell(&CertificateNews::Refused { words });
     }
@@ -262,7 +262,7 @@ impl Shared {
         let ends = |ends| format!("; the client's certificate {}", expiry::words(driver.time_of_day(), ends));
         let words =
             format!("the TLS files were read again{}", material.certificate_ends().map(ends).unwrap_or_default());
-        log(LogLevel::Info, "channel", || words.clone());
+        log(LogLevel::Info, Room::Tls, || words.clone());
         let old_ends = std::mem::replace(&mut memory.old_ends, material.certificate_ends());
         memory.version = material.version;
         self.tell(&CertificateNews::Replaced { words, old_ends });

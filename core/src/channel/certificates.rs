@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::certificate_watch::{Visit, Watch, Watches};
 use super::mailbox::Mailbox;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::policy::expiry::{self, Expiry, Validity};
 use crate::runtime::Driver;
 use crate::time::{Time, earliest};
@@ -98,7 +98,7 @@ impl<D: Driver> Certificates<D> {
             if expiry.is_due(today, of) {
                 let words = format!("{what} {}; put a new one in its place", expiry::words(today, of.ends));
                 if self.source.is_log_due(today, what, of) {
-                    log(LogLevel::Warn, "channel", || words.clone());
+                    log(LogLevel::Warn, Room::Tls, || words.clone());
                 }
                 warnings.push(words);
             }

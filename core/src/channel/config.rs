@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::generation::PerProcess;
 use crate::interned::Interned;
+use crate::observe::log::names::ChannelName;
 use crate::policy::backoff::BackoffOptions;
 use crate::policy::balancer::breaker::BreakerOptions;
 use crate::policy::balancer::config::BalancingConfig;
@@ -39,8 +40,8 @@ use super::{balancing, keepalive, proxies, retries};
 /// Everything a channel was made with.
 #[derive(Clone)]
 pub(crate) struct ChannelConfig {
-    /// As the user gave it.
-    pub(crate) given_target: String,
+    /// With the target as the user gave it; the number is given with the channel's handle.
+    pub(crate) name: Arc<ChannelName>,
     /// Through the channel's proxy where it has one.
     pub(crate) target: Target,
     /// Boxed, because few channels have one.
@@ -217,7 +218,7 @@ impl ChannelConfig {
         };
         let led = proxies.lead(parsed);
         Ok(Self {
-            given_target: target.to_owned(),
+            name: Arc::new(ChannelName { id: 0, target: target.into() }),
             connection: shared(&CONNECTIONS, connection),
             request,
             call_credentials: credentials.of_calls().cloned(),

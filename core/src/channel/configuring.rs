@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::config::ChannelConfig;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::service_config::ServiceConfig;
 
 /// The service config of a channel that takes its resolver's.
@@ -38,9 +38,9 @@ impl Configuring {
             (Some(Ok(config)), _) => config,
             (None, _) => Arc::clone(&self.own),
             (Some(Err(mistakes)), Some(current)) => {
-                log(LogLevel::Warn, "channel", || {
-                    let target = &self.config.given_target;
-                    format!("{target}: the resolver's service config cannot be used, the one before stays: {mistakes}")
+                log(LogLevel::Warn, Room::Channel, || {
+                    let name = &self.config.name;
+                    format!("{name}: the resolver's service config cannot be used, the one before stays: {mistakes}")
                 });
                 Arc::clone(current)
             }

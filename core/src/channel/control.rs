@@ -26,7 +26,7 @@ use super::subchannels::{Lost, Subchannels};
 use super::usage::Usage;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::{AttemptNote, DialStep};
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::endpoint::EndpointBook;
@@ -60,7 +60,11 @@ pub(super) fn spawn<D: Driver>(
     done: impl FnOnce(Ended) + 'static,
 ) {
     let Shared { config, shown, mailbox, usage, limit, address_limit, retrying } = shared;
-    let settings = Rc::new(DialSettings::new(Arc::clone(&config.connection), Arc::clone(&shown.counters)));
+    let settings = Rc::new(DialSettings::new(
+        Arc::clone(&config.name),
+        Arc::clone(&config.connection),
+        Arc::clone(&shown.counters),
+    ));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
     let ids = SubchannelIds::default();
@@ -200,10 +204,6 @@ impl<D: Driver> Control<D> {
             Mail::StreamsWanted(subchannel) => self.subchannels.on_streams_wanted(self.driver.now(), subchannel),
             Mail::Ended(subchannel, connection, cause) => {
                 self.subchannels.on_link_over(connection);
-                // Told here too, because the end of one that was replaced or was draining changes no state.
-                log(LogLevel::Info, "channel", || {
-                    format!("{}: connection {connection} is over: {cause}", self.config.given_target)
-                });
                 self.on_lost(subchannel, connection, format!("the connection was lost: {cause}"));
             }
         }
@@ -333,6 +333,7 @@ impl<D: Driver> Control<D> {
             },
         };
         let addresses: Vec<Address> = resolution.addresses().cloned().collect();
+        self.resolving.log_answer(&addresses, resolution.valid_for);
         let is_first = !self.resolving.has_result();
         self.showing.keep_notes(|wanted| addresses.iter().any(|address| address.to_string() == wanted));
         let found = format!("{} resolved to {} addresses", self.config.target.canonical, addresses.len());
@@ -381,6 +382,7 @@ impl<D: Driver> Control<D> {
     fn on_resolve_failed(&mut self, failure: Failure) {
         let now = self.driver.now();
         self.resolving.on_failure(now, &failure, self.driver.random_unit());
+        self.resolving.log_failure(now, &failure);
         self.settings.counters.note_error(failure.words(Dialect::Native));
         if !self.resolving.has_result() {
             self.on_nothing_found(now, failure);
@@ -418,7 +420,10 @@ impl<D: Driver> Control<D> {
         let now = self.driver.now();
         let Some((said, address)) = self.subchannels.take_health(subchannel) else { return };
         let Said { health, words, connection } = said;
-        log(LogLevel::Info, "channel", || format!("{}: {address} {words}", self.config.given_target));
+        log(LogLevel::Info, Room::HealthCheckClient, || {
+            let (name, number) = (&self.config.name, subchannel.number());
+            format!("{name}: subchannel {number} {address}: the server {words}")
+        });
         self.showing.because(Cause {
             words: format!("{address} {words}").into(),
             address: Some(address.into()),
@@ -447,13 +452,13 @@ impl<D: Driver> Control<D> {
     /// [CONN-95]
     fn on_too_many_pings(&self, connection: u64, time: Option<Duration>) {
         let new = self.settings.on_too_many_pings(time);
-        log(LogLevel::Warn, "channel", || {
-            let target = &self.config.given_target;
+        log(LogLevel::Warn, Room::HttpKeepalive, || {
+            let name = &self.config.name;
             let what = new.map_or_else(
                 || "keepalive is off".to_owned(),
                 |new| format!("new connections are pinged after {} ms of silence", new.as_millis()),
             );
-            format!("{target}: the server says too_many_pings on connection {connection}; {what}")
+            format!("{name}: connection {connection}: the server says too_many_pings; {what}")
         });
     }
 
@@ -502,17 +507,34 @@ impl<D: Driver> Control<D> {
         for action in actions {
             match action {
                 LbAction::Create(id, address, tally) => {
+                    log(LogLevel::Debug, Room::Subchannel, || {
+                        format!("{}: subchannel {} {address}: made", self.config.name, id.number())
+                    });
                     self.subchannels.create(id, address, tally, self.policy.goes_by_health(id));
                 }
                 LbAction::Remove(id) => self.subchannels.remove(id),
                 LbAction::Connect(id) => self.subchannels.connect(now, id),
                 LbAction::Reresolve => self.resolving.on_wanted(&self.driver, &self.mailbox),
-                LbAction::Publish(state, picker) => self.showing.set(now, state, picker),
+                LbAction::Publish(state, picker) => {
+                    self.log_picker(state);
+                    self.showing.set(now, state, picker);
+                }
                 LbAction::Breaker(turned) => self.showing.on_breaker_turned(turned),
             }
         }
         self.publish();
         true
+    }
+
+    fn log_picker(&self, state: State) {
+        let policy = self.policy.name();
+        let room = match policy {
+            "pick_first" => Room::PickFirst,
+            "round_robin" => Room::RoundRobin,
+            "weighted_round_robin" => Room::WeightedRoundRobin,
+            _ => Room::LoadBalancing,
+        };
+        log(LogLevel::Debug, room, || format!("{}: {policy} has a new picker, {}", self.config.name, state.name()));
     }
 
     fn publish(&self) {

@@ -10,7 +10,7 @@ use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
 use crate::failure::{Dialect, Failure};
 use crate::metadata::Metadata;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::policy::balancer::{Health, SubchannelId};
 use crate::policy::health_watch::{self, HealthWatch, ServingStatus, WatchEnd};
 use crate::runtime::{Driver, Task, sleep_until};
@@ -228,9 +228,11 @@ impl Question {
 
     /// [LB-122]
     fn log_that_nothing_is_told(&self) {
-        log(LogLevel::Error, "channel", || {
-            let (target, address) = (&self.config.given_target, self.connection.address());
-            format!("{target}: {address} has no {METHOD}; it is taken for healthy as long as it is connected")
+        log(LogLevel::Error, Room::HealthCheckClient, || {
+            format!(
+                "{}: the server has no {METHOD}; it is taken for healthy as long as it is connected",
+                self.connection.name()
+            )
         });
     }
 }

@@ -1,6 +1,6 @@
 //! The task of one connection: dials, then moves the connection until it ends, and always tells the control task.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
 use crate::line::Line;
 use crate::observe::counters::ChannelCounters;
+use crate::observe::log::names::ConnectionName;
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::DialStep;
 use crate::policy::balancer::SubchannelId;
 use crate::runtime::{Driver, Task, sleep_until};
@@ -52,7 +54,7 @@ pub(super) fn spawn<D: Driver>(
         id,
         mailbox,
         counters: Arc::clone(&settings.counters),
-        is_connected: Cell::new(false),
+        name: OnceCell::new(),
         is_over: Cell::new(false),
     };
     let task_driver = driver.clone();
@@ -135,13 +137,14 @@ struct Report {
     id: LinkId,
     mailbox: Rc<Mailbox>,
     counters: Arc<ChannelCounters>,
-    is_connected: Cell<bool>,
+    /// Once it is connected.
+    name: OnceCell<Rc<ConnectionName>>,
     is_over: Cell<bool>,
 }
 
 impl Report {
     fn connected(&self, connection: Connection) {
-        self.is_connected.set(true);
+        let _ = self.name.set(Rc::clone(connection.name()));
         self.counters.connection_opened(self.id.connection, Arc::clone(connection.counters()));
         self.mailbox.post(Mail::Dialed(self.id.subchannel, self.id.connection, Ok(connection)));
     }
@@ -162,7 +165,9 @@ impl Report {
         self.is_over.set(true);
         self.counters.connection_closed(self.id.connection);
         let LinkId { subchannel, connection } = self.id;
-        self.mailbox.post(if self.is_connected.get() {
+        self.mailbox.post(if let Some(name) = self.name.get() {
+            // Told here, because the end of one that was replaced or was draining changes no state.
+            log(LogLevel::Info, Room::Http, || format!("{name}: over: {cause}"));
             Mail::Ended(subchannel, connection, cause)
         } else {
             Mail::Dialed(subchannel, connection, Err(cause))

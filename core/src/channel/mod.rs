@@ -16,6 +16,7 @@ pub(crate) mod gate;
 mod health;
 mod keepalive;
 mod link;
+pub(crate) mod logging;
 mod mailbox;
 mod members;
 pub(crate) mod options;

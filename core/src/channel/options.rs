@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::logging;
 use super::registry::{self, OptionKind};
 use crate::error::{Error, ErrorKind};
 use crate::failure::Dialect;
 use crate::generation::PerProcess;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::resolver::host::ResolverFactory;
 use crate::resolver::schemes::Registered;
 use crate::runtime::environment;
@@ -299,7 +300,8 @@ pub(super) fn warn_once(subject: &str, words: impl FnOnce() -> String) {
     let is_new = warned.len() < MOST_WARNINGS && warned.insert(subject.to_owned());
     drop(warned);
     if is_new {
-        log(LogLevel::Warn, "options", words);
+        logging::start();
+        log(LogLevel::Warn, Room::Options, words);
     }
 }
 

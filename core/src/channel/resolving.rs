@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::config::ChannelConfig;
 use super::mailbox::{Mail, Mailbox};
+use crate::address::Address;
 use crate::failure::{Dialect, Failure};
-use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::LookUpNote;
+use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::trail::{LookUpNote, Milliseconds};
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
 use crate::policy::jitter::jittered;
@@ -51,6 +52,9 @@ struct Stale {
 /// By so much channels that look a name up together differ in when they do so again.
 const SPREAD: f64 = 0.1;
 
+/// So many addresses of an answer are told.
+const MOST_TOLD: usize = 8;
+
 /// An answer that is good for less is asked for no more often than this.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
@@ -68,6 +72,31 @@ impl<D: Driver> Resolving<D> {
             refresh: None,
             stale: None,
         }
+    }
+
+    fn room(&self) -> Room {
+        match self.config.target.endpoint {
+            Endpoint::Name { .. } | Endpoint::Proxied(_) => Room::DnsResolver,
+            _ => Room::Resolver,
+        }
+    }
+
+    pub(super) fn log_answer(&self, addresses: &[Address], valid_for: Option<Duration>) {
+        log(LogLevel::Debug, self.room(), || {
+            let (name, target, count) = (&self.config.name, &self.config.target.canonical, addresses.len());
+            let some: Vec<_> = addresses.iter().take(MOST_TOLD).map(ToString::to_string).collect();
+            let more = if count > MOST_TOLD { ", …" } else { "" };
+            let valid = valid_for.map(|length| format!(", good for {} s", length.as_secs())).unwrap_or_default();
+            format!("{name}: {target} resolved to {count} addresses{valid}: {}{more}", some.join(", "))
+        });
+    }
+
+    /// What follows from it has been decided.
+    pub(super) fn log_failure(&self, now: Time, failure: &Failure) {
+        log(LogLevel::Debug, self.room(), || {
+            let next = self.due.map(|due| format!("; asked again in {}", Milliseconds(due.since(now))));
+            format!("{}: {}{}", self.config.name, failure.words(Dialect::Native), next.unwrap_or_default())
+        });
     }
 
     /// Whether addresses were ever found.
@@ -144,6 +173,9 @@ impl<D: Driver> Resolving<D> {
         }
         (self.due, self.refresh) = (None, None);
         self.last_started = Some(now);
+        log(LogLevel::Debug, self.room(), || {
+            format!("{}: {} is looked up", self.config.name, self.config.target.canonical)
+        });
         if let Some(asking) = &self.asking {
             return asking.again();
         }
@@ -207,9 +239,9 @@ impl<D: Driver> Resolving<D> {
             Some(stale) => stale.failure = failure,
             None => {
                 let until = self.config.dns_stale.map(|length| now + length);
-                log(LogLevel::Warn, "channel", || {
-                    let target = &self.config.given_target;
-                    format!("{target}: {}; the addresses found before stay in use", failure.words(Dialect::Native))
+                log(LogLevel::Warn, self.room(), || {
+                    let name = &self.config.name;
+                    format!("{name}: {}; the addresses found before stay in use", failure.words(Dialect::Native))
                 });
                 self.stale = Some(Box::new(Stale { failure, until, is_over: false }));
             }

@@ -13,7 +13,7 @@ use super::slot::Publisher;
 use super::snapshot::{Connected, Snapshot};
 use crate::failure::{Dialect, Failure};
 use crate::observe::events::ChannelEvent;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::{AttemptNote, BreakerNote, ConnectTrail, DialNote, LookUpNote};
 use crate::policy::balancer::breaker::{BreakerTurned, OpenBreaker};
 use crate::policy::balancer::{FixedPicker, PickResult, Picker};
@@ -120,7 +120,7 @@ impl Showing {
             self.shown.counters.breaker_trips.one();
         }
         let level = if has_opened { LogLevel::Warn } else { LogLevel::Info };
-        log(level, "channel", || format!("{}: {words} [{address}]", self.config.given_target));
+        log(level, Room::CircuitBreaker, || format!("{}: {words} [{address}]", self.config.name));
         self.because(Cause { words: words.into(), address: Some(address.into()), connection: None });
     }
 
@@ -215,7 +215,17 @@ impl Showing {
         self.shown.set_state(to);
         let Cause { words, address, connection } = self.cause.clone();
         let event = ChannelEvent { seq: 0, at: now.since_start(), from, to, cause: words, address, connection };
-        log(LogLevel::Info, "channel", || format!("{}: {event}", self.config.given_target));
+        log(LogLevel::Info, if from == to { Room::Channel } else { Room::ConnectivityState }, || {
+            let name = &self.config.name;
+            match (event.connection, &event.address) {
+                (Some(connection), Some(address)) => {
+                    let (from, to, cause) = (from.name(), to.name(), &event.cause);
+                    format!("{name}: connection {connection} {address}: {from} → {to}: {cause}")
+                }
+                _ if from == to => format!("{name}: {}", event.cause),
+                _ => format!("{name}: {event}"),
+            }
+        });
         self.shown.events.record(event);
     }
 }

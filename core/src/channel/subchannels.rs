@@ -18,8 +18,8 @@ use super::members::{Members, Wanted};
 use super::snapshot::Connected;
 use super::usage::Usage;
 use crate::address::Address;
-use crate::observe::log::{LogLevel, log};
-use crate::observe::trail::{AttemptNote, DialNote, DialStep};
+use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::trail::{AttemptNote, DialNote, DialStep, Milliseconds};
 use crate::policy::balancer::tally::Tally;
 use crate::policy::balancer::{Health, SubchannelId, SubchannelIds};
 use crate::policy::jitter::jittered;
@@ -142,6 +142,9 @@ impl<D: Driver> Subchannels<D> {
     pub(super) fn remove(&mut self, id: SubchannelId) {
         if let Some(slot) = self.slots.remove(id) {
             self.ids.free(id);
+            log(LogLevel::Debug, Room::Subchannel, || {
+                format!("{}: subchannel {} {}: let go", self.config.name, id.number(), slot.address)
+            });
             self.let_go(slot);
         }
     }
@@ -224,12 +227,7 @@ impl<D: Driver> Subchannels<D> {
                 if let Some((connection, _)) = slot.members.remove(now, unused) {
                     slot.machine.on_connection_let_go();
                     connection.drain();
-                    log(LogLevel::Info, "channel", || {
-                        format!(
-                            "{}: connection {unused} to {} is not needed any more",
-                            self.config.given_target, slot.address
-                        )
-                    });
+                    log(LogLevel::Info, Room::Subchannel, || format!("{}: not needed any more", connection.name()));
                 }
             }
             slot.ask_gate_at.take_if(|at| *at <= now);
@@ -316,8 +314,9 @@ impl<D: Driver> Subchannels<D> {
         let connection = next_connection_id();
         slot.is_wanted = false;
         self.settings.counters.connect_attempts.one();
-        log(LogLevel::Debug, "channel", || {
-            format!("{}: connection {connection} dials {}{wanted}", self.config.given_target, slot.address)
+        log(LogLevel::Debug, Room::Subchannel, || {
+            let (name, number, address) = (&self.config.name, id.number(), &slot.address);
+            format!("{name}: subchannel {number} {address}: dialed as connection {connection}{wanted}")
         });
         let replaces = if let Wanted::Successor { of, why } = wanted { Some((of, why)) } else { None };
         let step = Rc::new(Cell::new(first_step(&slot.address)));
@@ -355,9 +354,9 @@ impl<D: Driver> Subchannels<D> {
         if let Some((replaced, why)) = replaces
             && let Some((replaced, _)) = slot.members.remove(now, replaced)
         {
-            log(LogLevel::Info, "channel", || {
-                let (target, old) = (&self.config.given_target, replaced.id());
-                format!("{target}: connection {number} replaces {old} to {address}: {why}")
+            log(LogLevel::Info, Room::Subchannel, || {
+                let (channel, old) = (&self.config.name, replaced.id());
+                format!("{channel}: connection {number} {address}: takes the place of connection {old}: {why}")
             });
             slot.machine.on_connection_let_go();
             replaced.drain();
@@ -381,6 +380,18 @@ impl<D: Driver> Subchannels<D> {
         let calls_arrive = self.usage.calls_arrive(now);
         slot.machine.on_dial_failed(now, &self.config.dial, calls_arrive, self.driver.random_unit());
         self.gate.on_failure(&slot.address);
+        log(LogLevel::Debug, Room::Subchannel, || {
+            let (name, number, address) = (&self.config.name, id.number(), &slot.address);
+            let next = slot
+                .machine
+                .next_deadline()
+                .map(|at| format!(", dialed again in {} at the earliest", Milliseconds(at.since(now))));
+            format!(
+                "{name}: subchannel {number} {address}: {}{}",
+                slot.machine.state().name(),
+                next.unwrap_or_default()
+            )
+        });
         let (address, step) = (slot.address.to_string(), dialing.step.get());
         let note = AttemptNote { address, cause, step, took: now.since(dialing.started) };
         Some((note, slot.machine.state()))

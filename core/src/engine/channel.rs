@@ -28,7 +28,10 @@ struct Shared {
 }
 
 impl ChannelCore {
-    pub(super) fn new(id: u64, engine: &Engine, config: ChannelConfig) -> Arc<Self> {
+    pub(super) fn new(id: u64, engine: &Engine, mut config: ChannelConfig) -> Arc<Self> {
+        if let Some(name) = Arc::get_mut(&mut config.name) {
+            name.id = id;
+        }
         let shared = Shared::on(engine, &config, Shown::new(config.events_capacity));
         Arc::new(Self {
             id,

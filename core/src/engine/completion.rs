@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::foreign::contain;
 use crate::generation::process_generation;
 use crate::metadata::Metadata;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::state::State;
 
 /// Something that happened to a call or a watch.
@@ -288,7 +288,7 @@ fn ring(bell: &Bell) {
 
 fn call(what: &str, foreign: impl FnOnce()) {
     if !contain(foreign) {
-        log(LogLevel::Error, "engine", || format!("{what} panicked; the panic ends here"));
+        log(LogLevel::Error, Room::Engine, || format!("{what} panicked; the panic ends here"));
     }
 }
 

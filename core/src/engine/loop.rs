@@ -23,7 +23,7 @@ use crate::channel::gate::Gate;
 use crate::channel::slot::Turn;
 use crate::channel::{Ended, LocalChannel};
 use crate::foreign::contain;
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::runtime::{Driver, Task, sleep_until};
 use crate::state::State;
 
@@ -53,7 +53,9 @@ pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     let mut idle_since = None;
     loop {
         if tables.running.has_panicked.take() {
-            log(LogLevel::Error, "engine", || "a channel's control task panicked; the engine shuts down".to_owned());
+            log(LogLevel::Error, Room::Engine, || {
+                "a channel's control task panicked; the engine shuts down".to_owned()
+            });
             queue.shut_down(Some(Duration::ZERO));
         }
         tables.running.is_forsaken.set(tables.channels.borrow().is_empty());
@@ -285,6 +287,7 @@ impl<D: Driver> Loop<D> {
             return slot.refuse(core.config().dialect);
         };
         let slot = LoopSlot::new(slot, Rc::clone(&self.outbox));
+        spec.id = id;
         let (inbox, running) = self.running.enter_call(id, core.id());
         self.driver.spawn(async move {
             let _running = running;
@@ -298,6 +301,7 @@ impl<D: Driver> Loop<D> {
             return slot.refuse(core.config().dialect);
         };
         let slot = LoopSlot::new(slot, Rc::clone(&self.outbox));
+        spec.id = id;
         let (inbox, running) = self.running.enter_call(id, core.id());
         inbox.read(credit);
         if let Some(first) = first {
@@ -380,7 +384,8 @@ struct LocalCalls<D: Driver> {
 
 impl<D: Driver> Calls for LocalCalls<D> {
     fn unary(&self, mut spec: CallSpec, message: Bytes) -> LocalTask<UnaryEnd> {
-        let (inbox, running) = self.running.enter_call(next_id(), self.core.id());
+        spec.id = next_id();
+        let (inbox, running) = self.running.enter_call(spec.id, self.core.id());
         let counted = Counted::start(Arc::clone(self.core.shown()));
         let channel = self.channel.clone();
         Box::pin(async move {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{NameRules, txt};
-use crate::observe::log::{LogLevel, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::runtime::{Driver, TextAnswer, sleep_until};
 use crate::service_config::ServiceConfig;
 use crate::service_config::choices::Client;
@@ -29,7 +29,7 @@ pub(super) async fn look_up<D: Driver>(driver: &D, host: &str, rules: NameRules)
         () = sleep_until(driver, until) => Err("no answer in time".to_owned()),
     };
     let TextAnswer { records, valid_for } = answer.unwrap_or_else(|cause| {
-        log(LogLevel::Info, "resolver", || format!("{name}: no service config, the look-up failed: {cause}"));
+        log(LogLevel::Info, Room::DnsResolver, || format!("{name}: no service config, the look-up failed: {cause}"));
         TextAnswer::default()
     });
     if records.is_empty() {

@@ -32,6 +32,14 @@ pub(crate) fn proxy(name: &'static str) -> Option<String> {
     value.map(|value| value.to_string_lossy().into_owned())
 }
 
+/// `LINKSPAN_LOG` and its like: what is logged on stderr. One that is set to nothing is not set.
+pub(crate) fn logging(name: &'static str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let value = std::env::var_os(name);
+    // What is no text is not understood, and says so.
+    value.filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
+}
+
 /// `LINKSPAN_BUDGET_CALLS`: how many calls the programs of `engine/budget.rs` make.
 #[cfg(test)]
 pub(crate) fn budget_calls() -> Option<usize> {

@@ -12,6 +12,7 @@ mod names;
 mod offload;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod simulated;
+pub(crate) mod stderr;
 mod tasks;
 pub(crate) mod tokio;
 

@@ -28,6 +28,8 @@ use super::wire::Wire;
 use crate::failure::Failure;
 use crate::line::Line;
 use crate::observe::counters::ConnectionCounters;
+use crate::observe::log::names::ConnectionName;
+use crate::observe::log::{LogLevel, Room, log};
 use crate::policy::liveness::LivenessOptions;
 use crate::policy::subchannel::Loss;
 use crate::runtime::Driver;
@@ -38,15 +40,13 @@ use crate::time::Time;
 pub(crate) struct Connection(Rc<Shared>);
 
 /// Which connection this is, and which version of the credentials' material it was made with; 0 without TLS.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectionIds {
-    pub(super) connection: u64,
+pub(super) struct Identity {
+    pub(super) name: Rc<ConnectionName>,
     pub(super) material: u64,
 }
 
 struct Shared {
-    ids: ConnectionIds,
-    address: Arc<str>,
+    identity: Identity,
     /// `None` once the connection takes no new streams ([WIRE-190]); cleared by [`Connection::drain`].
     send_request: RefCell<Option<SendRequest<Outbound>>>,
     places: Rc<Places>,
@@ -73,7 +73,7 @@ pub(crate) enum NotOpened {
 
 impl Connection {
     pub(super) fn new(
-        ids: ConnectionIds,
+        identity: Identity,
         send_request: SendRequest<Outbound>,
         seen: Rc<Seen>,
         counters: Arc<ConnectionCounters>,
@@ -85,8 +85,7 @@ impl Connection {
         let trust =
             liveness.map(|(options, now)| Rc::new(Trust::new(options, Rc::clone(&seen), Rc::clone(&places), now)));
         Self(Rc::new(Shared {
-            ids,
-            address: Arc::clone(counters.remote_address()),
+            identity,
             send_request: RefCell::new(Some(send_request)),
             places,
             trust,
@@ -98,16 +97,21 @@ impl Connection {
     }
 
     pub(crate) fn id(&self) -> u64 {
-        self.0.ids.connection
+        self.0.identity.name.id
+    }
+
+    /// How log lines name it.
+    pub(crate) fn name(&self) -> &Rc<ConnectionName> {
+        &self.0.identity.name
     }
 
     /// The version of the credentials' material it was made with; 0 without TLS.
     pub(crate) fn material_version(&self) -> u64 {
-        self.0.ids.material
+        self.0.identity.material
     }
 
     pub(crate) fn address(&self) -> &Arc<str> {
-        &self.0.address
+        &self.0.identity.name.address
     }
 
     pub(crate) fn counters(&self) -> &Arc<ConnectionCounters> {
@@ -153,7 +157,7 @@ impl Connection {
 
     /// Whether a call may name this authority here; asked before its stream is opened ([NAME-34]).
     pub(crate) fn check_authority(&self, authority: &Authority) -> Result<(), Failure> {
-        self.0.authorities.as_ref().map_or(Ok(()), |authorities| authorities.check(authority, &self.0.address))
+        self.0.authorities.as_ref().map_or(Ok(()), |authorities| authorities.check(authority, self.address()))
     }
 
     /// Opens a stream in the place. `is_last` half-closes with the headers.
@@ -377,6 +381,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.connection.0.counters.set_goaway(goaway.code);
                 // [CONN-33]: at once, so that no call picks it again.
                 self.connection.drain();
+                log(LogLevel::Debug, Room::Http, || {
+                    let (name, last, streams) = (self.connection.name(), goaway.last_stream, self.connection.streams());
+                    format!("{name}: the server sent {goaway}, last stream {last}; {streams} streams are open")
+                });
                 return Poll::Ready(Happened::Draining(format!("the server sent {goaway}")));
             }
             let streams_opened = self.connection.0.streams_opened.get();
@@ -390,6 +398,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 return Poll::Ready(Happened::Draining("the connection has used up its streams".to_owned()));
             }
             if let Some(words) = self.pings.take_death() {
+                log(LogLevel::Debug, Room::HttpKeepalive, || format!("{}: {words}", self.connection.name()));
                 self.is_over = true;
                 self.seen.note_end(words);
             }
@@ -403,6 +412,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 return Poll::Ready(Happened::CannotWrite(cause.to_owned()));
             }
             if let Some(words) = self.pings.take_successor() {
+                log(LogLevel::Debug, Room::HttpKeepalive, || format!("{}: {words}", self.connection.name()));
                 return Poll::Ready(Happened::SuccessorWanted(words));
             }
             let is_in_use = self.is_in_use();

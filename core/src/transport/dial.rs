@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::authorities::{Authorities, Certified};
-use super::connection::{Connection, ConnectionIds, Moving};
+use super::connection::{Connection, Identity, Moving};
 use super::credentials::{LocalConnection, Tls, server_name};
 use super::message::Outbound;
 use super::pings::Pings;
@@ -29,7 +29,9 @@ use super::wire::Wire;
 use crate::address::Address;
 use crate::line::Line;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
-use crate::observe::trail::DialStep;
+use crate::observe::log::names::{ChannelName, ConnectionName};
+use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::trail::{DialStep, Milliseconds};
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
 use crate::runtime::{Driver, Socket, SocketOptions};
@@ -58,6 +60,7 @@ pub(crate) struct ConnectionOptions {
 
 /// What every dial of a channel has in common.
 pub(crate) struct DialSettings {
+    channel: Arc<ChannelName>,
     options: Arc<ConnectionOptions>,
     /// As in the options at first; new connections are pinged less once a server complains.
     keepalive: Cell<Option<KeepaliveOptions>>,
@@ -65,9 +68,13 @@ pub(crate) struct DialSettings {
 }
 
 impl DialSettings {
-    pub(crate) fn new(options: Arc<ConnectionOptions>, counters: Arc<ChannelCounters>) -> Self {
+    pub(crate) fn new(
+        channel: Arc<ChannelName>,
+        options: Arc<ConnectionOptions>,
+        counters: Arc<ChannelCounters>,
+    ) -> Self {
         let keepalive = Cell::new(options.keepalive);
-        Self { options, keepalive, counters }
+        Self { channel, options, keepalive, counters }
     }
 
     /// The keepalive of a connection that is made now.
@@ -115,14 +122,22 @@ pub(crate) async fn dial<D: Driver>(
     let started = driver.now();
     step.set(first_step(address));
     let attempt = pin!(attempt(driver, id, address, settings, line, step));
-    tokio::select! {
+    let dialed = tokio::select! {
         biased;
         dialed = attempt => dialed,
         () = driver.sleep_until(deadline) => {
             let waited_for = step.get().words();
             Err(format!("timed out after {:.1} s waiting for {waited_for}", driver.now().since(started).as_secs_f64()))
         }
+    };
+    if let Err(cause) = &dialed {
+        log(LogLevel::Debug, Room::Subchannel, || {
+            let (channel, took) = (&settings.channel, Milliseconds(driver.now().since(started)));
+            let waited_for = step.get().words();
+            format!("{channel}: connection {id} {address}: failed after {took}, waiting for {waited_for}: {cause}")
+        });
     }
+    dialed
 }
 
 /// What a dial of this address waits for at first.
@@ -227,11 +242,19 @@ async fn attempt<D: Driver>(
     let (liveness, line) = (settings.options.liveness.map(|options| (options, now)), Rc::clone(line));
     let is_verified = settings.options.tls.as_ref().is_some_and(|tls| tls.is_verified);
     let authorities = is_verified.then(|| Box::new(Authorities::new(wire.certified())));
-    let ids = ConnectionIds { connection: id, material: material_version };
-    let connection = Connection::new(ids, send_request, Rc::clone(&seen), counters, liveness, line, authorities);
+    let remote = Arc::clone(counters.remote_address());
+    let name = Rc::new(ConnectionName { channel: Arc::clone(&settings.channel), id, address: remote });
+    log(LogLevel::Debug, Room::Subchannel, || {
+        let [opened, secure, greeted] =
+            [(started, connected), (connected, secured), (secured, now)].map(|(from, to)| Milliseconds(to.since(from)));
+        let tls = if settings.options.tls.is_some() { format!(", TLS {secure}") } else { String::new() };
+        format!("{name}: connected after {}: opened {opened}{tls}, HTTP/2 {greeted}", Milliseconds(now.since(started)))
+    });
+    let identity = Identity { name: Rc::clone(&name), material: material_version };
+    let connection = Connection::new(identity, send_request, Rc::clone(&seen), counters, liveness, line, authorities);
     let (trust, counters) = (connection.trust().cloned(), Arc::clone(&settings.counters));
     let windows = (settings.options.stream_window, settings.options.max_stream_window);
-    let pings = Pings::new(settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
+    let pings = Pings::new(name, settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.options.max_requests, pings));
     Ok(Dialed { connection, moving })
 }

@@ -15,6 +15,9 @@ use super::message::Outbound;
 use super::tap::Seen;
 use super::trust::{Trust, words_of};
 use crate::observe::counters::ChannelCounters;
+use crate::observe::log::names::ConnectionName;
+use crate::observe::log::{LogLevel, Room, is_wanted, log};
+use crate::observe::trail::Milliseconds;
 use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
 use crate::policy::liveness::Suspicion;
@@ -22,6 +25,7 @@ use crate::time::{Time, earliest};
 
 /// One connection's PINGs and the machines that ask for them.
 pub(super) struct Pings {
+    name: Rc<ConnectionName>,
     /// Boxed, because most connections have none.
     keepalive: Option<Box<Keepalive>>,
     trust: Option<Rc<Trust>>,
@@ -35,6 +39,8 @@ pub(super) struct Pings {
     /// Set by a machine, cleared when a PING is in flight.
     is_wanted: bool,
     is_in_flight: bool,
+    /// When it was sent, if somebody wants to be told.
+    sent: Option<Time>,
     /// Set when the next PING, if none is in flight, may measure the line.
     measures: bool,
     /// The stream window to announce, until it is.
@@ -80,6 +86,7 @@ impl Measuring {
 
 impl Pings {
     pub(super) fn new(
+        name: Rc<ConnectionName>,
         keepalive: Option<KeepaliveOptions>,
         trust: Option<Rc<Trust>>,
         (window, max_window): (u32, u32),
@@ -88,6 +95,7 @@ impl Pings {
         now: Time,
     ) -> Self {
         Self {
+            name,
             keepalive: keepalive.map(|options| Box::new(Keepalive::new(options, now))),
             trust,
             bdp: if window < max_window { Measuring::Waiting(window, max_window) } else { Measuring::Off },
@@ -97,6 +105,7 @@ impl Pings {
             http2: None,
             is_wanted: false,
             is_in_flight: false,
+            sent: None,
             measures: false,
             window: None,
             is_dormant: false,
@@ -139,6 +148,10 @@ impl Pings {
         }
         // It fails when the connection is over, which is told elsewhere.
         self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+        if self.is_in_flight && is_wanted(LogLevel::Trace, Room::Http2Ping) {
+            self.sent = Some(now());
+            log(LogLevel::Trace, Room::Http2Ping, || format!("{}: PING sent", self.name));
+        }
         if let Some(keepalive) = &mut self.keepalive
             && self.is_in_flight
         {
@@ -163,6 +176,11 @@ impl Pings {
             && let Poll::Ready(_) = pings.poll_pong(cx)
         {
             self.is_in_flight = false;
+            if let Some(sent) = self.sent.take() {
+                log(LogLevel::Trace, Room::Http2Ping, || {
+                    format!("{}: PING answered after {}", self.name, Milliseconds(now().since(sent)))
+                });
+            }
             let window = match &mut self.bdp {
                 Measuring::On(bdp) => bdp.on_ping_answered(now(), self.seen.data()),
                 Measuring::Off | Measuring::Waiting(..) => None,

@@ -43,6 +43,11 @@ impl Stream {
             receiver: Receiver { state: Receiving::Head(response), id, seen, _place: place },
         }
     }
+
+    /// Unique on its connection.
+    pub(crate) fn id(&self) -> u32 {
+        self.receiver.id
+    }
 }
 
 /// The sending half.

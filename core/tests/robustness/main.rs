@@ -9,6 +9,7 @@ mod peer;
 mod endings;
 mod forks;
 mod hangs;
+mod logging;
 mod memory;
 mod own_process;
 mod panics;

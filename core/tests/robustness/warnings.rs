@@ -53,9 +53,11 @@ fn a_server_that_complains_of_pings_gets_half_as_many_on_the_next_connection() {
                 peer.write_goaway(stream, 11, "too_many_pings").await;
                 peer.closed_by_client().await;
                 let line = warned.recv_timeout(GUARD).expect("a warning");
-                let target = format!("ipv4:{}: the server says too_many_pings on connection ", server.address());
+                let target = format!("channel {} ipv4:{}: connection ", channel.id(), server.address());
                 assert!(line.starts_with(&target), "{line}");
-                let words = format!("; new connections are pinged after {doubled} ms of silence");
+                let words = format!(
+                    ": the server says too_many_pings; new connections are pinged after {doubled} ms of silence"
+                );
                 assert!(line.ends_with(&words), "{line}");
             }
             assert!(warned.try_recv().is_err());
@@ -178,7 +180,9 @@ fn a_server_that_does_not_tell_its_health_is_told_of_once_and_used() {
             let address = server.address();
             let words = "has no /grpc.health.v1.Health/Watch; it is taken for healthy as long as it is connected";
             let told: Vec<_> = warned.try_iter().collect();
-            assert_eq!(told, [format!("ipv4:{address}: {address} {words}")]);
+            let [line] = &told[..] else { panic!("{told:?}") };
+            assert!(line.starts_with(&format!("channel {} ipv4:{address}: connection ", channel.id())), "{line}");
+            assert!(line.ends_with(&format!(" {address}: the server {words}")), "{line}");
         });
     });
 }

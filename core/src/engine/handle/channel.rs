@@ -63,7 +63,7 @@ impl Channel {
     /// The target as it was given.
     #[must_use]
     pub fn target(&self) -> &str {
-        &self.0.config().given_target
+        &self.0.config().name.target
     }
 
     /// The target as `scheme:rest`.

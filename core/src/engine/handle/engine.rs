@@ -7,6 +7,7 @@ use std::time::Duration;
 use once_cell::race::OnceBox;
 
 use super::next_id;
+use crate::channel::logging;
 use crate::engine::submit::SubmitQueue;
 use crate::error::Error;
 use crate::generation::PerProcess;
@@ -68,6 +69,7 @@ impl Engine {
     }
 
     fn with(options: EngineOptions) -> Self {
+        logging::start();
         let shared = Shared { queue: SubmitQueue::new(options), sums: EngineSums::default() };
         Self(Arc::new(EngineInner { id: next_id(), schemes: Schemes::default(), shared: PerProcess::new(shared) }))
     }

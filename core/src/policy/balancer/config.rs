@@ -22,6 +22,18 @@ pub(crate) enum BalancingConfig {
 }
 
 impl BalancingConfig {
+    /// Its name in service configs; of one around another, the other's.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::PickFirst(_) => "pick_first",
+            Self::RoundRobin => "round_robin",
+            Self::WeightedRoundRobin(_) => "weighted_round_robin",
+            Self::LeastRequest(_) => "least_request_experimental",
+            Self::RingHash(_) => "ring_hash_experimental",
+            Self::RandomSubsetting(_, child) | Self::OutlierDetection(_, child) => child.name(),
+        }
+    }
+
     /// Whether it asks, itself or around another one, for reports of load beside calls ([LB-50]).
     pub(crate) fn wants_reports_beside_calls(&self) -> bool {
         match self {

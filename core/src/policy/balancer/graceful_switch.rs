@@ -45,6 +45,11 @@ impl GracefulSwitch {
         Self { config, current: Running::new(policy), pending: None }
     }
 
+    /// The name of the policy that was wanted last.
+    pub(crate) fn name(&self) -> &'static str {
+        self.config.name()
+    }
+
     /// This policy is wanted from now on, with these settings. Endpoints must be listed right after. `unit` is a random fraction.
     pub(crate) fn switch_to(
         &mut self,

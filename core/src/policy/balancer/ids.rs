@@ -23,7 +23,7 @@ impl SubchannelId {
         Self { number, seat: 0 }
     }
 
-    #[cfg(test)]
+    /// Unique in its channel.
     pub(crate) fn number(self) -> u64 {
         self.number
     }

@@ -10,6 +10,7 @@ mod health;
 mod hosted;
 mod idle;
 mod limits;
+mod logging;
 mod outliers;
 mod pings;
 mod resolving;

@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::*;
 use crate::address::{Address, ProxyAuthorization};
 use crate::observe::counters::ChannelCounters;
+use crate::observe::log::names::ChannelName;
 use crate::runtime::simulated::SimulatedDriver;
 use crate::runtime::{Driver, SocketOptions};
 use crate::transport::dial::{ConnectionOptions, DialSettings, dial, first_step};
@@ -171,7 +172,8 @@ async fn dial_for_five_seconds(driver: &SimulatedDriver, address: &Address) -> (
         keepalive: None,
         liveness: None,
     };
-    let settings = DialSettings::new(Arc::new(options), Arc::new(ChannelCounters::default()));
+    let name = Arc::new(ChannelName { id: 1, target: "proxied".into() });
+    let settings = DialSettings::new(name, Arc::new(options), Arc::new(ChannelCounters::default()));
     let started = driver.now();
     let (deadline, step) = (started + Duration::from_secs(5), Cell::new(first_step(address)));
     let outcome = dial(driver, 1, address, &settings, &Rc::default(), deadline, &step).await;

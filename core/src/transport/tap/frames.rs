@@ -202,7 +202,7 @@ impl FrameReader {
                 if code == ENHANCE_YOUR_CALM && debug == "too_many_pings" {
                     self.seen.has_too_many_pings.set(true);
                 }
-                *self.seen.goaway.borrow_mut() = Some(Box::new(Goaway { code, debug }));
+                *self.seen.goaway.borrow_mut() = Some(Box::new(Goaway { code, last_stream, debug }));
             }
             _ => {}
         }
@@ -222,8 +222,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What servers say here.
+    const LAST: u32 = 1;
+
     fn goaway(code: u32, debug: &[u8]) -> Vec<u8> {
-        let mut payload = vec![0, 0, 0, 1];
+        let mut payload = LAST.to_be_bytes().to_vec();
         payload.extend_from_slice(&code.to_be_bytes());
         payload.extend_from_slice(debug);
         frame(GOAWAY, 0, &payload)
@@ -266,7 +269,7 @@ mod tests {
         let mut bytes = frame(SETTINGS, 0, &[]);
         bytes.extend(goaway(11, b"too_many_pings"));
         let seen = read(&bytes, 100);
-        assert_eq!(seen.goaway(), Some(Goaway { code: 11, debug: "too_many_pings".into() }));
+        assert_eq!(seen.goaway(), Some(Goaway { code: 11, last_stream: LAST, debug: "too_many_pings".into() }));
         assert_eq!(seen.goaway().expect("there").to_string(), "GOAWAY ENHANCE_YOUR_CALM \"too_many_pings\"");
         assert!(seen.has_too_many_pings());
         let long = read(&goaway(0, &[b'x'; 10_000]), 100).goaway().expect("there");
@@ -348,7 +351,7 @@ mod tests {
             prop_assert!(seen.has_settings());
             prop_assert_eq!(seen.data(), noise.len() as u64);
             prop_assert_eq!(seen.stream_limit(), Some(9));
-            prop_assert_eq!(seen.goaway(), Some(Goaway { code: 0, debug: "max_age".into() }));
+            prop_assert_eq!(seen.goaway(), Some(Goaway { code: 0, last_stream: LAST, debug: "max_age".into() }));
         }
 
         #[test]

@@ -138,6 +138,8 @@ impl Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Goaway {
     pub(crate) code: u32,
+    /// The last stream it will look at.
+    pub(crate) last_stream: u32,
     pub(crate) debug: String,
 }
 
