@@ -230,6 +230,16 @@ export interface ChannelEvent {
   text: string;
 }
 
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
+
+/**
+ * Calls `logger` for every log line up to `level`, by default "info". The process has one logger; null takes it away.
+ *
+ * It runs on this JavaScript thread, and lines that wait for it keep no process alive. Beyond 4096 of them further ones are dropped, and a line
+ * says how many. What it throws costs that line only; the first time it is a process warning.
+ */
+export function setLogger(logger: ((level: LogLevel, room: string, text: string) => void) | null, level?: LogLevel): void;
+
 export class Channel {
   constructor(target: string, options?: ChannelOptions);
 

@@ -1,3 +1,3 @@
 import linkspan from "./index.cjs";
 
-export const { Channel, Code, Metadata, RpcError, State } = linkspan;
+export const { Channel, Code, Metadata, RpcError, State, setLogger } = linkspan;

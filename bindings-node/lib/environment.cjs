@@ -60,6 +60,8 @@ let mayHaveMore = false;
 /** The words of the last end and headers. A server says the same again and again, and then they cross once. */
 let endWords;
 let headerWords;
+/** Takes log lines, where somebody listens. */
+let onLogLines;
 /** An immediate is set that will deliver the rest. */
 let comesBack = false;
 
@@ -127,6 +129,13 @@ function deliverTurn() {
       return;
     }
   }
+  // Behind the look that lets the doorbell ring again.
+  if (onLogLines !== undefined) onLogLines();
+}
+
+/** Has `take` called when there may be log lines, or nobody. */
+function listenForLogLines(take) {
+  onLogLines = take;
 }
 
 /** False when nothing is waiting; the doorbell will ring again. */
@@ -218,4 +227,4 @@ function openCounts() {
   return { slots: owners.length - freeSlots.length, calls: queue.openCount(), channels: queue.channelCount(), holders };
 }
 
-module.exports = { queue, delivery, claimSlot, freeSlot, hold, release, methodNumber, openCounts, rethrow };
+module.exports = { queue, delivery, claimSlot, freeSlot, hold, release, listenForLogLines, methodNumber, openCounts, rethrow };

@@ -12,6 +12,7 @@ mod call;
 mod channel;
 mod errors;
 mod events;
+mod log;
 mod metadata;
 mod metrics;
 mod options;

@@ -21,6 +21,7 @@ use crate::call::{Method, Open, Sending};
 use crate::channel;
 use crate::errors::{self, Result};
 use crate::events::{Buffers, Encoder, MORE};
+use crate::log::{Line, Listener};
 use crate::metadata::HeaderSets;
 
 /// So few completions are most often all there is for a while.
@@ -32,7 +33,7 @@ const CAPACITY: usize = 65_536;
 /// Weak: it never holds the event loop open. No arguments: it only says that there is something to take.
 type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true>;
 
-struct Bell {
+pub(crate) struct Bell {
     /// None once the environment has ended; from then on no thread may touch it.
     doorbell: Mutex<Option<Doorbell>>,
     /// Set from a ring until JavaScript need not look again: one wake-up is enough.
@@ -40,7 +41,7 @@ struct Bell {
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(crate) fn ring(&self) {
         if self.rung.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -73,6 +74,7 @@ pub(crate) struct Environment {
     encoder: RefCell<Encoder>,
     /// While JavaScript starts many calls.
     cork: RefCell<Option<Batch>>,
+    listener: RefCell<Option<Listener>>,
 }
 
 impl Environment {
@@ -91,6 +93,7 @@ impl Environment {
             header_sets: RefCell::default(),
             encoder: RefCell::default(),
             cork: RefCell::default(),
+            listener: RefCell::default(),
         }
     }
 
@@ -129,6 +132,13 @@ impl Environment {
 
     fn uncork(&self) {
         self.cork.borrow_mut().take();
+    }
+
+    fn listen(&self, listener: Option<Listener>) {
+        let before = self.listener.replace(listener);
+        if let Some(before) = before {
+            before.end();
+        }
     }
 
     fn with_open<T>(&self, slot: u32, otherwise: T, act: impl FnOnce(&mut Open) -> T) -> T {
@@ -173,6 +183,7 @@ impl Environment {
     /// Runs on the JavaScript thread when Node ends the environment: nothing of it may be touched afterwards.
     fn end(&self) {
         self.bell.silence();
+        self.listen(None);
         self.uncork();
         self.completions.set_bell(None);
         self.completions.close();
@@ -285,6 +296,21 @@ impl Queue {
                 true
             }
         })
+    }
+
+    /// The doorbell rings also when there are log lines up to this level to take; with none, no more.
+    #[napi(catch_unwind)]
+    pub fn set_log_level(&self, level: Option<String>) -> Result<()> {
+        let bell = &self.environment.bell;
+        let listener = level.map(|level| Listener::start(Arc::clone(bell), &level)).transpose()?;
+        self.environment.listen(listener);
+        Ok(())
+    }
+
+    /// The log lines that wait, oldest first.
+    #[napi(catch_unwind)]
+    pub fn log_lines(&self) -> Vec<Line> {
+        self.environment.listener.borrow().as_ref().map(Listener::take).unwrap_or_default()
     }
 
     /// How many calls and watches have an event to come. For tests that look for what was left behind.

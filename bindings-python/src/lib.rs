@@ -11,6 +11,7 @@ mod channel;
 mod credentials;
 mod errors;
 mod fork;
+mod log;
 mod metadata;
 mod observe;
 mod options;
@@ -45,6 +46,8 @@ mod _linkspan {
     use crate::credentials::CallCredentials;
     #[pymodule_export]
     use crate::credentials::Credentials;
+    #[pymodule_export]
+    use crate::log::{log_to_python, next_log_lines};
     #[pymodule_export]
     use crate::plugins::AuthRequest;
     #[pymodule_export]

@@ -60,6 +60,7 @@ pub use generation::{PerProcess, process_generation};
 pub use metadata::{Metadata, is_binary, is_reserved};
 pub use observe::counters::ConnectionMetrics;
 pub use observe::events::ChannelEvent;
+pub use observe::log::queue::{LogLine, LogQueue};
 pub use observe::log::{LogLevel, Logger, set_log_level, set_logger};
 pub use observe::sums::EngineMetrics;
 pub use observe::trail::Sent;

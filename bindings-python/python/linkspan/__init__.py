@@ -73,9 +73,11 @@ __all__ = (
     "insecure_channel",
     "insecure_channel_credentials",
     "intercept_channel",
+    "logging_bridge",
     "local_channel_credentials",
     "metadata_call_credentials",
     "secure_channel",
+    "set_logger",
     "ssl_channel_credentials",
 )
 
@@ -91,11 +93,14 @@ _LATER_NAMES = {
     "UnaryUnaryClientInterceptor": "interceptors",
     "channel_ready_future": "_ready",
     "intercept_channel": "interceptors",
+    "logging_bridge": "_logging",
+    "set_logger": "_logging",
 }
 
 # Type checkers know the variable by its name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from linkspan._logging import logging_bridge, set_logger
     from linkspan._ready import channel_ready_future
     from linkspan.interceptors import (
         ClientCallDetails,

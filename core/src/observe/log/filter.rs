@@ -117,17 +117,17 @@ fn of_grpc(verbosity: Option<&Variable>, trace: Option<&Variable>) -> (Filter, V
         }
         found
     });
-    let mut filter = Filter::of_level(match loudness {
+    let untraced = match loudness {
         Some("DEBUG") => number(LogLevel::Debug),
         Some("INFO") => number(LogLevel::Info),
         Some("ERROR") => number(LogLevel::Error),
         // Nothing is asked for: a program is silent then.
         Some(_) | None => 0,
-    });
+    };
+    let mut filter = Filter::of_level(untraced);
     if let Some(Variable { name, text }) = trace {
         let lets_through = matches!(loudness, Some("DEBUG" | "INFO"));
         let mut unknown = Vec::new();
-        let untraced = filter.clone();
         for item in items(text) {
             if item == "list_tracers" {
                 let rooms = Room::ALL.map(|room| format!("{}: {}", room.name(), room.tells()));
@@ -140,7 +140,7 @@ fn of_grpc(verbosity: Option<&Variable>, trace: Option<&Variable>) -> (Filter, V
             for room in Room::matching(pattern).chain(Room::called(pattern)) {
                 is_known = true;
                 if lets_through {
-                    filter.0[room as usize] = if is_on { number(LogLevel::Trace) } else { untraced.of(room) };
+                    filter.0[room as usize] = if is_on { number(LogLevel::Trace) } else { untraced };
                 }
             }
             if !is_known && !pattern.contains('*') {

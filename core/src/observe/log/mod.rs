@@ -9,6 +9,7 @@ pub(crate) mod line;
 pub(crate) mod names;
 #[cfg(test)]
 pub(crate) mod overheard;
+pub(crate) mod queue;
 pub(crate) mod rooms;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
