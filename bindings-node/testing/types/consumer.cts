@@ -1,4 +1,4 @@
-import { Channel, Code, Metadata, RpcError, State, type DuplexCall, type Method, type UnaryResponse } from "linkspan";
+import { Channel, Code, Metadata, RpcError, State, setLogger, type DuplexCall, type Method, type UnaryResponse } from "linkspan";
 import { asGrpcChannel, channelFactory, tlsCredentials } from "linkspan/grpc-js";
 import { Client, credentials } from "@grpc/grpc-js";
 
@@ -28,6 +28,10 @@ export async function everything(channel: Channel): Promise<void> {
   const limit: number | undefined = channel.metrics().maxConcurrentRequests;
   inFlight.toFixed(limit);
   for (const event of channel.events()) event.cause.padEnd(inFlight);
+  setLogger((level, room, text) => (level === "trace" ? room : text).padEnd(inFlight), "debug");
+  setLogger(null);
+  // @ts-expect-error no such level
+  setLogger(null, "loud");
   if (!ready) channel.close();
 }
 
