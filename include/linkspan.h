@@ -917,9 +917,12 @@ linkspan_result linkspan_call_cancel(linkspan_call call,
                                      const char *text,
                                      size_t len);
 
-// A dump of an engine or a channel as JSON text, UTF-8, without secrets; look at it with `linkspan_buffer_view` and close it.
-// `flags` must be 0. A channel's dump holds its newest state changes with their causes in `data.trace.events`.
-// A limit that is `null` is not set.
+// What an engine or a channel looks like now as JSON text, UTF-8, without secrets; look at it with `linkspan_buffer_view` and close it.
+// `flags` must be 0. An engine's has its channels that are in use in `channels`. A channel's has its addresses in `subchannels`, each with
+// state, last error, time of the next attempt and connections, and its newest state changes with their causes in `data.trace.events`.
+// Times are in nanoseconds. A limit that is `null` is not set, and all else that is `null` is not known.
+// Waits for the engine's thread, some microseconds and a second at most. Where that cannot be asked, as in a callback or after the channel was
+// closed, `isPartial` is true and what only the thread knows is missing.
 linkspan_result linkspan_handle_json(linkspan_handle handle,
                                      uint32_t flags,
                                      linkspan_buffer *out);

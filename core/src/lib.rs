@@ -51,17 +51,20 @@ pub use channel::registry::{OptionDoc, OptionKind, OptionScope, option_docs};
 pub use engine::completion::{Bell, Completion, CompletionQueue, Event, Reply, Waited};
 pub use engine::face::{CallError, CallOptions, RpcError, StreamCall, StreamReceiver, StreamSender, UnaryResponse};
 pub use engine::on_loop::{LoopChannel, OnLoop};
-pub use engine::{
-    Batch, CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle,
-};
+pub use engine::{Batch, CallHandle, Channel, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
 pub use error::{Error, ErrorKind};
 pub use failure::{CANCELLED_BY_FORK, Dialect};
 pub use generation::{PerProcess, process_generation};
 pub use metadata::{Metadata, is_binary, is_reserved};
+pub use observe::channel_metrics::ChannelMetrics;
 pub use observe::counters::ConnectionMetrics;
 pub use observe::events::ChannelEvent;
 pub use observe::log::queue::{LogLine, LogQueue};
 pub use observe::log::{LogLevel, Logger, set_log_level, set_logger};
+pub use observe::snapshot::{
+    BreakerSnapshot, ChannelSnapshot, ConnectionSnapshot, DialSnapshot, EngineSnapshot, ResolverSnapshot,
+    SubchannelSnapshot, TlsSnapshot,
+};
 pub use observe::sums::EngineMetrics;
 pub use observe::trail::Sent;
 pub use resolver::host::{Resolver, ResolverFactory, ResolverTarget};

@@ -52,7 +52,6 @@ mod bell;
 mod foreign;
 mod fork;
 mod guard;
-mod json;
 
 /// Changes with every incompatible release; before 1.0 the minor number counts too.
 pub const LINKSPAN_ABI_MAJOR: u32 = 0;

@@ -19,7 +19,7 @@ CALLS_AFTER = 30
 LAST_FAILURE_SECONDS = 5
 WATCHED_SECONDS = 20
 # What the log says of it.
-REPLACED = "to replace connection 1: the connection is in doubt, because a call had reached its deadline in silence"
+REPLACED = ": the connection is in doubt, because a call had reached its deadline in silence"
 
 
 def run(findings, is_long):

@@ -29,13 +29,15 @@ def core_states():
 
 def core_channel_metrics():
     """The fields of core's ChannelMetrics, in order."""
-    block = re.search(r"^pub struct ChannelMetrics \{(.*?)^\}", _read("core/src/engine/handle/channel.rs"), re.MULTILINE | re.DOTALL)
+    block = re.search(r"^pub struct ChannelMetrics \{(.*?)^\}", _read("core/src/observe/channel_metrics.rs"), re.MULTILINE | re.DOTALL)
     return re.findall(r"^    pub (\w+): ", block[1], re.MULTILINE)
 
 
 def dump_keys():
-    """Every key of a channel's dump in C."""
-    return set(re.findall(r'\.key\("(\w+)"\)', _function("ffi/src/dump.rs", "write_channel")))
+    """Every key of a channel's snapshot in JSON, which all languages have from core; those of its parts are not among them."""
+    writing = "core/src/observe/snapshot/writing.rs"
+    text = _function(writing, "write_channel") + _function(writing, "write_channel_metrics")
+    return set(re.findall(r'\.key\("(\w+)"\)', text))
 
 
 def python_metrics():

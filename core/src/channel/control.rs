@@ -26,7 +26,9 @@ use super::subchannels::{Lost, Subchannels};
 use super::usage::Usage;
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
+use crate::observe::ids::next_id;
 use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::snapshot::ChannelTree;
 use crate::observe::trail::{AttemptNote, DialStep};
 use crate::policy::balancer::config::BalancingConfig;
 use crate::policy::balancer::endpoint::EndpointBook;
@@ -67,7 +69,7 @@ pub(super) fn spawn<D: Driver>(
     ));
     let mut over = Over { shown: Arc::clone(&shown), ended: Ended::Panicked, done: Some(done) };
     let gate = Visitor::new(gate, Rc::clone(&mailbox));
-    let ids = SubchannelIds::default();
+    let ids = SubchannelIds::numbered_by(next_id);
     let certificates = config.connection.tls.as_ref().map(|tls| {
         let (interval, mailbox) = (config.tls_reload_interval, Rc::clone(&mailbox));
         Certificates::new(driver, &tls.source, watches, interval, mailbox)
@@ -174,6 +176,7 @@ impl<D: Driver> Control<D> {
             Mail::Dialed(_, _, Ok(connection)) if self.closing.is_some() => connection.drain(),
             Mail::Close { linger } => self.on_close(linger),
             _ if self.closing.is_some() => {}
+            Mail::Show(show) => show(self.tree()),
             Mail::Wake(words) => self.on_wake(words),
             Mail::ResetBackoff => self.on_reset_backoff(),
             Mail::CallWaits => self.subchannels.on_call_waits(self.driver.now()),
@@ -465,7 +468,9 @@ impl<D: Driver> Control<D> {
     /// [CONN-32], [CONN-33]
     fn on_lost(&mut self, subchannel: SubchannelId, connection: u64, words: String) {
         let now = self.driver.now();
-        let Some(Lost { state, address }) = self.subchannels.on_lost(now, subchannel, connection) else { return };
+        let Some(Lost { state, address }) = self.subchannels.on_lost(now, subchannel, connection, &words) else {
+            return;
+        };
         if state == State::TransientFailure {
             let (address, cause) = (address.clone(), words.clone());
             let (step, took) = (DialStep::Settings, Duration::ZERO);
@@ -535,6 +540,18 @@ impl<D: Driver> Control<D> {
             _ => Room::LoadBalancing,
         };
         log(LogLevel::Debug, room, || format!("{}: {policy} has a new picker, {}", self.config.name, state.name()));
+    }
+
+    /// How things stand.
+    fn tree(&self) -> ChannelTree {
+        let now = self.driver.now();
+        let (failure, service_config) = (self.showing.look_up_failure(), self.showing.service_config_source());
+        ChannelTree {
+            at: now.since_start(),
+            policy: self.policy.config().title(),
+            resolver: self.resolving.snapshot(now, self.endpoints.addresses(), failure, service_config),
+            subchannels: self.subchannels.snapshots(now),
+        }
     }
 
     fn publish(&self) {

@@ -11,9 +11,13 @@ use std::time::Duration;
 
 use super::certificate_watch::CertificateNews;
 use crate::failure::Failure;
+use crate::observe::snapshot::ChannelTree;
 use crate::policy::balancer::SubchannelId;
 use crate::resolver::Resolution;
 use crate::transport::connection::Connection;
+
+/// Takes what the control task shows; dropped unused where there is nothing to show any more.
+pub(super) type Show = Box<dyn FnOnce(ChannelTree)>;
 
 /// What the control task is told.
 pub(super) enum Mail {
@@ -32,11 +36,13 @@ pub(super) enum Mail {
     BreakerChanged,
     /// The files of the channel's certificates say something else than before.
     Certificates(CertificateNews),
+    /// Somebody wants to see how things stand.
+    Show(Show),
     Close {
         linger: Option<Duration>,
     },
     /// The look-up with this number is over.
-    Resolved(u64, Result<Resolution, Failure>),
+    Resolved(u32, Result<Resolution, Failure>),
     /// A dial is over, for this subchannel, under this connection's id.
     Dialed(SubchannelId, u64, Result<Connection, String>),
     /// The server wants fewer PINGs than come on the connection with this id, which had this keepalive time.

@@ -81,6 +81,11 @@ impl Members {
         self.list.is_empty()
     }
 
+    /// How long each connection has been one of these.
+    pub(super) fn ages(&self, now: Time) -> impl Iterator<Item = (u64, Duration)> {
+        self.list.iter().map(move |member| (member.connection.id(), now.since(member.ready_since)))
+    }
+
     pub(super) fn oldest(&self) -> Option<&Connection> {
         self.list.first().map(|member| &member.connection)
     }

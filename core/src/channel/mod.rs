@@ -42,6 +42,7 @@ use std::time::Duration;
 use crate::failure::CallLimit;
 use crate::observe::counters::ChannelCounters;
 use crate::observe::events::{ChannelEvent, EventRing};
+use crate::observe::snapshot::ChannelTree;
 use crate::policy::balancer::SubchannelId;
 use crate::policy::retry::buffer::CallBuffer;
 use crate::policy::retry::throttle::Allowance;
@@ -255,6 +256,11 @@ impl<D: Driver> LocalChannel<D> {
     /// Room for what one call may have to send again.
     pub(crate) fn call_buffer(&self) -> CallBuffer {
         self.0.retrying.call_buffer()
+    }
+
+    /// Has the control task show how things stand. What is closed shows nothing: `show` is dropped then.
+    pub(crate) fn show(&self, show: impl FnOnce(ChannelTree) + 'static) {
+        self.0.mailbox.post(Mail::Show(Box::new(show)));
     }
 
     /// [CONN-56]

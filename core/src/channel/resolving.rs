@@ -10,6 +10,7 @@ use super::mailbox::{Mail, Mailbox};
 use crate::address::Address;
 use crate::failure::{Dialect, Failure};
 use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::snapshot::ResolverSnapshot;
 use crate::observe::trail::{LookUpNote, Milliseconds};
 use crate::policy::backoff::{Backoff, BackoffOptions};
 use crate::policy::idle::Activity;
@@ -28,12 +29,13 @@ pub(super) struct Resolving<D: Driver> {
     task: Option<D::Task>,
     /// How a host's resolver is asked again; there with the task.
     asking: Option<Rc<Asking>>,
-    /// Of the look-up started last.
-    number: u64,
+    /// Of the look-up started last; it wraps.
+    number: u32,
     last_started: Option<Time>,
     /// When the next look-up is due, if one is wanted.
     due: Option<Time>,
-    has_result: bool,
+    /// When what serves was found; `None` while nothing is known.
+    found_at: Option<Time>,
     /// When the name is asked for although all is well, and how long after what was found.
     refresh: Option<(Time, Duration)>,
     /// Set while look-ups fail and what was found before serves on.
@@ -68,7 +70,7 @@ impl<D: Driver> Resolving<D> {
             number: 0,
             last_started: None,
             due: None,
-            has_result: false,
+            found_at: None,
             refresh: None,
             stale: None,
         }
@@ -101,12 +103,12 @@ impl<D: Driver> Resolving<D> {
 
     /// Whether addresses were ever found.
     pub(super) fn has_result(&self) -> bool {
-        self.has_result
+        self.found_at.is_some()
     }
 
     /// What calls wait for that wait for a name, not for a connection.
     pub(super) fn waited_for(&self) -> Option<LookUpNote> {
-        if self.has_result {
+        if self.has_result() {
             return None;
         }
         let since = self.last_started.filter(|_| self.task.is_some());
@@ -114,11 +116,33 @@ impl<D: Driver> Resolving<D> {
         Some(LookUpNote { target: self.config.target.canonical.clone(), since, failure: None, next })
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    /// What people are told of it. What is listed now and what holds of a config is for others to know.
+    pub(super) fn snapshot(
+        &self,
+        now: Time,
+        addresses: usize,
+        failure: Option<String>,
+        service_config: &'static str,
+    ) -> ResolverSnapshot {
+        let failure = self.stale.as_ref().map(|stale| stale.failure.words(Dialect::Native)).or(failure);
+        ResolverSnapshot {
+            addresses: addresses as u64,
+            age: self.found_at.map(|found| now.since(found)),
+            looking_up_since: self.last_started.filter(|_| self.is_looking_up()).map(|started| now.since(started)),
+            next_look_up: self.next_look_up().map(|at| at.since(now)),
+            last_error: failure,
+            service_config,
+        }
+    }
+
+    fn next_look_up(&self) -> Option<Time> {
         let refresh_at = self.refresh.map(|(at, _)| at);
-        let ask_at = if self.is_looking_up() { None } else { earliest([self.due, refresh_at]) };
+        if self.is_looking_up() { None } else { earliest([self.due, refresh_at]) }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
         let over_at = self.stale.as_ref().filter(|stale| !stale.is_over).and_then(|stale| stale.until);
-        earliest([ask_at, over_at])
+        earliest([self.next_look_up(), over_at])
     }
 
     /// Whether an answer must come before anything else is asked.
@@ -139,7 +163,7 @@ impl<D: Driver> Resolving<D> {
     pub(super) fn on_wanted(&mut self, driver: &D, mailbox: &Rc<Mailbox>) {
         let is_literal = matches!(self.config.target.endpoint, Endpoint::Fixed(_));
         // [NAME-21]: literal addresses stay as they are.
-        if self.is_looking_up() || (is_literal && self.has_result) {
+        if self.is_looking_up() || (is_literal && self.has_result()) {
             return;
         }
         let limited = self.last_started.filter(|_| !self.is_hosts_to_limit());
@@ -180,7 +204,7 @@ impl<D: Driver> Resolving<D> {
             return asking.again();
         }
         let (task_driver, config, mailbox) = (driver.clone(), Arc::clone(&self.config), Rc::clone(mailbox));
-        self.number += 1;
+        self.number = self.number.wrapping_add(1);
         let (mut answer, asking) = (Answer::new(mailbox, self.number), Rc::<Asking>::default());
         self.asking = Some(Rc::clone(&asking));
         self.task = Some(driver.spawn(async move {
@@ -194,7 +218,7 @@ impl<D: Driver> Resolving<D> {
     }
 
     /// A look-up has an answer, the last it has unless it is a host's. Whether it is waited for.
-    pub(super) fn on_answer(&mut self, number: u64) -> bool {
+    pub(super) fn on_answer(&mut self, number: u32) -> bool {
         let is_waited_for = number == self.number && self.task.is_some();
         if is_waited_for && !self.is_of_host() {
             (self.task, self.asking) = (None, None);
@@ -204,7 +228,7 @@ impl<D: Driver> Resolving<D> {
 
     /// What was found may tell how long it is good; then it is not asked for before, and not much later. `unit` is a random fraction.
     pub(super) fn on_success(&mut self, now: Time, is_accepted: bool, valid_for: Option<Duration>, unit: f64) {
-        (self.has_result, self.stale) = (true, None);
+        (self.found_at, self.stale) = (Some(now), None);
         let is_name = matches!(self.config.target.endpoint, Endpoint::Name { .. } | Endpoint::Proxied(_));
         let refresh = match (valid_for, self.config.dns_refresh) {
             (Some(length), _) => {
@@ -230,7 +254,7 @@ impl<D: Driver> Resolving<D> {
     pub(super) fn on_failure(&mut self, now: Time, failure: &Failure, unit: f64) {
         self.back_off(now, unit);
         // What a host's resolver says, or what is wrong with a config, is no failure of DNS.
-        if !self.has_result || !matches!(failure, Failure::ResolveFailed { .. }) {
+        if !self.has_result() || !matches!(failure, Failure::ResolveFailed { .. }) {
             self.stale = None;
             return;
         }
@@ -256,7 +280,7 @@ impl<D: Driver> Resolving<D> {
     /// Forgets what was found before, if it has served for as long as it may; why there is nothing newer. The look-ups go on.
     pub(super) fn forget_what_is_over(&mut self) -> Option<Failure> {
         let stale = self.stale.take_if(|stale| stale.is_over)?;
-        self.has_result = false;
+        self.found_at = None;
         let length = self.config.dns_stale.unwrap_or_default();
         Some(match stale.failure {
             Failure::ResolveFailed { target, cause } if !length.is_zero() => {
@@ -270,7 +294,7 @@ impl<D: Driver> Resolving<D> {
     /// Nothing is known any more, and the next need asks at once.
     pub(super) fn forget(&mut self) {
         self.stop();
-        (self.has_result, self.last_started, self.stale) = (false, None, None);
+        (self.found_at, self.last_started, self.stale) = (None, None, None);
         self.backoff.on_reset();
     }
 
@@ -285,12 +309,12 @@ impl<D: Driver> Resolving<D> {
 /// Posts what was found; a task that ends without finding anything says that.
 struct Answer {
     mailbox: Rc<Mailbox>,
-    number: u64,
+    number: u32,
     is_given: bool,
 }
 
 impl Answer {
-    fn new(mailbox: Rc<Mailbox>, number: u64) -> Self {
+    fn new(mailbox: Rc<Mailbox>, number: u32) -> Self {
         Self { mailbox, number, is_given: false }
     }
 

@@ -141,6 +141,22 @@ impl Showing {
         self.service_config = Some(service_config);
     }
 
+    /// Why the name could not be looked up, while nothing is known of it.
+    pub(super) fn look_up_failure(&self) -> Option<String> {
+        let failure = self.failure.as_ref().filter(|failure| failure.is_of_look_up());
+        failure.map(|failure| failure.words(Dialect::Native))
+    }
+
+    /// Where the service config is from that holds.
+    pub(super) fn service_config_source(&self) -> &'static str {
+        match (&self.service_config, &self.config.service_config) {
+            (Some(found), Some(own)) if Arc::ptr_eq(found, own) => "default",
+            (Some(_), _) => "resolver",
+            (None, Some(_)) => "default",
+            (None, None) => "none",
+        }
+    }
+
     /// The channel starts from nothing again.
     pub(super) fn on_went_idle(&mut self) {
         self.notes.clear();
@@ -187,8 +203,7 @@ impl Showing {
                 BreakerNote { address, since, why, probe_at }
             };
             let breakers = open_breakers.into_iter().take(MOST_NOTES).map(note).collect();
-            let failure = self.failure.as_ref().filter(|failure| failure.is_of_look_up());
-            let failure = failure.map(|failure| failure.words(Dialect::Native));
+            let failure = self.look_up_failure();
             let look_up = look_up.map(|look_up| LookUpNote { failure, ..look_up });
             Rc::new(ConnectTrail { attempts, dialing, next_attempt, look_up, ailing, breakers })
         });

@@ -2,10 +2,11 @@
 //!
 //! It carries out what the control task decides and says what became of it; what follows from that for the channel is not its business.
 
+mod snapshots;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::certificates::Certificates;
@@ -18,6 +19,7 @@ use super::members::{Members, Wanted};
 use super::snapshot::Connected;
 use super::usage::Usage;
 use crate::address::Address;
+use crate::observe::ids::next_id;
 use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::{AttemptNote, DialNote, DialStep, Milliseconds};
 use crate::policy::balancer::tally::Tally;
@@ -54,6 +56,11 @@ pub(super) struct Subchannels<D: Driver> {
 /// One address: its machine, and the connections there are.
 struct Slot<T: Task> {
     machine: Subchannel,
+    /// The machine's state when it was looked at last, and since when it has been so.
+    seen: (State, Time),
+    /// Why the last dial failed or the last connection was lost; boxed twice, because most have none.
+    #[expect(clippy::box_collection, reason = "a text takes more room")]
+    last_error: Option<Box<String>>,
     address: Address,
     tally: Rc<Tally>,
     members: Members,
@@ -67,6 +74,16 @@ struct Slot<T: Task> {
     is_wanted: bool,
     /// When the gate is to be asked again; set while it holds a dial back.
     ask_gate_at: Option<Time>,
+}
+
+impl<T: Task> Slot<T> {
+    /// Notes since when the state is what it is.
+    fn look(&mut self, now: Time) {
+        let state = self.machine.state();
+        if self.seen.0 != state {
+            self.seen = (state, now);
+        }
+    }
 }
 
 struct Dialing {
@@ -126,6 +143,8 @@ impl<D: Driver> Subchannels<D> {
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>, goes_by_health: bool) {
         let slot = Slot {
             machine: Subchannel::new(),
+            seen: (State::Idle, self.driver.now()),
+            last_error: None,
             address,
             tally,
             members: Members::new(Rc::clone(&self.sizes), self.config.shrink_after),
@@ -223,6 +242,7 @@ impl<D: Driver> Subchannels<D> {
             if slot.machine.on_time(now) && slot.machine.state() == State::Idle {
                 freed.push(id);
             }
+            slot.look(now);
             for unused in slot.members.on_time(now) {
                 if let Some((connection, _)) = slot.members.remove(now, unused) {
                     slot.machine.on_connection_let_go();
@@ -245,6 +265,7 @@ impl<D: Driver> Subchannels<D> {
             if slot.machine.on_backoff_reset() && slot.machine.state() == State::Idle {
                 freed.push(id);
             }
+            slot.look(now);
         }
         self.on_gate_opened(now);
         freed
@@ -311,7 +332,8 @@ impl<D: Driver> Subchannels<D> {
             }
         }
         let order = slot.machine.on_dial_started(now, &self.config.dial);
-        let connection = next_connection_id();
+        slot.look(now);
+        let connection = next_id();
         slot.is_wanted = false;
         self.settings.counters.connect_attempts.one();
         log(LogLevel::Debug, Room::Subchannel, || {
@@ -340,6 +362,8 @@ impl<D: Driver> Subchannels<D> {
             return None;
         };
         slot.machine.on_dial_succeeded();
+        slot.look(now);
+        slot.last_error = None;
         let replaces = slot.dialing.take().and_then(|dialing| dialing.replaces);
         self.gate.on_dial_succeeded(&slot.address);
         let retire_at = self.config.connection_age.map(|age| now + jittered(age, SPREAD, self.driver.random_unit()));
@@ -379,6 +403,8 @@ impl<D: Driver> Subchannels<D> {
         let dialing = slot.dialing.take_if(|dialing| dialing.connection == connection)?;
         let calls_arrive = self.usage.calls_arrive(now);
         slot.machine.on_dial_failed(now, &self.config.dial, calls_arrive, self.driver.random_unit());
+        slot.look(now);
+        slot.last_error = Some(Box::new(cause.clone()));
         self.gate.on_failure(&slot.address);
         log(LogLevel::Debug, Room::Subchannel, || {
             let (name, number, address) = (&self.config.name, id.number(), &slot.address);
@@ -398,10 +424,12 @@ impl<D: Driver> Subchannels<D> {
     }
 
     /// [CONN-32], [CONN-33]: draining or ended, the subchannel is free for a new connection. `None` when it was another one's.
-    pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64) -> Option<Lost> {
+    pub(super) fn on_lost(&mut self, now: Time, id: SubchannelId, connection: u64, words: &str) -> Option<Lost> {
         let slot = self.slots.get_mut(id)?;
         let (lost, lived) = slot.members.remove(now, connection)?;
         slot.machine.on_connection_lost(now, lived, lost.loss(), &self.config.dial, self.driver.random_unit());
+        slot.look(now);
+        slot.last_error = Some(Box::new(words.to_owned()));
         self.gate.on_failure(&slot.address);
         if slot.members.is_empty() {
             slot.ask_gate_at = None;
@@ -490,10 +518,4 @@ impl<D: Driver> Subchannels<D> {
     fn ids(&self) -> Vec<SubchannelId> {
         self.slots.iter().map(|(id, _)| id).collect()
     }
-}
-
-/// Positive, unique in the process, never reused ([CONN-160]).
-fn next_connection_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Relaxed)
 }

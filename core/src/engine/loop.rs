@@ -15,6 +15,7 @@ use super::handle::next_id;
 use super::on_loop::{Calls, Host, LocalTask, OnLoop};
 use super::outbox::{LoopSlot, Outbox};
 use super::slot::Counted;
+use super::snapshot::{Asked, Collecting, MovesLoop};
 use super::submit::{StreamCall, Submission, SubmitQueue, UnaryCall, Watch};
 use crate::call::inbox::{Cancel, Inbox};
 use crate::call::{CallSpec, UnaryEnd, streaming, unary};
@@ -36,6 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Serves the queue until nobody needs it any more.
 pub(super) async fn run<D: Driver>(driver: D, queue: Arc<SubmitQueue>) {
     let serving = Serving { queue: &queue, is_over: Cell::new(false) };
+    let _moves = MovesLoop::begin();
     if let Some(hook) = &queue.options().thread_start {
         contain(|| hook());
     }
@@ -196,10 +198,23 @@ impl<D: Driver> Loop<D> {
                     running.guests.borrow().values().for_each(|guest| guest.abort());
                 });
             }
+            Submission::Show(asked) => self.show(asked),
             Submission::Run(make) => {
                 let on_loop = OnLoop::new(Rc::clone(self) as Rc<dyn Host>);
                 // Made inside the task, so that a panic of the host's ends there.
                 self.run_guest(async { make(on_loop).await });
+            }
+        }
+    }
+
+    /// The channels answer in their own turns.
+    fn show(&self, Asked { channel, reply }: Asked) {
+        let collecting = Collecting::new(self.driver.now().since_start(), reply);
+        let channels = self.channels.borrow();
+        let is_meant = |id: &u64| channel.is_none_or(|channel| channel == *id);
+        for (_, entry) in channels.iter().filter(|(id, _)| is_meant(id)) {
+            if let Some(core) = entry.core.upgrade() {
+                collecting.ask(core, &entry.local);
             }
         }
     }

@@ -15,7 +15,8 @@ mod outbox;
 #[path = "loop.rs"]
 mod run;
 mod slot;
+mod snapshot;
 mod submit;
 
-pub use handle::{CallHandle, Channel, ChannelMetrics, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
+pub use handle::{CallHandle, Channel, Engine, EngineOptions, SendError, ThreadHook, WatchHandle};
 pub use submit::Batch;

@@ -13,6 +13,7 @@ use super::handle::EngineOptions;
 use super::on_loop::MakeTask;
 use super::run;
 use super::slot::{CallSlot, WatchSlot};
+use super::snapshot::Asked;
 use crate::call::CallSpec;
 use crate::call::inbox::{Cancel, Outgoing};
 use crate::call::quota::SendQuota;
@@ -51,6 +52,8 @@ pub(super) enum Submission {
     CancelWatch {
         watch: u64,
     },
+    /// Somebody wants to see how things stand, and waits for it.
+    Show(Asked),
     /// A task of the host's.
     Run(MakeTask),
     /// Close every channel.
@@ -179,6 +182,7 @@ impl SubmitQueue {
                 submission,
                 Submission::Cancel { .. }
                     | Submission::CancelWatch { .. }
+                    | Submission::Show(_)
                     | Submission::Close { .. }
                     | Submission::Shutdown { .. }
             );
@@ -291,7 +295,7 @@ impl SubmitQueue {
 ///
 /// Other threads' calls on the same engine wait with it, so it should be open for as long as the starting takes and no longer. Whoever waits for
 /// a call while it is open waits for ever; it cannot be sent to another thread, so that no spawned task keeps one across a wait. What ends
-/// something is not held back.
+/// something is not held back, nor is a snapshot.
 #[must_use = "a batch ends when it is dropped"]
 pub struct Batch {
     queue: Arc<SubmitQueue>,
@@ -325,7 +329,7 @@ impl fmt::Debug for Batch {
 }
 
 /// Wakes the loop if it waits: once, until it has taken what is there.
-/// A batch holds it back, but not for what is urgent: ends.
+/// A batch holds it back, but not for what is urgent: ends, and what somebody waits for.
 fn wake(mut state: MutexGuard<'_, QueueState>, is_urgent: bool) {
     if state.batches > 0 && !is_urgent {
         return;

@@ -4,10 +4,11 @@
 //! concludes anything about one from another.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::snapshot::{ConnectionSnapshot, TlsSnapshot};
 use crate::small_map::SmallMap;
 use crate::status::Code;
 
@@ -26,6 +27,20 @@ impl Counter {
 
     pub(crate) fn read(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// One of which every connection has some, and few are large; it wraps.
+#[derive(Debug, Default)]
+pub(crate) struct SmallCounter(AtomicU32);
+
+impl SmallCounter {
+    pub(crate) fn one(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Relaxed).into()
     }
 }
 
@@ -118,6 +133,11 @@ impl ChannelCounters {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.iter().map(|(id, counters)| counters.read(id)).collect()
     }
+
+    pub(crate) fn connection_snapshots(&self) -> Vec<ConnectionSnapshot> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.iter().map(|(id, counters)| counters.snapshot(id)).collect()
+    }
 }
 
 /// What a connection counts, with the facts fixed when it was opened.
@@ -125,10 +145,18 @@ impl ChannelCounters {
 pub(crate) struct ConnectionCounters {
     remote_address: Arc<str>,
     local_address: Option<SocketAddr>,
-    connect: Duration,
-    tls: Option<Duration>,
+    /// In nanoseconds.
+    connect: u64,
+    /// Boxed, because all of it is there or nothing.
+    tls: Option<Box<TlsSnapshot>>,
     pub(crate) streams_active: Gauge,
     pub(crate) streams_total: Counter,
+    /// Those that ended without the server's END_STREAM ([CZ-05]).
+    pub(crate) streams_failed: SmallCounter,
+    pub(crate) pings: SmallCounter,
+    pub(crate) keepalive_pings: SmallCounter,
+    /// In microseconds; 0 while no PING was answered.
+    round_trip: AtomicU32,
     pub(crate) bytes_sent: Counter,
     pub(crate) bytes_received: Counter,
     /// The peer's MAX_CONCURRENT_STREAMS plus one; 0 while it announced none.
@@ -143,9 +171,10 @@ impl ConnectionCounters {
         remote_address: Arc<str>,
         local_address: Option<SocketAddr>,
         connect: Duration,
-        tls: Option<Duration>,
+        tls: Option<TlsSnapshot>,
     ) -> Self {
-        Self { remote_address, local_address, connect, tls, ..Self::default() }
+        let connect = u64::try_from(connect.as_nanos()).unwrap_or(u64::MAX);
+        Self { remote_address, local_address, connect, tls: tls.map(Box::new), ..Self::default() }
     }
 
     pub(crate) fn remote_address(&self) -> &Arc<str> {
@@ -158,6 +187,11 @@ impl ConnectionCounters {
 
     pub(crate) fn set_goaway(&self, code: u32) {
         self.goaway_code_plus_one.store(u64::from(code) + 1, Relaxed);
+    }
+
+    /// A PING was answered after so long.
+    pub(crate) fn set_round_trip(&self, length: Duration) {
+        self.round_trip.store(u32::try_from(length.as_micros()).unwrap_or(u32::MAX).max(1), Relaxed);
     }
 
     /// It takes no new streams from now on.
@@ -173,14 +207,29 @@ impl ConnectionCounters {
             remote_address: self.remote_address.as_ref().to_owned(),
             local_address: self.local_address.map(|address| address.to_string()),
             state: if self.is_draining.load(Relaxed) { "draining" } else { "ready" },
-            connect: Some(self.connect),
-            tls: self.tls,
+            connect: Some(Duration::from_nanos(self.connect)),
+            tls: self.tls.as_ref().map(|tls| tls.took),
             streams_active: self.streams_active.read(),
             streams_total: self.streams_total.read(),
             stream_limit: self.stream_limit_plus_one.load(Relaxed).checked_sub(1),
             bytes_sent: self.bytes_sent.read(),
             bytes_received: self.bytes_received.read(),
             goaway_code,
+        }
+    }
+
+    fn snapshot(&self, id: u64) -> ConnectionSnapshot {
+        let (metrics, streams_failed) = (self.read(id), self.streams_failed.read());
+        let round_trip = self.round_trip.load(Relaxed);
+        ConnectionSnapshot {
+            age: None,
+            tls: self.tls.as_deref().cloned(),
+            round_trip: (round_trip > 0).then(|| Duration::from_micros(round_trip.into())),
+            streams_succeeded: metrics.streams_total.saturating_sub(metrics.streams_active + streams_failed),
+            streams_failed,
+            pings: self.pings.read(),
+            keepalive_pings: self.keepalive_pings.read(),
+            metrics,
         }
     }
 }

@@ -95,6 +95,7 @@ mod tests {
         }
     }
 
+    /// [CT-01]
     #[test]
     fn a_full_ring_lets_the_oldest_go_and_the_gap_shows_in_the_numbers() {
         let ring = EventRing::new(2);

@@ -4,8 +4,12 @@
 //! holds atomics and two small locks, none of which is ever held across an await or a call into foreign code.
 
 pub(crate) mod attempts;
+pub(crate) mod channel_metrics;
 pub(crate) mod counters;
 pub(crate) mod events;
+pub(crate) mod ids;
+pub(crate) mod json;
 pub(crate) mod log;
+pub(crate) mod snapshot;
 pub(crate) mod sums;
 pub(crate) mod trail;

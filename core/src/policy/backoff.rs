@@ -48,6 +48,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// How many dials have failed in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.unsigned_abs()
+    }
+
     /// The next wait without its jitter.
     pub(crate) fn base(&self, options: &BackoffOptions) -> Duration {
         grown(options.initial, options.multiplier, self.failures, options.max)

@@ -91,6 +91,11 @@ impl Subchannel {
         }
     }
 
+    /// How many dials have failed in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.backoff.failures()
+    }
+
     /// When to call [`Subchannel::on_time`].
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.retry_at

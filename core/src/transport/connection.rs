@@ -335,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
     /// A deadline may have passed; [`Moving::next`] was polled since and found nothing to read.
     pub(crate) fn on_time(&mut self, now: Time) {
         let is_in_use = self.is_in_use();
-        self.pings.on_time(now, is_in_use);
+        self.pings.on_time(now, &self.connection.0.counters, is_in_use);
     }
 
     fn is_in_use(&self) -> bool {
@@ -346,7 +346,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
     pub(crate) async fn next(&mut self, driver: &impl Driver) -> Happened {
         poll_fn(|cx| {
             let is_in_use = self.is_in_use();
-            self.pings.before_frames(cx, &mut self.http2, is_in_use, || driver.now());
+            let counters = &self.connection.0.counters;
+            self.pings.before_frames(cx, &mut self.http2, counters, is_in_use, || driver.now());
             if !self.is_over
                 && let Poll::Ready(ended) = Pin::new(&mut self.http2).poll(cx)
             {
@@ -362,7 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Moving<S> {
                 self.reads = self.seen.reads();
                 self.pings.on_bytes_read(|| driver.now());
             }
-            self.pings.after_frames(cx, || driver.now());
+            self.pings.after_frames(cx, &self.connection.0.counters, || driver.now());
             if self.seen.stream_limit() != self.stream_limit {
                 self.stream_limit = self.seen.stream_limit();
                 self.connection.0.places.on_limit_changed();

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
+use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -31,6 +32,7 @@ use crate::line::Line;
 use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::observe::log::names::{ChannelName, ConnectionName};
 use crate::observe::log::{LogLevel, Room, log};
+use crate::observe::snapshot::TlsSnapshot;
 use crate::observe::trail::{DialStep, Milliseconds};
 use crate::policy::keepalive::{KeepaliveOptions, doubled};
 use crate::policy::liveness::LivenessOptions;
@@ -161,7 +163,7 @@ async fn attempt<D: Driver>(
         local.check(address, local_address)?;
     }
 
-    let mut material_version = 0;
+    let (mut material_version, mut tls_facts) = (0, None);
     let stream = match &settings.options.tls {
         None => MaybeTls::Plain(socket),
         Some(tls) => {
@@ -177,17 +179,18 @@ async fn attempt<D: Driver>(
             if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                 return Err(format!("TLS handshake failed: {}", failures::NO_HTTP_2));
             }
+            tls_facts = Some(facts_of(&stream, driver.now().since(connected)));
             MaybeTls::Tls(Box::new(stream))
         }
     };
-    let secured = driver.now();
 
     step.set(DialStep::Settings);
+    let secured = tls_facts.as_ref().map_or(connected, |tls| connected + tls.took);
     let counters = Arc::new(ConnectionCounters::new(
         address.to_string().into(),
         local_address,
         connected.since(started),
-        settings.options.tls.is_some().then(|| secured.since(connected)),
+        tls_facts,
     ));
     let seen = Rc::new(Seen::default());
     let wire = Wire::new(stream);
@@ -257,6 +260,19 @@ async fn attempt<D: Driver>(
     let pings = Pings::new(name, settings.keepalive(), trust, windows, Rc::clone(&seen), counters, now);
     let moving = Box::new(Moving::new(http2, wire, seen, connection.clone(), settings.options.max_requests, pings));
     Ok(Dialed { connection, moving })
+}
+
+/// What the handshake, which took so long, came to.
+fn facts_of<S>(stream: &TlsStream<S>, took: Duration) -> TlsSnapshot {
+    let session = stream.get_ref().1;
+    let version = session.protocol_version().map_or("unknown", |version| match version {
+        ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        other => other.as_str().unwrap_or("unknown"),
+    });
+    let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    TlsSnapshot { took, version, cipher, resumed }
 }
 
 /// A way for bytes to the server: a socket, and for a tunnel what the proxy does before they are the server's.

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::message::Outbound;
 use super::tap::Seen;
 use super::trust::{Trust, words_of};
-use crate::observe::counters::ChannelCounters;
+use crate::observe::counters::{ChannelCounters, ConnectionCounters};
 use crate::observe::log::names::ConnectionName;
-use crate::observe::log::{LogLevel, Room, is_wanted, log};
+use crate::observe::log::{LogLevel, Room, log};
 use crate::observe::trail::Milliseconds;
 use crate::policy::bdp::Bdp;
 use crate::policy::keepalive::{Keepalive, KeepaliveOptions, KeepaliveStep};
@@ -38,8 +38,7 @@ pub(super) struct Pings {
     http2: Option<PingPong>,
     /// Set by a machine, cleared when a PING is in flight.
     is_wanted: bool,
-    is_in_flight: bool,
-    /// When it was sent, if somebody wants to be told.
+    /// When the PING in flight was handed over.
     sent: Option<Time>,
     /// Set when the next PING, if none is in flight, may measure the line.
     measures: bool,
@@ -104,7 +103,6 @@ impl Pings {
             counters,
             http2: None,
             is_wanted: false,
-            is_in_flight: false,
             sent: None,
             measures: false,
             window: None,
@@ -122,6 +120,7 @@ impl Pings {
         &mut self,
         cx: &Context<'_>,
         http2: &mut h2::client::Connection<S, Outbound>,
+        connection: &ConnectionCounters,
         is_in_use: bool,
         now: impl Fn() -> Time,
     ) where
@@ -131,7 +130,7 @@ impl Pings {
             trust.is_moved_by(cx.waker());
         }
         if self.is_dormant && is_in_use {
-            self.on_stream_opened(now());
+            self.on_stream_opened(now(), connection);
         }
         // The library refuses a second change before the server has acknowledged the first.
         if let Some(window) = self.window
@@ -140,28 +139,27 @@ impl Pings {
             self.window = None;
         }
         let measures = std::mem::take(&mut self.measures);
-        if !std::mem::take(&mut self.is_wanted) || self.is_in_flight {
+        if !std::mem::take(&mut self.is_wanted) || self.sent.is_some() {
             return;
         }
         if self.http2.is_none() {
             self.http2 = http2.ping_pong();
         }
         // It fails when the connection is over, which is told elsewhere.
-        self.is_in_flight = self.http2.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
-        if self.is_in_flight && is_wanted(LogLevel::Trace, Room::Http2Ping) {
-            self.sent = Some(now());
-            log(LogLevel::Trace, Room::Http2Ping, || format!("{}: PING sent", self.name));
+        if self.http2.as_mut().is_none_or(|pings| pings.send_ping(Ping::opaque()).is_err()) {
+            return;
         }
-        if let Some(keepalive) = &mut self.keepalive
-            && self.is_in_flight
-        {
-            keepalive.on_ping_sent(now());
+        let sent = now();
+        self.sent = Some(sent);
+        connection.pings.one();
+        log(LogLevel::Trace, Room::Http2Ping, || format!("{}: PING sent", self.name));
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_ping_sent(sent);
         }
         if let Measuring::On(bdp) = &mut self.bdp
             && measures
-            && self.is_in_flight
         {
-            bdp.on_ping_sent(now(), self.seen.data());
+            bdp.on_ping_sent(sent, self.seen.data());
             if let Some(trust) = &self.trust {
                 trust.on_other_ping();
             }
@@ -169,20 +167,27 @@ impl Pings {
     }
 
     /// After HTTP/2 was polled: what was read has been looked at.
-    pub(super) fn after_frames(&mut self, cx: &mut Context<'_>, now: impl Fn() -> Time) {
+    pub(super) fn after_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &ConnectionCounters,
+        now: impl Fn() -> Time,
+    ) {
         let mut must_go_on = false;
-        if self.is_in_flight
+        if let Some(sent) = self.sent
             && let Some(pings) = &mut self.http2
-            && let Poll::Ready(_) = pings.poll_pong(cx)
+            && let Poll::Ready(answered) = pings.poll_pong(cx)
         {
-            self.is_in_flight = false;
-            if let Some(sent) = self.sent.take() {
+            self.sent = None;
+            let now = now();
+            if answered.is_ok() {
                 log(LogLevel::Trace, Room::Http2Ping, || {
-                    format!("{}: PING answered after {}", self.name, Milliseconds(now().since(sent)))
+                    format!("{}: PING answered after {}", self.name, Milliseconds(now.since(sent)))
                 });
+                connection.set_round_trip(now.since(sent));
             }
             let window = match &mut self.bdp {
-                Measuring::On(bdp) => bdp.on_ping_answered(now(), self.seen.data()),
+                Measuring::On(bdp) => bdp.on_ping_answered(now, self.seen.data()),
                 Measuring::Off | Measuring::Waiting(..) => None,
             };
             must_go_on = window.is_some();
@@ -215,19 +220,19 @@ impl Pings {
         }
         // Whoever is dead does not send.
         self.dead = None;
-        if !self.is_in_flight && self.bdp.on_data(self.seen.data()) {
+        if self.sent.is_none() && self.bdp.on_data(self.seen.data()) {
             (self.is_wanted, self.measures) = (true, true);
         }
     }
 
     /// A deadline may have passed. What waits to be read has been read.
-    pub(super) fn on_time(&mut self, now: Time, is_in_use: bool) {
+    pub(super) fn on_time(&mut self, now: Time, connection: &ConnectionCounters, is_in_use: bool) {
         if let Some(trust) = &self.trust {
             trust.on_time(now);
         }
         if let Some(keepalive) = &mut self.keepalive {
             let step = keepalive.on_time(now, is_in_use);
-            self.on_keepalive(step);
+            self.on_keepalive(step, connection);
         }
     }
 
@@ -269,7 +274,7 @@ impl Pings {
         })
     }
 
-    fn on_stream_opened(&mut self, now: Time) {
+    fn on_stream_opened(&mut self, now: Time, connection: &ConnectionCounters) {
         self.is_dormant = false;
         self.has_moved = true;
         if let Some(trust) = &self.trust {
@@ -277,15 +282,16 @@ impl Pings {
         }
         if let Some(keepalive) = &mut self.keepalive {
             let step = keepalive.on_stream_opened(now);
-            self.on_keepalive(step);
+            self.on_keepalive(step, connection);
         }
     }
 
-    fn on_keepalive(&mut self, step: KeepaliveStep) {
+    fn on_keepalive(&mut self, step: KeepaliveStep, connection: &ConnectionCounters) {
         match step {
             KeepaliveStep::Nothing => {}
             KeepaliveStep::Ping => {
                 self.counters.keepalive_pings.one();
+                connection.keepalive_pings.one();
                 self.is_wanted = true;
             }
             KeepaliveStep::Dead(silence) => self.dead = Some((None, silence)),

@@ -106,6 +106,13 @@ impl Places {
 /// One stream's place; given back when dropped.
 pub(crate) struct Place(Rc<Places>);
 
+impl Place {
+    /// The stream there ended without the server having ended it.
+    pub(super) fn on_stream_failed(&self) {
+        self.0.counters.streams_failed.one();
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.taken.set(self.0.taken.get() - 1);

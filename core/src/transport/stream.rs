@@ -40,7 +40,7 @@ impl Stream {
         let id = response.stream_id().as_u32();
         Self {
             sender: Sender { send, is_reset: false },
-            receiver: Receiver { state: Receiving::Head(response), id, seen, _place: place },
+            receiver: Receiver { state: Receiving::Head(response), id, seen, place },
         }
     }
 
@@ -114,14 +114,24 @@ pub(crate) struct Receiver {
     id: u32,
     seen: Rc<Seen>,
     /// Held until the stream is over.
-    _place: Place,
+    place: Place,
 }
 
 enum Receiving {
     Head(ResponseFuture),
     Body(Body),
-    /// The outcome was given out.
+    /// The outcome was given out, and the server had ended the stream.
     Over,
+    /// The outcome was given out; the stream did not come to the server's end.
+    Broken,
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if !matches!(self.state, Receiving::Over) {
+            self.place.on_stream_failed();
+        }
+    }
 }
 
 struct Body {
@@ -223,7 +233,7 @@ impl Receiver {
             }
             if let Some(cause) = body.broken.take() {
                 let outcome = self.outcome_of(&cause);
-                self.state = Receiving::Over;
+                self.state = Receiving::Broken;
                 return Err(processed(outcome));
             }
             if body.data_is_over {
@@ -233,18 +243,18 @@ impl Receiver {
             // Whoever waits for a message needs what is missing of it, however much ([WIRE-222], [WIRE-224]).
             body.give_credit(usize::MAX);
         };
-        let outcome = match ended {
-            Err(failure) => Outcome::local(failure),
+        let (outcome, state) = match ended {
+            Err(failure) => (Outcome::local(failure), Receiving::Broken),
             Ok(()) => match poll_fn(|cx| body.receive.poll_trailers(cx)).await {
-                Err(cause) => processed(self.outcome_of(&cause)),
+                Err(cause) => (processed(self.outcome_of(&cause)), Receiving::Broken),
                 Ok(trailers) => {
                     let ended = body.end(trailers);
                     let rules = body.rules;
-                    self.cut(rules).unwrap_or(ended)
+                    (self.cut(rules).unwrap_or(ended), Receiving::Over)
                 }
             },
         };
-        self.state = Receiving::Over;
+        self.state = state;
         Err(outcome)
     }
 

@@ -19,7 +19,7 @@ fn channel(server: &Server, time: i32, set: &[(&str, OptionValue)]) -> Channel {
     channel_with(&server.address(), &all)
 }
 
-/// [CONN-90]
+/// [CONN-90], [CZ-06]
 #[test]
 fn a_silent_server_is_pinged_while_a_call_is_open_and_its_answer_keeps_the_call() {
     run(async {
@@ -37,6 +37,10 @@ fn a_silent_server_is_pinged_while_a_call_is_open_and_its_answer_keeps_the_call(
         peer.answer(stream, b"late").await;
         assert_eq!(response(call).await.message, "late");
         assert!(channel.metrics().keepalive_pings >= 3);
+        let snapshot = channel.snapshot();
+        let connection = &snapshot.subchannels[0].connections[0];
+        assert!(connection.keepalive_pings >= 3 && connection.pings >= 3, "{connection:?}");
+        assert!(connection.round_trip.is_some());
     });
 }
 

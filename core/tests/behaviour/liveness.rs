@@ -65,6 +65,11 @@ fn after_a_deadline_in_silence_calls_wait_until_the_server_has_answered_a_ping()
         peer.answer(stream, b"alive").await;
         assert_eq!(response(next).await.message, "alive");
         assert_eq!(channel.metrics().connect_attempts, 1);
+        // [CZ-06]
+        let snapshot = channel.snapshot();
+        let connection = &snapshot.subchannels[0].connections[0];
+        assert_eq!((connection.pings, connection.keepalive_pings), (1, 0));
+        assert!(connection.round_trip.is_some());
     });
 }
 

@@ -32,6 +32,7 @@ mod replacing;
 mod resolvers;
 mod retries;
 mod service_config;
+mod snapshots;
 mod spreading;
 mod streams;
 mod targets;

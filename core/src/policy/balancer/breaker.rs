@@ -10,7 +10,7 @@ mod window;
 use std::rc::Rc;
 
 use circuit::Position;
-pub(crate) use circuit::{BreakerOptions, Circuit, Verdict};
+pub(crate) use circuit::{BreakerOptions, Circuit, Standing, Verdict};
 
 use super::config::BalancingConfig;
 use super::endpoint::Endpoint;

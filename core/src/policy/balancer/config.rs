@@ -34,6 +34,15 @@ impl BalancingConfig {
         }
     }
 
+    /// For people: the names of those it is made of.
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::RandomSubsetting(_, child) => format!("random_subsetting ({})", child.title()),
+            Self::OutlierDetection(_, child) => format!("outlier_detection ({})", child.title()),
+            _ => self.name().to_owned(),
+        }
+    }
+
     /// Whether it asks, itself or around another one, for reports of load beside calls ([LB-50]).
     pub(crate) fn wants_reports_beside_calls(&self) -> bool {
         match self {

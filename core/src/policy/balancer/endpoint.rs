@@ -84,6 +84,10 @@ impl EndpointBook {
         self.listed.clone()
     }
 
+    pub(crate) fn addresses(&self) -> usize {
+        self.listed.iter().map(|endpoint| endpoint.addresses().len()).sum()
+    }
+
     /// None of them is wanted any more.
     pub(crate) fn forget(&mut self) {
         self.on_listed([]);

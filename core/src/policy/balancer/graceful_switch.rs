@@ -50,6 +50,11 @@ impl GracefulSwitch {
         self.config.name()
     }
 
+    /// What was asked for last.
+    pub(crate) fn config(&self) -> &BalancingConfig {
+        &self.config
+    }
+
     /// This policy is wanted from now on, with these settings. Endpoints must be listed right after. `unit` is a random fraction.
     pub(crate) fn switch_to(
         &mut self,

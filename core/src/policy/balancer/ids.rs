@@ -23,7 +23,6 @@ impl SubchannelId {
         Self { number, seat: 0 }
     }
 
-    /// Unique in its channel.
     pub(crate) fn number(self) -> u64 {
         self.number
     }
@@ -49,21 +48,29 @@ impl Ord for SubchannelId {
     }
 }
 
-/// Gives a channel's policies, one after the other, ids that no other subchannel has had. Clones share the count.
+/// Gives a channel's policies, one after the other, ids that no other subchannel has had. Clones share the count. By default it is one of their
+/// own, from 1.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SubchannelIds(Rc<RefCell<Given>>);
 
 #[derive(Debug, Default)]
 struct Given {
     last: u64,
+    /// Where numbers are from that are not counted here.
+    source: Option<fn() -> u64>,
     seats: u32,
     free: Vec<u32>,
 }
 
 impl SubchannelIds {
+    /// The numbers are from here, each greater than those before.
+    pub(crate) fn numbered_by(source: fn() -> u64) -> Self {
+        Self(Rc::new(RefCell::new(Given { source: Some(source), ..Given::default() })))
+    }
+
     pub(super) fn next(&self) -> SubchannelId {
         let mut given = self.0.borrow_mut();
-        given.last += 1;
+        given.last = given.source.map_or(given.last + 1, |source| source());
         let seat = given.free.pop().unwrap_or_else(|| {
             given.seats += 1;
             given.seats - 1

@@ -107,6 +107,7 @@ impl OutlierDetection {
     fn let_all_back(&mut self, now: Time, actions: &mut Vec<LbAction>) {
         for watched in &mut self.watched {
             watched.multiplier = 0;
+            watched.tally.set_ejected(false);
             if watched.ejected_at.take().is_some() {
                 for (id, health) in &watched.subchannels {
                     self.child.on_health(now, *id, *health, actions);
@@ -123,6 +124,7 @@ impl OutlierDetection {
             let was_ejected = watched.ejected_at.is_some();
             (watched.ejected_at, watched.multiplier) = (host.ejected_at, host.multiplier);
             let is_ejected = host.ejected_at.is_some();
+            watched.tally.set_ejected(is_ejected);
             if was_ejected == is_ejected {
                 continue;
             }
@@ -157,6 +159,13 @@ impl Watched {
         };
         (self.succeeded_then, self.failed_then) = (succeeded, failed);
         host
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // The endpoint may stay, with a policy that ejects none.
+        self.tally.set_ejected(false);
     }
 }
 

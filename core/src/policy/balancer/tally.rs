@@ -6,7 +6,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt::Debug;
 use std::rc::{Rc, Weak};
 
-use super::breaker::{Circuit, Verdict};
+use super::breaker::{Circuit, Standing, Verdict};
 use crate::load_report::LoadReport;
 use crate::time::Time;
 
@@ -16,6 +16,7 @@ pub(crate) struct Tally {
     in_flight: Cell<u32>,
     succeeded: Cell<u64>,
     failed: Cell<u64>,
+    is_ejected: Cell<bool>,
     /// Who asked last to be told of the endpoint's load.
     load_listener: RefCell<Option<Weak<dyn LoadListener>>>,
     /// Its circuit breaker, where the channel has breakers.
@@ -51,6 +52,15 @@ impl Tally {
         self.failed.get()
     }
 
+    /// Whether outlier detection keeps calls away.
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.is_ejected.get()
+    }
+
+    pub(super) fn set_ejected(&self, is_ejected: bool) {
+        self.is_ejected.set(is_ejected);
+    }
+
     /// Reports of load are read from now on and told to this one, as long as somebody keeps it.
     pub(crate) fn listen(&self, listener: Weak<dyn LoadListener>) {
         *self.load_listener.borrow_mut() = Some(listener);
@@ -63,6 +73,11 @@ impl Tally {
 
     pub(super) fn circuit(&self) -> Option<&RefCell<Circuit>> {
         self.circuit.get().map(Box::as_ref)
+    }
+
+    /// Where its breaker stands, where the channel has breakers.
+    pub(crate) fn breaker(&self) -> Option<Standing> {
+        Some(self.circuit()?.borrow().standing())
     }
 
     /// Whether its breaker lets another call through.

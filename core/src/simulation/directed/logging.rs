@@ -25,7 +25,7 @@ fn steadied(lines: &[String]) -> Vec<String> {
             let number = word.trim_end_matches([':', ',', ';']);
             if number.parse::<f64>().is_ok() {
                 let rest = word[number.len()..].to_owned();
-                if ["channel", "connection", "call"].contains(&kind.as_str()) {
+                if ["channel", "subchannel", "connection", "call"].contains(&kind.as_str()) {
                     let shown = *known.entry((kind.clone(), number.to_owned())).or_insert_with(|| {
                         let count = counts.entry(kind).or_default();
                         *count += 1;

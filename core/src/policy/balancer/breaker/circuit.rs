@@ -89,6 +89,16 @@ pub(super) enum Position {
     },
 }
 
+/// Where a breaker stands, as people are told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) name: &'static str,
+    /// Why it has opened.
+    pub(crate) why: Option<String>,
+    /// When it lets a call through to probe, while it lets none.
+    pub(crate) probe_at: Option<Time>,
+}
+
 impl Circuit {
     pub(super) fn new(options: Rc<BreakerOptions>) -> Self {
         let window = Window::new(options.window);
@@ -97,6 +107,15 @@ impl Circuit {
 
     pub(super) fn position(&self) -> &Position {
         &self.position
+    }
+
+    pub(in crate::policy::balancer) fn standing(&self) -> Standing {
+        let (name, why, probe_at) = match &self.position {
+            Position::Closed => ("closed", None, None),
+            Position::Open { why, until, .. } => ("open", Some(why.clone()), Some(*until)),
+            Position::HalfOpen { why, .. } => ("half-open", Some(why.clone()), None),
+        };
+        Standing { name, why, probe_at }
     }
 
     pub(super) fn changes(&self) -> u32 {

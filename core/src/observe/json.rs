@@ -1,4 +1,4 @@
-//! Writing JSON: objects, arrays, escaped text, numbers. Enough for dumps, and no more.
+//! Writing JSON: objects, arrays, escaped text, numbers. Enough for snapshots, and no more.
 
 /// JSON being written. Commas take care of themselves.
 #[derive(Default)]
@@ -28,6 +28,11 @@ impl Json {
     pub(crate) fn number(&mut self, value: u64) {
         self.separate();
         self.text.push_str(&value.to_string());
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.separate();
+        self.text.push_str(if value { "true" } else { "false" });
     }
 
     pub(crate) fn null(&mut self) {
