@@ -56,8 +56,10 @@ pub(super) struct Subchannels<D: Driver> {
 /// One address: its machine, and the connections there are.
 struct Slot<T: Task> {
     machine: Subchannel,
-    /// The machine's state when it was looked at last, and since when it has been so.
-    seen: (State, Time),
+    /// The machine's state when it was looked at last.
+    state: State,
+    /// Since when it has been so.
+    since: Time,
     /// Why the last dial failed or the last connection was lost; boxed twice, because most have none.
     #[expect(clippy::box_collection, reason = "a text takes more room")]
     last_error: Option<Box<String>>,
@@ -80,8 +82,8 @@ impl<T: Task> Slot<T> {
     /// Notes since when the state is what it is.
     fn look(&mut self, now: Time) {
         let state = self.machine.state();
-        if self.seen.0 != state {
-            self.seen = (state, now);
+        if self.state != state {
+            (self.state, self.since) = (state, now);
         }
     }
 }
@@ -143,7 +145,8 @@ impl<D: Driver> Subchannels<D> {
     pub(super) fn create(&mut self, id: SubchannelId, address: Address, tally: Rc<Tally>, goes_by_health: bool) {
         let slot = Slot {
             machine: Subchannel::new(),
-            seen: (State::Idle, self.driver.now()),
+            state: State::Idle,
+            since: self.driver.now(),
             last_error: None,
             address,
             tally,

@@ -37,7 +37,6 @@ impl<D: Driver> Subchannels<D> {
 
 impl<T: Task> Slot<T> {
     fn snapshot(&self, now: Time, id: SubchannelId, connections: Vec<ConnectionSnapshot>) -> SubchannelSnapshot {
-        let (state, since) = self.seen;
         let next_attempt = earliest([self.machine.next_deadline(), self.ask_gate_at]);
         let health = self.checkup.as_ref().map(|checkup| match checkup.said().health {
             Health::Healthy => "healthy",
@@ -52,8 +51,8 @@ impl<T: Task> Slot<T> {
         SubchannelSnapshot {
             id: id.number(),
             address: self.address.to_string(),
-            state,
-            since: now.since(since),
+            state: self.state,
+            since: now.since(self.since),
             last_error: self.last_error.as_deref().cloned(),
             failures: self.machine.failures(),
             next_attempt: next_attempt.map(|at| at.since(now)),
