@@ -216,6 +216,121 @@ export interface ChannelMetrics {
   connections: ConnectionMetrics[];
 }
 
+/** A channel at one moment. Times are in nanoseconds, as lengths that end or begin then; what is not known is null. */
+export interface ChannelSnapshot {
+  ref: { channelId: number; name: string };
+  /** Since the engine started; null where it is partial. */
+  atNs: number | null;
+  /** The engine's thread could not be asked: the channel was never used or is closed. What only that thread knows is missing. */
+  isPartial: boolean;
+  data: ChannelData;
+  subchannels: SubchannelSnapshot[];
+  /** All connections that are open. */
+  connections: ConnectionData[];
+}
+
+export interface ChannelData {
+  state: { state: string };
+  sinceNs: number | null;
+  target: string;
+  authority: string;
+  callsStarted: number;
+  callsSucceeded: number;
+  callsFailed: number;
+  callsInFlight: number;
+  callsQueued: number;
+  maxQueuedCalls: number | null;
+  maxConcurrentRequests: number | null;
+  maxConcurrentRequestsPerAddress: number | null;
+  callsByCode: Record<string, number>;
+  retries: number;
+  transparentRetries: number;
+  hedges: number;
+  subchannels: number;
+  breakersOpen: number;
+  breakerTrips: number;
+  certificateDaysLeft: number | null;
+  keepalivePings: number;
+  keepalivesFailed: number;
+  livenessChecks: number;
+  messagesSent: number;
+  messagesReceived: number;
+  bytesSent: number;
+  bytesReceived: number;
+  connectAttempts: number;
+  connectFailures: number;
+  lastError: string | null;
+  policy: string | null;
+  resolver: {
+    addresses: number;
+    ageNs: number | null;
+    lookingUpSinceNs: number | null;
+    nextLookUpNs: number | null;
+    lastError: string | null;
+    serviceConfig: "resolver" | "default" | "none";
+  } | null;
+  trace: {
+    events: {
+      description: string;
+      sequence: number;
+      /** Since the engine started. */
+      at_ns: number;
+      from: string;
+      to: string;
+      cause: string;
+      address: string | null;
+      connection: number | null;
+    }[];
+  };
+}
+
+/** One address of a channel. */
+export interface SubchannelSnapshot {
+  ref: { subchannelId: number; name: string };
+  data: {
+    state: { state: string };
+    sinceNs: number;
+    address: string;
+    lastError: string | null;
+    /** Dials that have failed in a row. */
+    failures: number;
+    nextAttemptNs: number | null;
+    dialing: { connectionId: number; step: "dns" | "tcp" | "proxy" | "tls" | "settings"; sinceNs: number } | null;
+    breaker: { state: "closed" | "open" | "half-open"; why: string | null; nextProbeNs: number | null } | null;
+    ejected: boolean;
+    health: "healthy" | "unknown" | "unhealthy" | null;
+    callsWaiting: number;
+  };
+  connections: ConnectionSnapshot[];
+}
+
+export interface ConnectionData {
+  id: number;
+  state: "ready" | "draining";
+  remote: string;
+  local: string | null;
+  connect_ns: number | null;
+  tls_ns: number | null;
+  streamsActive: number;
+  streamsStarted: number;
+  streamLimit: number | null;
+  bytesSent: number;
+  bytesReceived: number;
+  goawayCode: number | null;
+}
+
+export interface ConnectionSnapshot extends ConnectionData {
+  ageNs: number | null;
+  tls: { version: string; cipher: string; alpn: string; resumed: boolean } | null;
+  /** Of the last PING; null while none was answered. */
+  rttNs: number | null;
+  /** Streams the server ended, with whatever status. */
+  streamsSucceeded: number;
+  streamsFailed: number;
+  pings: number;
+  keepalivePings: number;
+}
+
 /** One change of a channel's state. */
 export interface ChannelEvent {
   sequence: number;
@@ -258,6 +373,8 @@ export class Channel {
   /** Connects, and resolves once the channel is READY. */
   ready(options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<void>;
   metrics(): ChannelMetrics;
+  /** The channel at this moment: its resolver, its addresses with their states, dials, waits and connections; after `close()` too. */
+  snapshot(): ChannelSnapshot;
   /** The state changes still remembered, oldest first; with `after`, those that came after that one. */
   events(after?: number): ChannelEvent[];
   /** Calls on the wire go on; waiting and new ones end UNAVAILABLE. */

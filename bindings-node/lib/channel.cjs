@@ -57,6 +57,11 @@ class Channel {
     return { ...rest, calls: { ...calls, byCode }, delivery: { ...delivery } };
   }
 
+  /** The channel at this moment: its resolver, its addresses with their states, dials, waits and connections. */
+  snapshot() {
+    return JSON.parse(this.#channel.native.snapshot());
+  }
+
   /** The state changes still remembered, oldest first; with `after`, those that came after that number. */
   events(after = 0) {
     return this.#channel.native.events(after);

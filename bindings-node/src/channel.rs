@@ -127,6 +127,12 @@ impl NativeChannel {
         Metrics::of(&self.channel)
     }
 
+    /// The tree of this moment as JSON text. The engine's thread is waited for.
+    #[napi(catch_unwind)]
+    pub fn snapshot(&self) -> String {
+        self.channel.snapshot().to_json()
+    }
+
     /// The state changes that came after the one numbered `after`.
     #[napi(catch_unwind)]
     pub fn events(&self, after: f64) -> Vec<Event> {

@@ -144,6 +144,23 @@ test("metrics are plain numbers that count what happened, after close too", asyn
   assert.equal(channel.metrics().calls.started, 4);
 });
 
+test("a snapshot has the addresses with their connections, and after close what everybody may know", async (t) => {
+  const channel = await channelFor(t);
+  await channel.unary(UNARY, Buffer.alloc(10));
+  const snapshot = channel.snapshot();
+  assert.equal(snapshot.isPartial, false);
+  assert.equal(snapshot.data.state.state, "READY");
+  assert.deepEqual(snapshot.data.callsByCode, { OK: 1 });
+  const [address] = snapshot.subchannels.filter(({ connections }) => connections.length > 0);
+  const [connection] = address.connections;
+  assert.equal(connection.remote, address.data.address);
+  assert.equal(connection.streamsSucceeded, 1);
+  assert.equal(connection.id, snapshot.connections[0].id);
+  channel.close();
+  assert.equal(channel.snapshot().isPartial, true);
+  assert.equal(channel.snapshot().data.state.state, "SHUTDOWN");
+});
+
 test("metrics tell the calls that wait, and the limits that are set", async (t) => {
   const [arrived, release] = [deferred(), deferred()];
   const Unary = (call, callback) => {

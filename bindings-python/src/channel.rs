@@ -258,6 +258,11 @@ impl Channel {
         observe::metrics(py, &self.inner.metrics())
     }
 
+    /// The tree of this moment as JSON text. The engine's thread is waited for.
+    fn snapshot(&self, py: Python<'_>) -> String {
+        py.detach(|| self.inner.snapshot().to_json())
+    }
+
     fn reset_connect_backoff(&self) {
         self.inner.reset_connect_backoff();
     }

@@ -49,6 +49,8 @@ mod _linkspan {
     #[pymodule_export]
     use crate::log::{log_to_python, next_log_lines};
     #[pymodule_export]
+    use crate::observe::snapshot;
+    #[pymodule_export]
     use crate::plugins::AuthRequest;
     #[pymodule_export]
     use crate::plugins::next_auth_request;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan_core::{ChannelEvent, ChannelMetrics, Code, ConnectionMetrics};
+use linkspan_core::{ChannelEvent, ChannelMetrics, Code, ConnectionMetrics, Engine};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -21,6 +21,12 @@ pub(crate) fn event<'py>(py: Python<'py>, event: &ChannelEvent) -> PyResult<Even
         event.to_string(),
     )
         .into_pyobject(py)
+}
+
+/// The engine and its channels at this moment as JSON text. The engine's thread is waited for.
+#[pyfunction]
+pub(crate) fn snapshot(py: Python<'_>) -> String {
+    py.detach(|| Engine::shared().snapshot().to_json())
 }
 
 /// A value the engine does not know is absent, and so is a limit that is not set.

@@ -26,7 +26,8 @@ export async function everything(channel: Channel): Promise<void> {
   await channel.ready({ signal: AbortSignal.timeout(5) });
   const inFlight: number = channel.metrics().calls.inFlight;
   const limit: number | undefined = channel.metrics().maxConcurrentRequests;
-  inFlight.toFixed(limit);
+  const roundTrip: number | null | undefined = channel.snapshot().subchannels[0]?.connections[0]?.rttNs;
+  inFlight.toFixed(roundTrip ?? limit);
   for (const event of channel.events()) event.cause.padEnd(inFlight);
   setLogger((level, room, text) => (level === "trace" ? room : text).padEnd(inFlight), "debug");
   setLogger(null);

@@ -78,6 +78,7 @@ __all__ = (
     "metadata_call_credentials",
     "secure_channel",
     "set_logger",
+    "snapshot",
     "ssl_channel_credentials",
 )
 
@@ -95,6 +96,7 @@ _LATER_NAMES = {
     "intercept_channel": "interceptors",
     "logging_bridge": "_logging",
     "set_logger": "_logging",
+    "snapshot": "_snapshot",
 }
 
 # Type checkers know the variable by its name.
@@ -102,6 +104,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from linkspan._logging import logging_bridge, set_logger
     from linkspan._ready import channel_ready_future
+    from linkspan._snapshot import snapshot
     from linkspan.interceptors import (
         ClientCallDetails,
         StreamStreamClientInterceptor,

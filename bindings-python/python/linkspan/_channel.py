@@ -108,6 +108,16 @@ class Channel(_grpcio.LateGrpcio):
         """Counters and limits of this channel: plain values, also after `close`. A limit that is not set is absent."""
         return self._native.metrics()
 
+    def snapshot(self) -> dict:
+        """This channel at this moment: its resolver, its addresses with their states, dials, waits and connections.
+
+        Plain values by the names of channelz where it has one, from any thread, also after `close`. Times are in
+        nanoseconds; what is None is not known. `isPartial` is true where the engine's thread could not be asked.
+        """
+        from linkspan._snapshot import channel_snapshot
+
+        return channel_snapshot(self._native)
+
     def events(self, after: int = 0):
         """Iterates over the state changes this channel remembers, later than number `after`, oldest first."""
         from linkspan._events import channel_events

@@ -31,6 +31,15 @@ async def test_states_can_be_read_and_awaited(server):
 
 
 @in_loop
+async def test_a_channel_can_be_looked_at(server):
+    async with aio.insecure_channel(server.address) as channel:
+        await channel.unary_unary(ECHO)(b"x")
+        snapshot = channel.snapshot()
+        assert not snapshot["isPartial"]
+        assert snapshot["data"]["callsByCode"] == {"OK": 1}
+
+
+@in_loop
 async def test_a_pending_wait_ends_when_the_channel_closes_and_a_new_one_is_a_misuse(server):
     channel = aio.insecure_channel(server.address)
     waiting = asyncio.ensure_future(channel.wait_for_state_change(States.IDLE))
