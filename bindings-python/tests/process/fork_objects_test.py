@@ -50,6 +50,16 @@ assert echo(b"1") == b"1"
 """
 
 PROGRAMS = {
+    "a channel can be looked at: it has nothing of the parent's connections": """
+def use():
+    looked = channel.snapshot()
+    check(looked["isPartial"] and looked["data"]["state"] == {"state": "IDLE"} and not looked["connections"])
+    check(linkspan.snapshot()["engine"]["pid"] == os.getpid())
+    check(echo(b"2") == b"2" and not channel.snapshot()["isPartial"])
+
+child(use)
+check(not channel.snapshot()["isPartial"])
+""",
     "a future ends, its callbacks run, and a finished one keeps its response": """
 pending, finished = channel.unary_unary(method("Hang")).future(b""), echo.future(b"2")
 assert finished.result() == b"2"

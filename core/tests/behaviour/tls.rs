@@ -164,6 +164,10 @@ fn a_server_signed_by_the_given_root_is_trusted() {
         assert_eq!(response(call).await.message, "secret");
         let link = &channel.metrics().connections[0];
         assert!(link.connect.is_some() && link.tls.is_some());
+        let snapshot = channel.snapshot();
+        let tls = snapshot.subchannels[0].connections[0].tls.as_ref().expect("TLS");
+        assert_eq!((tls.version, tls.resumed), ("TLSv1.3", false));
+        assert!(tls.cipher.starts_with("TLS13_"), "{}", tls.cipher);
     });
 }
 

@@ -106,6 +106,24 @@ fn an_endpoint_that_fails_gets_no_calls_for_its_time_and_stays_connected() {
     }
 }
 
+#[test]
+fn whether_an_endpoint_is_ejected_is_seen_until_it_is_back_or_nobody_watches_it_any_more() {
+    let mut bench = Bench::new(strict(), 3);
+    let seen = |bench: &Bench| -> Vec<bool> { bench.endpoints.iter().map(|one| one.tally().is_ejected()).collect() };
+    bench.call(2, false);
+    bench.time(10);
+    assert_eq!(seen(&bench), [false, true, false]);
+    for now in [20, 30, 40, 50] {
+        bench.time(now);
+    }
+    assert_eq!(seen(&bench), [false; 3]);
+    bench.call(2, false);
+    bench.time(60);
+    assert_eq!(seen(&bench), [false, true, false]);
+    bench.listed(60, Vec::new());
+    assert_eq!(seen(&bench), [false; 3]);
+}
+
 /// [LB-21], [LB-85]
 #[test]
 fn one_that_connects_anew_while_it_is_ejected_stays_ejected() {
