@@ -532,7 +532,7 @@ impl<D: Driver> Control<D> {
     }
 
     fn log_picker(&self, state: State) {
-        let policy = self.policy.name();
+        let policy = self.policy.config().name();
         let room = match policy {
             "pick_first" => Room::PickFirst,
             "round_robin" => Room::RoundRobin,

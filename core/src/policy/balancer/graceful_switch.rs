@@ -45,11 +45,6 @@ impl GracefulSwitch {
         Self { config, current: Running::new(policy), pending: None }
     }
 
-    /// The name of the policy that was wanted last.
-    pub(crate) fn name(&self) -> &'static str {
-        self.config.name()
-    }
-
     /// What was asked for last.
     pub(crate) fn config(&self) -> &BalancingConfig {
         &self.config
