@@ -99,9 +99,9 @@ fn number(level: LogLevel) -> u8 {
     level as u8
 }
 
-/// Whether somebody wants such a line; for what must be kept or asked for before it can be told.
+/// Whether somebody wants such a line.
 #[inline]
-pub(crate) fn is_wanted(level: LogLevel, room: Room) -> bool {
+fn is_wanted(level: LogLevel, room: Room) -> bool {
     number(level) <= WANTED[room as usize].load(Ordering::Relaxed)
 }
 
